@@ -1,0 +1,155 @@
+"""What a venue's file must offer, and what the rest may rely on.
+
+A protocol is one connection's worth of a venue without the connection: it is told what happened
+and asked what to do. It has no socket, thread, clock, queue, randomness or log.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from market.events import MarketEvent
+from market.instruments import Instrument
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A GET that a protocol asks its shell to make.
+
+    `subject` is the instrument it is for; the answer comes back through `fetched`.
+    """
+
+    url: str
+    subject: str
+
+
+class DeadLetter(msgspec.Struct, frozen=True, gc=False):
+    """A message we do not know, kept aside: counted by `reason`, never fatal."""
+
+    venue: str
+    reason: str
+    frame: bytes
+    ts_recv: int
+
+
+Told: TypeAlias = MarketEvent | DeadLetter
+"""What a protocol makes of what it is told."""
+
+
+class FeedDescription(msgspec.Struct, frozen=True, kw_only=True):
+    """What one feed is for; it is written with each `open` of a recording.
+
+    Attributes:
+        venue: name in `connectors.VENUES`.
+        instruments: what to subscribe to, as the venue's list has them.
+        websocket_url: base address of the venue's streams.
+        rest_url: base address of its REST interface.
+        options: the venue's own settings, by name.
+    """
+
+    venue: str
+    instruments: tuple[Instrument, ...]
+    websocket_url: str
+    rest_url: str
+    options: dict[str, int | str | bool] = {}
+
+
+class VenueProtocol(Protocol):
+    """One connection of a venue.
+
+    Every method takes `now`, our clock in ns UTC. `received` and `fetched` may raise
+    `VenueProtocolError`, `elapsed` any `FeedError`: the connection is then closed and this object
+    thrown away. They return a list, so that a message that fails half way tells nothing.
+    """
+
+    @property
+    def url(self) -> str:
+        """Address to connect to."""
+        ...
+
+    @property
+    def instruments(self) -> Sequence[str]:
+        """Ids of the instruments that are subscribed to."""
+        ...
+
+    @property
+    def is_live(self) -> bool:
+        """Whether every instrument has been subscribed and has its book."""
+        ...
+
+    @property
+    def wants_replacement(self) -> bool:
+        """Whether another connection should take over before this one ends."""
+        ...
+
+    def opened(self, now: int) -> list[Told]:
+        """The transport is open: subscribe."""
+        ...
+
+    def received(self, data: bytes, now: int) -> list[Told]:
+        """One websocket message came."""
+        ...
+
+    def fetched(self, request: Request, status: int, body: bytes, now: int) -> list[Told]:
+        """An HTTP answer came; `status` 0 means that none did and `body` says why."""
+        ...
+
+    def elapsed(self, now: int) -> list[Told]:
+        """Time has passed; called about once a second."""
+        ...
+
+    def outgoing(self) -> list[bytes | Request]:
+        """Return what is to be sent, and forget it."""
+        ...
+
+    def resync(self, instrument: str, reason: str, now: int) -> list[Told]:
+        """Fetch this instrument's book again and leave the others alone."""
+        ...
+
+    def subscribe(self, instruments: Sequence[Instrument], now: int) -> list[Told]:
+        """Add instruments while the connection is up."""
+        ...
+
+    def unsubscribe(self, instruments: Sequence[str], now: int) -> list[Told]:
+        """Drop instruments, by id, while the connection is up."""
+        ...
+
+
+class Venue(Protocol):
+    """What a venue's file declares, one row of `connectors.VENUES`."""
+
+    @property
+    def name(self) -> str:
+        """Lower-case name, the first part of its instrument ids."""
+        ...
+
+    @property
+    def websocket_url(self) -> str:
+        """Base address of the public streams."""
+        ...
+
+    @property
+    def rest_url(self) -> str:
+        """Base address of the public REST interface."""
+        ...
+
+    @property
+    def instruments_per_connection(self) -> int:
+        """How many instruments one connection may carry by the venue's limits."""
+        ...
+
+    def instruments_url(self, rest_url: str) -> str:
+        """Address of the list of instruments."""
+        ...
+
+    def read_instruments(self, body: bytes) -> list[Instrument]:
+        """Read that list: the instruments that trade now.
+
+        Raises:
+            VenueProtocolError: it is not such a list.
+        """
+        ...
+
+    def protocol(self, description: FeedDescription) -> VenueProtocol:
+        """Make the protocol object of one connection."""
+        ...

@@ -1,0 +1,64 @@
+"""What a spec looks at, and what it says."""
+
+import msgspec
+
+from market.events import State
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
+    """One moment of one series, as a spec may look at it.
+
+    Attributes:
+        series: instrument id, `"binance:BTC-USDT"`.
+        stream: `"bar"` (one observation a closed bar) or `"book"` (one a book change).
+        interval: the bar's, `"1m"`; empty for a book.
+        ts_event: the venue's time in ns: the bar's end, or the book message's.
+        ts_recv: our time in ns of the event that led here.
+        moment: what makes it unique in its series: the bar's start in ns, or the book's sequence.
+        revision: above 0 for a corrected bar, which never fires.
+        values: field name to value; None where it is not known yet.
+        state: truth state of what the values come from.
+        reason: why the state is not live, for people.
+    """
+
+    series: str
+    stream: str
+    interval: str
+    ts_event: int
+    ts_recv: int
+    moment: int
+    revision: int
+    values: dict[str, float | None]
+    state: State
+    reason: str = ""
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A spec fired.
+
+    Attributes:
+        key: identity, the same however often the same input is read:
+            spec id, content hash, series, interval and moment.
+        spec: id of the spec.
+        spec_hash: hash of its content.
+        series: instrument id.
+        interval: of the bar; empty for a book.
+        ts_event: venue's time of what it fired on, ns.
+        ts_fired: our time of the event that made it fire, ns.
+        severity: `info`, `warning` or `critical`.
+        targets: names of the targets it goes to.
+        text: the rendered message.
+        values: the fields that the condition looked at, with their values then.
+    """
+
+    key: str
+    spec: str
+    spec_hash: str
+    series: str
+    interval: str
+    ts_event: int
+    ts_fired: int
+    severity: str
+    targets: tuple[str, ...]
+    text: str
+    values: dict[str, float | None]

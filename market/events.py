@@ -1,0 +1,181 @@
+"""The words of the system: what happens in a market, and what is known of it.
+
+Times are `int` nanoseconds UTC: `ts_event` is the venue's clock, `ts_recv` is ours. Prices are in
+quote currency, sizes in base currency, both `float`, finite, parsed from the venue's text and
+never computed when they are keys of a book. `None` is a missing number; zero is a number.
+"""
+
+import enum
+from typing import TypeAlias
+
+import msgspec
+
+Level: TypeAlias = tuple[float, float]
+"""Price and size."""
+
+
+class Side(enum.StrEnum):
+    """Side of the aggressor: who crossed the spread."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class State(enum.StrEnum):
+    """Whether a value is true now.
+
+    `live`: it is. `warming`: not enough input yet. `stale`: the feed is silent.
+    `resyncing`: the book is being fetched again. `suspect`: it contradicts itself.
+    """
+
+    LIVE = "live"
+    WARMING = "warming"
+    STALE = "stale"
+    RESYNCING = "resyncing"
+    SUSPECT = "suspect"
+
+
+class Trade(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
+    """One match at a venue."""
+
+    instrument: str
+    ts_event: int
+    ts_recv: int
+    price: float
+    size: float
+    side: Side
+    trade_id: str
+
+
+class Quote(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
+    """Best bid and ask from a venue's own top-of-book feed."""
+
+    instrument: str
+    ts_event: int
+    ts_recv: int
+    bid: float
+    bid_size: float
+    ask: float
+    ask_size: float
+
+
+class BookSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A whole book: throw away what you had.
+
+    `sequence` is the venue's update id, 0 where the venue has none.
+    """
+
+    instrument: str
+    ts_event: int
+    ts_recv: int
+    bids: list[Level]
+    asks: list[Level]
+    sequence: int
+
+
+class BookDelta(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Changed levels: sizes are absolute, 0 removes the level."""
+
+    instrument: str
+    ts_event: int
+    ts_recv: int
+    bids: list[Level]
+    asks: list[Level]
+    sequence: int
+
+
+class FeedGap(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
+    """From here on what we knew of this instrument is unknown.
+
+    `channel` is `"all"` when the connection broke, `"book"` or `"trade"` when only that sequence
+    did. `ts_recv` is our clock.
+    """
+
+    instrument: str
+    ts_recv: int
+    reason: str
+    channel: str = "all"
+
+
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
+    """A second has passed on our clock, and every frame read before it is ahead of it."""
+
+    instrument: str
+    ts_recv: int
+
+
+class BookTop(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The best levels of one venue's book after one message.
+
+    `bids` fall, `asks` rise, at most the configured depth (10) each. `imbalance` is
+    (bid size - ask size) / (bid size + ask size) over these levels, -1 to 1, None for an empty
+    book; `spread` is best ask - best bid, None unless both sides are there.
+    """
+
+    instrument: str
+    ts_event: int
+    ts_recv: int
+    bids: list[Level]
+    asks: list[Level]
+    spread: float | None
+    imbalance: float | None
+    sequence: int
+    state: State
+
+
+class Bar(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
+    """Trades of `[start, end)` by `ts_event`.
+
+    `volume` and `buy_volume` are base currency, `vwap` and `notional` quote currency. `revision`
+    counts late trades' corrections. `partial`: our first bar, begun in its middle. `gap`: trades
+    may be missing.
+    """
+
+    instrument: str
+    interval: str
+    start: int
+    end: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    buy_volume: float
+    notional: float
+    count: int
+    revision: int = 0
+    partial: bool = False
+    gap: bool = False
+
+    @property
+    def vwap(self) -> float:
+        """Mean price weighted by size, in quote currency; the close when nothing traded."""
+        return self.notional / self.volume if self.volume > 0 else self.close
+
+
+class Feature(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
+    """What an indicator says at one moment of one series.
+
+    `value` is None while `state` is `warming`. `ts_event` is the bar's start.
+    """
+
+    instrument: str
+    interval: str
+    name: str
+    ts_event: int
+    value: float | None
+    state: State
+    revision: int = 0
+
+
+class StateChange(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
+    """The truth state of an instrument's book changed."""
+
+    instrument: str
+    ts_recv: int
+    state: State
+    reason: str
+
+
+MarketEvent: TypeAlias = Trade | Quote | BookSnapshot | BookDelta | FeedGap | Heartbeat
+"""What a connector tells."""
