@@ -177,5 +177,18 @@ class StateChange(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False)
     reason: str
 
 
+class GapInterval(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
+    """One row of the gap ledger: from `started` to `ended` (our clock, ns) data may be missing.
+
+    It is told when the gap opens, with `ended` None, and again when data flows.
+    """
+
+    instrument: str
+    channel: str
+    reason: str
+    started: int
+    ended: int | None = None
+
+
 MarketEvent: TypeAlias = Trade | Quote | BookSnapshot | BookDelta | FeedGap | Heartbeat
 """What a connector tells."""
