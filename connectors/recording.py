@@ -1,0 +1,170 @@
+"""Recordings: everything that came and went on a feed, in the order the flow took it.
+
+JSON Lines, compressed with gzip when the name ends in `.gz`. One record a line; see
+`docs/recording.md`. A recording replayed through the same objects gives the same answers.
+"""
+
+import base64
+import gzip
+import heapq
+import io
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from market.errors import RecordingError
+
+Kind: TypeAlias = Literal[
+    "open", "sent", "text", "binary", "http", "close", "heartbeat", "control", "history"
+]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """One thing that happened on one connection.
+
+    Attributes:
+        ts: our clock, ns UTC.
+        conn: connection, `"binance-0.3"`: the feed and how many connections it had before; for
+            `heartbeat` and `control` the feed alone, or empty.
+        kind: what happened.
+        data: text as it was; base64 for `binary`.
+        url: for `http`, the address asked.
+        status: for `http`, the answer's status; 0 when none came.
+    """
+
+    ts: int
+    conn: str
+    kind: Kind
+    data: str = ""
+    url: str = ""
+    status: int = 200
+
+    @property
+    def feed(self) -> str:
+        """The feed that the connection belongs to, `"binance-0"`."""
+        return self.conn.partition(".")[0]
+
+    def body(self) -> bytes:
+        """Return `data` as the bytes that came.
+
+        Raises:
+            ValueError: `binary` data that is not base64.
+        """
+        if self.kind == "binary":
+            return base64.b64decode(self.data, validate=True)
+        return self.data.encode("utf-8", "surrogateescape")
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Record).decode
+
+
+def text_of(body: bytes) -> str:
+    """Return bytes from a venue as text that `Record.body` turns back into the same bytes."""
+    return body.decode("utf-8", "surrogateescape")
+
+
+class RecordingWriter:
+    """Appends records to a file.
+
+    What is written reaches the file at `flush`, which the owner calls about once a second, and at
+    `close`: a process killed in between loses no more than that.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._file = path.open("ab")
+        self._gzip = (
+            gzip.GzipFile(filename="", fileobj=self._file, mode="ab", compresslevel=1)
+            if path.suffix == ".gz"
+            else None
+        )
+        self.records = 0
+
+    def write(self, record: Record) -> None:
+        """Append one record."""
+        try:
+            line = _encode(record)
+        except UnicodeEncodeError:  # a text frame that is not UTF-8: keep its bytes
+            data = base64.b64encode(record.body()).decode()
+            kind: Kind = "binary" if record.kind == "text" else record.kind
+            line = _encode(msgspec.structs.replace(record, kind=kind, data=data))
+        (self._gzip or self._file).write(line + b"\n")
+        self.records += 1
+
+    def flush(self) -> None:
+        """Hand over to the operating system what was written."""
+        if self._gzip is not None:
+            self._gzip.flush(zlib.Z_SYNC_FLUSH)
+        self._file.flush()
+
+    def close(self) -> None:
+        """Flush and close."""
+        if self._gzip is not None:
+            self._gzip.close()
+        self._file.close()
+
+
+class Recording:
+    """The records of one file, read one after the other.
+
+    Args:
+        path: a `.jsonl` or `.jsonl.gz` file.
+
+    A file cut in its middle, as a killed recorder leaves it, is read up to the last whole record;
+    `truncated` then says so.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.truncated = False
+
+    def __iter__(self) -> Iterator[Record]:
+        """Read from the beginning.
+
+        Raises:
+            RecordingError: no such file, or a line that is no record.
+        """
+        try:
+            raw = self.path.open("rb")
+        except OSError as error:
+            raise RecordingError(
+                f"cannot read the recording: {error.strerror}", path=str(self.path)
+            ) from error
+        with raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            stream = gzip.GzipFile(fileobj=raw) if packed else raw
+            yield from self._read(io.BufferedReader(stream, 1 << 20))  # type: ignore[type-var]
+
+    def _read(self, lines: Iterable[bytes]) -> Iterator[Record]:
+        number = 0
+        try:
+            for number, line in enumerate(lines, start=1):  # noqa: B007
+                if not line.endswith(b"\n"):
+                    self.truncated = True
+                    return
+                try:
+                    yield _decode(line)
+                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                    raise RecordingError(
+                        f"not a record: {error}", path=str(self.path), line=number
+                    ) from error
+        except EOFError:
+            self.truncated = True
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise RecordingError(
+                f"damaged gzip data: {error}", path=str(self.path), line=number + 1
+            ) from error
+
+
+def merged(recordings: Iterable[Recording]) -> Iterator[Record]:
+    """Read several recordings as one, by time; each keeps its own order."""
+    several = list(recordings)
+    if len(several) == 1:
+        return iter(several[0])
+    return heapq.merge(*several, key=lambda record: record.ts)
