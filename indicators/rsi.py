@@ -1,0 +1,113 @@
+"""Relative strength index."""
+
+import msgspec
+
+from indicators.contract import checked
+from market.events import Bar
+
+
+class RSI(msgspec.Struct):
+    """Relative strength index with Wilder's smoothing.
+
+    Takes one closing price per bar and keeps a handful of numbers, however long the stream runs.
+    The first average is the plain mean of the first `period` changes; later ones decay by
+    `1 / period`. Follows TA-Lib from its first value.
+
+    Args:
+        period: changes in the averaging window; at least 2.
+
+    Input: closing price in quote currency, finite.
+    Warm-up: `period + 1` closes.
+    Output: dimensionless, 0 to 100; `None` for the first `period` closes.
+    State: four numbers, the value, and a copy of them from before the last close.
+    Edge: 50 when nothing moved in the whole window (0/0 in the formula; TA-Lib gives 0 there,
+    which a rule such as `rsi < 30` would take for a fall).
+
+    Raises:
+        ValueError: `period` is below 2.
+
+    References:
+        J. W. Wilder, New Concepts in Technical Trading Systems, 1978, RSI chapter.
+
+    Example:
+        >>> rsi = RSI(period=3)
+        >>> [rsi.add(close) for close in (10.0, 11.0, 10.5, 11.5, 11.5)]
+        [None, None, None, 80.0, 80.0]
+        >>> round(rsi.correct(11.0), 3)
+        61.538
+    """
+
+    period: int
+    count: int = 0
+    close: float = 0.0
+    gain: float = 0.0
+    loss: float = 0.0
+    value: float | None = None
+    before: tuple[int, float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a period that averages nothing."""
+        if self.period < 2:
+            raise ValueError(f"rsi: period {self.period}: expected 2 or more")
+
+    @property
+    def name(self) -> str:
+        """Canonical name, `"rsi(14)"`."""
+        return f"rsi({self.period})"
+
+    @property
+    def warm_up(self) -> int:
+        """Closes until the first value, that one included."""
+        return self.period + 1
+
+    @property
+    def values(self) -> tuple[float | None, ...]:
+        """The index alone."""
+        return (self.value,)
+
+    def update(self, bar: Bar) -> None:
+        """Take the next closed bar."""
+        self.add(bar.close)
+
+    def revise(self, bar: Bar) -> None:
+        """Take the last bar again, corrected."""
+        self.correct(bar.close)
+
+    def add(self, close: float) -> float | None:
+        """Take the next closing price and return the index."""
+        checked(close)
+        count, gain, loss = self.count, self.gain, self.loss
+        self.before = (count, self.close, gain, loss)
+        if count:
+            change = close - self.close
+            up, down = (change, 0.0) if change > 0 else (0.0, -change)
+            period = self.period
+            if count > period:
+                gain = (gain * (period - 1) + up) / period
+                loss = (loss * (period - 1) + down) / period
+            elif count < period:
+                gain += up  # still sums
+                loss += down
+            else:
+                gain = (gain + up) / period
+                loss = (loss + down) / period
+            self.gain = gain
+            self.loss = loss
+            if count >= period:
+                moved = gain + loss
+                self.value = 100.0 * (gain / moved) if moved > 0 else 50.0
+        self.close = close
+        self.count = count + 1
+        return self.value
+
+    def correct(self, close: float) -> float | None:
+        """Take the last closing price again, corrected, and return the index.
+
+        Raises:
+            ValueError: there is no last one.
+        """
+        checked(close)
+        if self.before is None:
+            raise ValueError(f"{self.name}: no bar to correct")
+        self.count, self.close, self.gain, self.loss = self.before
+        return self.add(close)
