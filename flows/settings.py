@@ -1,0 +1,100 @@
+"""What a person may set: one section for each room of the program.
+
+Every room defines its own Struct; this file puts them side by side. How a file and the
+environment become these Structs is in `flows.configuration`. Secrets are never part of them: they
+come from `DATABASE_URL` and `TELEGRAM_BOT_TOKEN` only.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from connectors.settings import VenueSettings
+from market.intervals import Interval
+from sinks.alert_settings import AlertSettings, TelegramSettings
+from sinks.settings import StoreSettings
+
+DEMO_SYMBOLS = ("BTC-USDT", "ETH-USDT", "ETH-BTC")
+"""What the demo streams."""
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+class MarketSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is computed for every symbol.
+
+    Attributes:
+        bar_intervals: lengths of the bars that are built, shortest first.
+        features: indicators of every bar, by their names in the catalogue.
+        depth: levels a side of the book that are shown and stored; 1 to 64.
+        stale_after_s: seconds without a message after which a book is `stale`.
+    """
+
+    bar_intervals: tuple[str, ...] = ("1s", "1m")
+    features: tuple[str, ...] = ("rsi(14)", "ema(20)")
+    depth: Annotated[int, msgspec.Meta(ge=1, le=64)] = 10
+    stale_after_s: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+
+    def intervals(self) -> tuple[Interval, ...]:
+        """Return the bar lengths.
+
+        Raises:
+            ValueError: one of them is not an interval.
+        """
+        return tuple(Interval.parse(text) for text in self.bar_intervals)
+
+
+class FilterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where filter specs come from.
+
+    Attributes:
+        folder: folder of YAML files, from the folder of the configuration file; empty for the
+            specs that come with the program.
+    """
+
+    folder: str = ""
+
+
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is logged, how and where.
+
+    Attributes:
+        level: the least severity that is told.
+        levels: other levels for components, by module: `{"connectors" = "debug"}`.
+        format: `console` for people, `json` for one JSON object a line, `auto` for `console` on a
+            terminal and `json` elsewhere.
+        file: JSON lines are added to this file too, from the folder of the configuration file;
+            empty for none.
+    """
+
+    level: Level = "info"
+    levels: dict[str, Level] = {}
+    format: Literal["auto", "console", "json"] = "auto"
+    file: str = ""
+
+
+def demo_feeds() -> dict[str, VenueSettings]:
+    """Return the feeds of the embedded demo: a simulated Binance."""
+    return {"binance": VenueSettings(symbols=DEMO_SYMBOLS, simulated=True)}
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set; the defaults are the embedded demo.
+
+    Attributes:
+        feeds: what is read from which venue, by the venue's name.
+        market: what is computed for every symbol.
+        store: how rows reach the database.
+        filters: where filter specs come from.
+        alerts: how alerts are delivered.
+        telegram: which chats there are.
+        log: what is logged.
+    """
+
+    feeds: dict[str, VenueSettings] = msgspec.field(default_factory=demo_feeds)
+    market: MarketSettings = msgspec.field(default_factory=MarketSettings)
+    store: StoreSettings = msgspec.field(default_factory=StoreSettings)
+    filters: FilterSettings = msgspec.field(default_factory=FilterSettings)
+    alerts: AlertSettings = msgspec.field(default_factory=AlertSettings)
+    telegram: TelegramSettings = msgspec.field(default_factory=TelegramSettings)
+    log: LogSettings = msgspec.field(default_factory=LogSettings)
