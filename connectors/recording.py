@@ -22,7 +22,7 @@ Kind: TypeAlias = Literal[
 ]
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One thing that happened on one connection.
 
     Attributes:
@@ -30,7 +30,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
         conn: connection, `"binance-0.3"`: the feed and how many connections it had before; for
             `heartbeat` and `control` the feed alone, or empty.
         kind: what happened.
-        data: text as it was; base64 for `binary`.
+        body: the bytes that came or went.
         url: for `http`, the address asked.
         status: for `http`, the answer's status; 0 when none came.
     """
@@ -38,7 +38,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     ts: int
     conn: str
     kind: Kind
-    data: str = ""
+    body: bytes = b""
     url: str = ""
     status: int = 200
 
@@ -47,24 +47,47 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
         """The feed that the connection belongs to, `"binance-0"`."""
         return self.conn.partition(".")[0]
 
-    def body(self) -> bytes:
-        """Return `data` as the bytes that came.
 
-        Raises:
-            ValueError: `binary` data that is not base64.
-        """
-        if self.kind == "binary":
-            return base64.b64decode(self.data, validate=True)
-        return self.data.encode("utf-8", "surrogateescape")
+class _Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A record as its file has it: `data` is text, or base64 where `kind` is `binary`."""
+
+    ts: int
+    conn: str
+    kind: Kind
+    data: str = ""
+    url: str = ""
+    status: int = 200
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Record).decode
+_decode = msgspec.json.Decoder(_Line).decode
 
 
-def text_of(body: bytes) -> str:
-    """Return bytes from a venue as text that `Record.body` turns back into the same bytes."""
-    return body.decode("utf-8", "surrogateescape")
+def _line_of(record: Record) -> _Line:
+    kind = record.kind
+    try:
+        data = "" if kind == "binary" else record.body.decode()
+    except UnicodeDecodeError:
+        kind, data = "binary", ""
+    if kind == "binary":
+        data = base64.b64encode(record.body).decode()
+    return _Line(
+        ts=record.ts,
+        conn=record.conn,
+        kind=kind,
+        data=data,
+        url=record.url,
+        status=record.status,
+    )
+
+
+def _record_of(line: _Line) -> Record:
+    if line.kind == "binary":
+        body = base64.b64decode(line.data, validate=True)
+    else:
+        body = line.data.encode()
+    kind: Kind = "http" if line.url else line.kind
+    return Record(line.ts, line.conn, kind, body, line.url, line.status)
 
 
 class RecordingWriter:
@@ -87,13 +110,7 @@ class RecordingWriter:
 
     def write(self, record: Record) -> None:
         """Append one record."""
-        try:
-            line = _encode(record)
-        except UnicodeEncodeError:  # a text frame that is not UTF-8: keep its bytes
-            data = base64.b64encode(record.body()).decode()
-            kind: Kind = "binary" if record.kind == "text" else record.kind
-            line = _encode(msgspec.structs.replace(record, kind=kind, data=data))
-        (self._gzip or self._file).write(line + b"\n")
+        (self._gzip or self._file).write(_encode(_line_of(record)) + b"\n")
         self.records += 1
 
     def flush(self) -> None:
@@ -139,18 +156,18 @@ class Recording:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             stream = gzip.GzipFile(fileobj=raw) if packed else raw
-            yield from self._read(io.BufferedReader(stream, 1 << 20))  # type: ignore[type-var]
+            yield from self._read(io.BufferedReader(stream, 1 << 20))
 
     def _read(self, lines: Iterable[bytes]) -> Iterator[Record]:
         number = 0
         try:
-            for number, line in enumerate(lines, start=1):  # noqa: B007
+            for number, line in enumerate(lines, start=1):
                 if not line.endswith(b"\n"):
                     self.truncated = True
                     return
                 try:
-                    yield _decode(line)
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                    yield _record_of(_decode(line))
+                except (msgspec.DecodeError, ValueError) as error:
                     raise RecordingError(
                         f"not a record: {error}", path=str(self.path), line=number
                     ) from error

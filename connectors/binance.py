@@ -1,0 +1,624 @@
+"""Binance spot: combined streams and diff depth.
+
+Sources (read 2026-11-20): binance-spot-api-docs `web-socket-streams.md`, `rest-api.md`, CHANGELOG
+to 2026-07-21.
+
+    message                becomes                      silent limit
+    SYMBOL@trade           Trade                        none
+    SYMBOL@depth@100ms     BookDelta                    none: a quiet book is silent
+    /api/v3/depth          BookSnapshot, then BookDelta
+    serverShutdown         nothing: a replacement is wanted
+    answer to SUBSCRIBE    nothing, or SubscriptionError
+    anything else          DeadLetter
+
+Book rule (How to manage a local order book, text of 2025-11-12):
+ 1. Subscribe and keep the updates; remember `U` of the first.
+ 2. Fetch a snapshot.
+ 3. `lastUpdateId + 1 < U` of the first kept update: the snapshot is too old, fetch again.
+ 4. Drop kept updates with `u <= lastUpdateId`; the next must hold `lastUpdateId + 1` in [U, u].
+ 5. The book is the snapshot, its id `lastUpdateId`; apply the rest.
+ 6. Each update: `u <= id` is old; `U > id + 1` is a gap: start again; else apply, `id = u`.
+ 7. Levels beyond the snapshot are unknown until they change: publish only the best ones, and
+    fetch again every hour.
+
+A connection lives 24 h; Binance takes five messages a second from us. It acknowledges a symbol
+that it does not have and stays silent, so symbols are checked against `exchangeInfo` before.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, TypeAlias
+
+import msgspec
+
+from connectors.contract import DeadLetter, FeedDescription, Request, Told
+from market.errors import StaleFeedError, SubscriptionError, VenueProtocolError
+from market.events import BookDelta, BookSnapshot, FeedGap, Level, Side, Trade
+from market.instruments import Instrument
+
+SECOND = 1_000_000_000
+NAME = "binance"
+
+STREAMS_PER_CONNECTION = 1024
+STREAMS_PER_MESSAGE = 100
+MESSAGES_PER_SECOND = 4
+"""Binance allows five; a pong counts too."""
+ANSWER_WITHIN = 10 * SECOND
+FIRST_UPDATE_WITHIN = SECOND
+"""After it a book is fetched though no update came: the market is quiet."""
+QUIET = 20 * SECOND
+QUIET_WHEN_BUSY = 3 * SECOND
+BUSY_FRAMES = 20
+"""Frames in the second before the silence that make a connection busy."""
+PROBE_WITHIN = 10 * SECOND
+PROBE_WITHIN_WHEN_BUSY = 2 * SECOND
+MAX_AGE = (23 * 3600 + 1800) * SECOND
+SNAPSHOT_LIMIT = 1000
+SNAPSHOT_WEIGHT = 50
+WEIGHT_PER_SECOND = 50
+WEIGHT_BURST = 2000
+REFETCH_AFTER = 3600 * SECOND
+RETRY_FIRST = SECOND
+RETRY_MOST = 32 * SECOND
+RETRY_AFTER_REFUSAL = 60 * SECOND
+KEPT_UPDATES = 20_000
+
+_Price = Annotated[float, msgspec.Meta(gt=0, lt=1e18)]
+_Size = Annotated[float, msgspec.Meta(ge=0, lt=1e18)]
+_Time = Annotated[int, msgspec.Meta(gt=0, lt=10**16)]
+_Id = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
+
+
+class _Trade(msgspec.Struct, tag_field="e", tag="trade", gc=False):
+    """{"e":"trade","E":1672515782136,"s":"BNBBTC","t":12345,"p":"0.001","q":"100",
+    "T":1672515782136,"m":true,"M":true}"""  # noqa: D205, D209, D415
+
+    s: str
+    t: _Id
+    p: _Price
+    q: _Price
+    T: _Time
+    m: bool
+
+
+class _Depth(msgspec.Struct, tag_field="e", tag="depthUpdate"):
+    """{"e":"depthUpdate","E":1672515782136,"s":"BNBBTC","U":157,"u":160,
+    "b":[["0.0024","10"]],"a":[["0.0026","100"]]}"""  # noqa: D205, D209, D415
+
+    E: _Time
+    s: str
+    U: _Id
+    u: _Id
+    b: list[tuple[_Price, _Size]]
+    a: list[tuple[_Price, _Size]]
+
+
+class _Shutdown(msgspec.Struct, tag_field="e", tag="serverShutdown"):
+    """{"e":"serverShutdown","E":1770123456789}"""  # noqa: D415
+
+    E: _Time
+
+
+class _Message(msgspec.Struct):
+    """{"stream":"bnbbtc@trade","data":{…}}"""  # noqa: D415
+
+    stream: str
+    data: _Trade | _Depth | _Shutdown
+
+
+class _Refusal(msgspec.Struct):
+    code: int = 0
+    msg: str = ""
+
+
+class _Answer(msgspec.Struct):
+    """{"result":null,"id":1}, or {"error":{"code":2,"msg":"…"},"id":2}, or the error flat."""
+
+    id: int | str | None
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    error: _Refusal | None = None
+    code: int = 0
+    msg: str = ""
+
+
+class _Kind(msgspec.Struct):
+    """Enough of a message to name what we do not know."""
+
+    stream: str = ""
+    e: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _Snapshot(msgspec.Struct):
+    """{"lastUpdateId":1027024,"bids":[["4.0","431.0"]],"asks":[["4.00000200","12.0"]]}"""  # noqa: D415
+
+    lastUpdateId: _Id  # noqa: N815
+    bids: list[tuple[_Price, _Size]]
+    asks: list[tuple[_Price, _Size]]
+
+
+class _Limit(msgspec.Struct):
+    filterType: str  # noqa: N815
+    tickSize: str = "0"  # noqa: N815
+    stepSize: str = "0"  # noqa: N815
+
+
+class _Symbol(msgspec.Struct):
+    symbol: str
+    status: str
+    baseAsset: str  # noqa: N815
+    quoteAsset: str  # noqa: N815
+    filters: list[_Limit] = []
+
+
+class _ExchangeInfo(msgspec.Struct):
+    symbols: list[_Symbol]
+
+
+_message = msgspec.json.Decoder(_Message, strict=False).decode
+_answer = msgspec.json.Decoder(_Answer).decode
+_kind = msgspec.json.Decoder(_Kind).decode
+_snapshot = msgspec.json.Decoder(_Snapshot, strict=False).decode
+_exchange_info = msgspec.json.Decoder(_ExchangeInfo).decode
+_encode = msgspec.json.encode
+
+_Told: TypeAlias = list[Told]
+
+
+class _BookRule:
+    """Steps 1 to 7 of the book rule for one instrument.
+
+    `kept` holds the updates since a snapshot was asked for: those that a first snapshot must be
+    joined with, or, while the book lives on, those that a later snapshot does not know yet.
+    """
+
+    __slots__ = (
+        "failures",
+        "fetch_at",
+        "fetched_at",
+        "id",
+        "instrument",
+        "is_live",
+        "kept",
+        "request",
+    )
+
+    def __init__(self, instrument: Instrument, request: Request) -> None:
+        self.instrument = instrument.id
+        self.request = request
+        self.id = 0
+        self.is_live = False
+        self.kept: list[tuple[_Depth, int]] = []
+        self.fetch_at: int | None = None  # None: a fetch is under way, or there is no need
+        self.fetched_at = 0
+        self.failures = 0
+
+    def update(self, update: _Depth, now: int) -> Told | None:
+        """Steps 1 and 6: keep an update, or make it a delta; a gap starts again."""
+        if not self.is_live:
+            self._keep(update, now)
+            if len(self.kept) == 1 and self.fetch_at is not None:
+                self.fetch_at = min(self.fetch_at, now)
+            return None
+        if update.u <= self.id:
+            return None
+        if self.id + 1 < update.U:
+            missing = f"sequence: expected U <= {self.id + 1}, got {update.U}"
+            gap = self.restart(missing, now)
+            self._keep(update, now)
+            return gap
+        self.id = update.u
+        if self.fetched_at == 0:
+            self._keep(update, now)
+        return self._delta(update, now)
+
+    def restart(self, reason: str, now: int) -> FeedGap:
+        """Forget the book and ask for another at once."""
+        self.is_live = False
+        self.kept = []
+        self.fetch_at = now
+        return FeedGap(instrument=self.instrument, ts_recv=now, reason=reason, channel="book")
+
+    def refresh(self, now: int) -> None:
+        """Step 7: ask for another snapshot while the book lives on."""
+        self.kept = []
+        self.fetched_at = 0
+        self.fetch_at = now
+
+    def snapshot(self, snapshot: _Snapshot, now: int) -> _Told:
+        """Steps 3 to 5: join the snapshot and the kept updates, or ask again."""
+        last = snapshot.lastUpdateId
+        newer = [pair for pair in self.kept if pair[0].u > last]
+        following = last
+        for update, _ in newer:
+            if following + 1 < update.U:  # too old, or a hole among the kept ones
+                self.kept = [] if self.is_live else newer
+                self.retry(now)
+                return []
+            following = update.u
+        if self.is_live and following < self.id:
+            self.retry(now)
+            return []
+        seen = self.kept[0][0].E if self.kept else None
+        self.fetched_at = now
+        self.fetch_at = None
+        self.failures = 0
+        self.kept = []
+        if self.is_live:
+            bids, asks = dict(snapshot.bids), dict(snapshot.asks)
+            for update, _ in newer:
+                bids.update(update.b)
+                asks.update(update.a)
+            self.id = following
+            return [self._snapshot(list(bids.items()), list(asks.items()), seen, now)]
+        self.is_live = True
+        self.id = last
+        told: _Told = [self._snapshot(snapshot.bids, snapshot.asks, seen, now)]
+        self.id = following
+        told += [self._delta(update, received) for update, received in newer]
+        return told
+
+    def retry(self, now: int, *, at_least: int = 0) -> None:
+        """Ask again after a wait that doubles."""
+        wait = min(RETRY_FIRST << min(self.failures, 6), RETRY_MOST)
+        self.failures += 1
+        self.fetch_at = now + max(wait, at_least)
+
+    def _keep(self, update: _Depth, now: int) -> None:
+        self.kept.append((update, now))
+        if len(self.kept) > KEPT_UPDATES:
+            del self.kept[: KEPT_UPDATES // 2]
+
+    def _snapshot(
+        self, bids: list[Level], asks: list[Level], seen: int | None, now: int
+    ) -> BookSnapshot:
+        # REST gives no time: the stream's at that moment stands for it.
+        return BookSnapshot(
+            instrument=self.instrument,
+            ts_event=now if seen is None else _nanoseconds(seen),
+            ts_recv=now,
+            bids=bids,
+            asks=asks,
+            sequence=self.id,
+        )
+
+    def _delta(self, update: _Depth, now: int) -> BookDelta:
+        return BookDelta(
+            instrument=self.instrument,
+            ts_event=_nanoseconds(update.E),
+            ts_recv=now,
+            bids=update.b,
+            asks=update.a,
+            sequence=update.u,
+        )
+
+
+class BinanceProtocol:
+    """One connection's worth of Binance spot, without the connection."""
+
+    def __init__(self, description: FeedDescription) -> None:
+        self.url = f"{description.websocket_url}/stream"
+        self._rest_url = description.rest_url
+        self._max_age = int(description.options.get("max_age_s", 0)) * SECOND or MAX_AGE
+        self._ids: dict[str, str] = {}
+        self._books: dict[str, _BookRule] = {}
+        self._trade_ids: dict[str, int] = {}
+        self._unsent: list[tuple[str, list[str]]] = []
+        self._unanswered: dict[int, tuple[int, list[str]]] = {}
+        self._outgoing: list[bytes | Request] = []
+        self._last_id = 0
+        self._opened_at = 0
+        self._frames = 0
+        self._frames_before = 0
+        self._last_frame_at = 0
+        self._is_busy = False
+        self._probed_at: int | None = None
+        self._weight = float(WEIGHT_BURST)
+        self._weight_at = 0
+        self._refused_until = 0
+        self.wants_replacement = False
+        self._add(description.instruments)
+
+    @property
+    def instruments(self) -> Sequence[str]:
+        """Ids of the instruments that are subscribed to."""
+        return tuple(self._ids.values())
+
+    @property
+    def is_live(self) -> bool:
+        """Whether every stream is acknowledged and every book is there."""
+        waiting = self._unsent or self._unanswered
+        return not waiting and all(book.is_live for book in self._books.values())
+
+    # -- life of a connection ------------------------------------------------------------------
+
+    def opened(self, now: int) -> _Told:
+        """Subscribe to everything and plan the snapshots."""
+        self._opened_at = self._last_frame_at = self._weight_at = now
+        for book in self._books.values():
+            book.fetch_at = now + FIRST_UPDATE_WITHIN
+        self._send_subscriptions(now)
+        return []
+
+    def received(self, data: bytes, now: int) -> _Told:
+        """Turn one message into events.
+
+        Raises:
+            VenueProtocolError: it is no JSON object, or a field of a message we know is wrong.
+            SubscriptionError: a subscription was refused.
+        """
+        self._frames += 1
+        self._last_frame_at = now
+        self._probed_at = None
+        try:
+            payload = _message(data).data
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return self._other(data, error, now)
+        if type(payload) is _Trade:
+            return self._traded(payload, now)
+        if type(payload) is _Depth:
+            book = self._books.get(payload.s)
+            if book is None:
+                return []  # the tail of a stream that was unsubscribed
+            told = book.update(payload, now)
+            if len(book.kept) == 1 and book.fetch_at is not None:
+                self._fetch(now)
+            return [] if told is None else [told]
+        self.wants_replacement = True
+        return []
+
+    def fetched(self, request: Request, status: int, body: bytes, now: int) -> _Told:
+        """Take a book snapshot, or plan another try.
+
+        Raises:
+            VenueProtocolError: the body of a good answer is no snapshot.
+        """
+        book = self._books.get(request.subject)
+        if book is None:
+            return []
+        if status in {418, 429}:
+            self._refused_until = now + RETRY_AFTER_REFUSAL * (1 if status == 429 else 5)
+            book.retry(now, at_least=self._refused_until - now)
+            return []
+        if status != 200:
+            book.retry(now)
+            return []
+        try:
+            snapshot = _snapshot(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise VenueProtocolError(f"book snapshot: {error}", frame=body) from error
+        return book.snapshot(snapshot, now)
+
+    def elapsed(self, now: int) -> _Told:
+        """Watch the clock: answers, silence, age, snapshots that are due.
+
+        Raises:
+            SubscriptionError: an answer is overdue.
+            StaleFeedError: the connection is silent.
+        """
+        for asked_at, streams in self._unanswered.values():
+            if now - asked_at > ANSWER_WITHIN:
+                raise SubscriptionError(streams[0], f"no answer in {ANSWER_WITHIN // SECOND} s")
+        self._watch_silence(now)
+        if now - self._opened_at > self._max_age:
+            self.wants_replacement = True
+        for book in self._books.values():
+            if book.is_live and 0 < book.fetched_at < now - REFETCH_AFTER:
+                book.refresh(now)
+        if self._unsent:
+            self._send_subscriptions(now)
+        self._fetch(now)
+        return []
+
+    def outgoing(self) -> list[bytes | Request]:
+        """Return what is to be sent, and forget it."""
+        if not self._outgoing:
+            return []
+        outgoing, self._outgoing = self._outgoing, []
+        return outgoing
+
+    # -- changes while the connection is up ----------------------------------------------------
+
+    def resync(self, instrument: str, reason: str, now: int) -> _Told:
+        """Fetch one instrument's book again and leave the others alone."""
+        for book in self._books.values():
+            if book.instrument == instrument and book.is_live:
+                gap = book.restart(reason, now)
+                self._fetch(now)
+                return [gap]
+        return []
+
+    def subscribe(self, instruments: Sequence[Instrument], now: int) -> _Told:
+        """Add instruments while the connection is up."""
+        added = self._add([new for new in instruments if new.native not in self._ids])
+        for book in added:
+            book.fetch_at = now + FIRST_UPDATE_WITHIN
+        self._send_subscriptions(now)
+        return []
+
+    def unsubscribe(self, instruments: Sequence[str], now: int) -> _Told:
+        """Drop instruments, by id, while the connection is up."""
+        gone = [native for native, known in self._ids.items() if known in instruments]
+        streams = []
+        told: _Told = []
+        for native in gone:
+            known = self._ids.pop(native)
+            del self._books[native]
+            self._trade_ids.pop(native, None)
+            streams += _streams(native)
+            told.append(FeedGap(instrument=known, ts_recv=now, reason="unsubscribed"))
+        if streams:
+            self._unsent.append(("UNSUBSCRIBE", streams))
+            self._send_subscriptions(now)
+        return told
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _add(self, instruments: Sequence[Instrument]) -> list[_BookRule]:
+        added = []
+        streams: list[str] = []
+        for instrument in instruments:
+            native = instrument.native
+            url = f"{self._rest_url}/api/v3/depth?symbol={native}&limit={SNAPSHOT_LIMIT}"
+            self._ids[native] = instrument.id
+            book = _BookRule(instrument, Request(url=url, subject=native))
+            self._books[native] = book
+            added.append(book)
+            streams += _streams(native)
+        if len(self._books) * 2 > STREAMS_PER_CONNECTION:
+            raise ValueError(f"{len(self._books)} instruments are too many for one connection")
+        for at in range(0, len(streams), STREAMS_PER_MESSAGE):
+            self._unsent.append(("SUBSCRIBE", streams[at : at + STREAMS_PER_MESSAGE]))
+        return added
+
+    def _send_subscriptions(self, now: int) -> None:
+        for method, streams in self._unsent[:MESSAGES_PER_SECOND]:
+            self._last_id += 1
+            self._unanswered[self._last_id] = (now, streams)
+            self._outgoing.append(
+                _encode({"method": method, "params": streams, "id": self._last_id})
+            )
+        del self._unsent[:MESSAGES_PER_SECOND]
+
+    def _traded(self, trade: _Trade, now: int) -> _Told:
+        instrument = self._ids.get(trade.s)
+        if instrument is None:
+            return []
+        last = self._trade_ids.get(trade.s)
+        told: _Told = []
+        if last is not None:
+            if trade.t <= last:
+                return []
+            if trade.t > last + 1:
+                missing = f"trade ids {last + 1} to {trade.t - 1} are missing"
+                told.append(
+                    FeedGap(instrument=instrument, ts_recv=now, reason=missing, channel="trade")
+                )
+        self._trade_ids[trade.s] = trade.t
+        told.append(
+            Trade(
+                instrument=instrument,
+                ts_event=_nanoseconds(trade.T),
+                ts_recv=now,
+                price=trade.p,
+                size=trade.q,
+                side=Side.SELL if trade.m else Side.BUY,
+                trade_id=str(trade.t),
+            )
+        )
+        return told
+
+    def _other(self, data: bytes, error: Exception, now: int) -> _Told:
+        """Sort out what is no trade, update or shutdown: an answer, something new, or nonsense."""
+        try:
+            kind = _kind(data)
+            inner = _kind(bytes(kind.data)) if kind.stream else kind
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise VenueProtocolError(f"not a message of Binance: {error}", frame=data) from error
+        if inner.e in {"trade", "depthUpdate", "serverShutdown"}:
+            if not kind.stream:
+                return [DeadLetter(NAME, f"raw {inner.e}", data, now)]
+            raise VenueProtocolError(f"{inner.e}: {error}", frame=data) from error
+        if kind.stream or kind.e:
+            name = inner.e or kind.stream.partition("@")[2] or kind.stream
+            return [DeadLetter(NAME, f"unknown event {name[:40]}", data, now)]
+        try:
+            answer = _answer(data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return [DeadLetter(NAME, "unknown envelope", data, now)]
+        return self._answered(answer, data, now)
+
+    def _answered(self, answer: _Answer, data: bytes, now: int) -> _Told:
+        asked = self._unanswered.pop(answer.id, None) if isinstance(answer.id, int) else None
+        refusal = answer.error or _Refusal(answer.code, answer.msg)
+        if refusal.code or refusal.msg:
+            channel = asked[1][0] if asked else "a subscription"
+            raise SubscriptionError(channel, f"{refusal.msg} ({refusal.code})", frame=data)
+        if asked is None and answer.id != 0:
+            return [DeadLetter(NAME, "answer to nothing", data, now)]
+        return []
+
+    def _watch_silence(self, now: int) -> None:
+        frames = self._frames - self._frames_before
+        self._frames_before = self._frames
+        if frames:
+            self._is_busy = frames >= BUSY_FRAMES
+            return
+        silence = now - self._last_frame_at
+        if self._probed_at is None:
+            if silence >= (QUIET_WHEN_BUSY if self._is_busy else QUIET):
+                self._probed_at = now
+                self._outgoing.append(_encode({"method": "LIST_SUBSCRIPTIONS", "id": 0}))
+        elif now - self._probed_at >= (PROBE_WITHIN_WHEN_BUSY if self._is_busy else PROBE_WITHIN):
+            raise StaleFeedError(NAME, silence)
+
+    def _fetch(self, now: int) -> None:
+        """Ask for the snapshots that are due, as far as the request weight allows."""
+        due = [
+            book
+            for book in self._books.values()
+            if book.fetch_at is not None and book.fetch_at <= now
+        ]
+        if not due or now < self._refused_until:
+            return
+        earned = (now - self._weight_at) / SECOND * WEIGHT_PER_SECOND
+        self._weight = min(WEIGHT_BURST, self._weight + max(earned, 0.0))
+        self._weight_at = now
+        for book in due:
+            if self._weight < SNAPSHOT_WEIGHT:
+                return
+            self._weight -= SNAPSHOT_WEIGHT
+            book.fetch_at = None
+            self._outgoing.append(book.request)
+
+
+class Binance:
+    """Binance spot as one row of `connectors.VENUES`."""
+
+    name = NAME
+    websocket_url = "wss://stream.binance.com:9443"
+    rest_url = "https://api.binance.com"
+    instruments_per_connection = STREAMS_PER_CONNECTION // 2
+
+    def instruments_url(self, rest_url: str) -> str:
+        """Address of the list of instruments."""
+        return f"{rest_url}/api/v3/exchangeInfo"
+
+    def read_instruments(self, body: bytes) -> list[Instrument]:
+        """Read `exchangeInfo`: the symbols whose status is TRADING.
+
+        Raises:
+            VenueProtocolError: it is not such a list.
+        """
+        try:
+            info = _exchange_info(body)
+            return [_instrument(symbol) for symbol in info.symbols if symbol.status == "TRADING"]
+        except (msgspec.DecodeError, ValueError) as error:
+            raise VenueProtocolError(f"exchangeInfo: {error}", frame=body) from error
+
+    def protocol(self, description: FeedDescription) -> BinanceProtocol:
+        """Make the protocol object of one connection."""
+        return BinanceProtocol(description)
+
+
+def _instrument(symbol: _Symbol) -> Instrument:
+    limits = {limit.filterType: limit for limit in symbol.filters}
+    price, size = limits.get("PRICE_FILTER"), limits.get("LOT_SIZE")
+    return Instrument(
+        venue=NAME,
+        symbol=f"{symbol.baseAsset}-{symbol.quoteAsset}",
+        native=symbol.symbol,
+        base=symbol.baseAsset,
+        quote=symbol.quoteAsset,
+        tick=float(price.tickSize) if price else 0.0,
+        step=float(size.stepSize) if size else 0.0,
+    )
+
+
+def _streams(native: str) -> list[str]:
+    name = native.lower()
+    return [f"{name}@trade", f"{name}@depth@100ms"]
+
+
+def _nanoseconds(ts: int) -> int:
+    """Read a time that is milliseconds, or microseconds where the address asked for them."""
+    return ts * 1_000_000 if ts < 100_000_000_000_000 else ts * 1_000

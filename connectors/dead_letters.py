@@ -1,0 +1,47 @@
+"""The file of messages that no one understood, kept for people to look at."""
+
+import time
+from pathlib import Path
+
+import msgspec
+
+from connectors.contract import DeadLetter
+
+MOST_BYTES = 10_000_000
+FRAME_BYTES = 4_000
+
+
+class DeadLetterFile:
+    """Appends dead letters to a JSON Lines file until it holds `MOST_BYTES`.
+
+    Args:
+        folder: made when the first letter comes.
+        name: first part of the file's name; the day is added.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._path = folder / f"{name}-{time.strftime('%Y%m%d', time.gmtime())}.jsonl"
+        self._size: int | None = None
+
+    def write(self, letters: list[DeadLetter]) -> None:
+        """Append what came; beyond the cap letters are only counted."""
+        if self._size is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._size = self._path.stat().st_size if self._path.exists() else 0
+        if self._size >= MOST_BYTES:
+            return
+        lines = b"".join(
+            msgspec.json.encode(
+                {
+                    "ts": letter.ts_recv,
+                    "venue": letter.venue,
+                    "reason": letter.reason,
+                    "frame": letter.frame[:FRAME_BYTES].decode(errors="replace"),
+                }
+            )
+            + b"\n"
+            for letter in letters
+        )
+        with self._path.open("ab") as file:
+            file.write(lines)
+        self._size += len(lines)

@@ -1,0 +1,103 @@
+"""From records to micro-batches: what the flow takes, grouped by symbol.
+
+The same object drains a live queue and a recording, so both give every symbol the same events in
+the same order.
+"""
+
+from typing import TypeAlias
+
+import msgspec
+from prometheus_client import Counter
+
+from connectors.contract import DeadLetter, Told
+from connectors.recording import Record
+from filters.specs import SpecsChanged
+from market.events import BookDelta, BookSnapshot, FeedGap, MarketEvent, Trade
+from market.instruments import symbol_of, venue_of
+
+FlowEvent: TypeAlias = MarketEvent | SpecsChanged
+"""What the keyed steps take."""
+
+EVENTS = Counter("candlewax_feed_events_total", "Events taken by the flow", ["kind"])
+GAPS = Counter("candlewax_feed_gaps_total", "Gaps told by venues", ["venue", "channel"])
+DEAD_LETTERS = Counter(
+    "candlewax_feed_dead_letters_total", "Messages that no one understood", ["venue", "reason"]
+)
+
+COUNTED = ("trades", "book_updates", "gaps", "dead_letters")
+
+encode_control = msgspec.json.Encoder().encode
+_decode_specs = msgspec.json.Decoder(SpecsChanged).decode
+SPECS = b'"SpecsChanged"'
+
+
+class Drain:
+    """Sorts events by symbol and lets every symbol know the specs in force.
+
+    Attributes:
+        dead_letters: messages put aside since they were last taken.
+        counts: what was drained so far: trades, book updates, gaps, dead letters.
+    """
+
+    def __init__(self) -> None:
+        self._symbols: dict[str, str] = {}
+        self._groups: dict[str, list[FlowEvent]] = {}
+        self._known: set[str] = set()
+        self._specs: SpecsChanged | None = None
+        self.dead_letters: list[DeadLetter] = []
+        self.counts = dict.fromkeys(COUNTED, 0)
+        self._counted = dict.fromkeys(COUNTED, 0)
+
+    def add(self, record: Record, told: list[Told]) -> None:
+        """Take one record and what its feed told of it."""
+        if record.kind == "control" and not record.conn:
+            self._control(record)
+        counts = self.counts
+        for event in told:
+            kind = type(event)
+            if isinstance(event, DeadLetter):
+                counts["dead_letters"] += 1
+                DEAD_LETTERS.labels(event.venue, event.reason).inc()
+                self.dead_letters.append(event)
+                continue
+            if kind is Trade:
+                counts["trades"] += 1
+            elif kind is BookDelta or kind is BookSnapshot:
+                counts["book_updates"] += 1
+            elif isinstance(event, FeedGap):
+                counts["gaps"] += event.reason != "connecting"
+                GAPS.labels(venue_of(event.instrument), event.channel).inc()
+            self._group(event.instrument).append(event)
+
+    def take(self) -> list[tuple[str, list[FlowEvent]]]:
+        """Return the micro-batches that came together, and begin new ones."""
+        groups, self._groups = self._groups, {}
+        for kind, count in self.counts.items():
+            if count > self._counted[kind]:
+                EVENTS.labels(kind).inc(count - self._counted[kind])
+                self._counted[kind] = count
+        return list(groups.items())
+
+    def forget_symbols(self) -> None:
+        """Tell every symbol the specs again: the flow was restored and has none compiled."""
+        self._known = set()
+
+    def _group(self, instrument: str) -> list[FlowEvent]:
+        symbol = self._symbols.get(instrument)
+        if symbol is None:
+            symbol = self._symbols[instrument] = symbol_of(instrument)
+        group = self._groups.get(symbol)
+        if group is None:
+            group = self._groups[symbol] = []
+            if symbol not in self._known:
+                self._known.add(symbol)
+                if self._specs is not None:
+                    group.append(self._specs)
+        return group
+
+    def _control(self, record: Record) -> None:
+        if SPECS not in record.body:
+            return
+        self._specs = _decode_specs(record.body)
+        for symbol in self._known:
+            self._groups.setdefault(symbol, []).append(self._specs)

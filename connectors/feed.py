@@ -1,0 +1,299 @@
+"""One feed: the connections of a group of instruments, as a sequence of records.
+
+A feed is told every record of its connections, live or from a recording, and answers with events.
+It decides what a connection's end means and how a second connection takes over from the first; it
+does no I/O itself, so a recording replayed takes the very same way.
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from connectors.contract import DeadLetter, FeedDescription, Request, Told, Venue, VenueProtocol
+from connectors.recording import Record
+from market.errors import FeedError
+from market.events import FeedGap, Heartbeat, Trade
+from market.instruments import Instrument
+
+SECOND = 1_000_000_000
+OVERLAP = 10 * SECOND
+"""How long after a take-over trades that both connections told are recognised."""
+WITHHELD = 100_000
+"""Events of a connection in waiting; more mean that it will never catch up."""
+
+Outgoing: TypeAlias = tuple[str, bytes | Request]
+
+
+class Steering(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a `control` record asks of a feed."""
+
+    resync: str = ""
+    reason: str = ""
+    subscribe: tuple[Instrument, ...] = ()
+    unsubscribe: tuple[str, ...] = ()
+
+
+encode_description = msgspec.json.Encoder().encode
+decode_description = msgspec.json.Decoder(FeedDescription).decode
+encode_steering = msgspec.json.Encoder().encode
+_decode_steering = msgspec.json.Decoder(Steering).decode
+
+
+class _Connection:
+    """A protocol object and what is still open with it."""
+
+    __slots__ = ("asked", "name", "protocol", "withheld")
+
+    def __init__(self, name: str, protocol: VenueProtocol) -> None:
+        self.name = name
+        self.protocol = protocol
+        self.asked: dict[str, Request] = {}
+        self.withheld: list[Told] = []
+
+
+class Feed:
+    """The connections of one group of instruments at one venue, one after the other.
+
+    Args:
+        name: `"binance-0"`; connections are named `"binance-0.1"` and so on.
+        venue: makes the protocol objects.
+        description: what the feed is for.
+
+    While a connection wants to be replaced a second one may be opened: its events are withheld
+    until all its books are there, then it takes over in one step, without a gap. Trades that both
+    told are passed on once.
+    """
+
+    def __init__(self, name: str, venue: Venue, description: FeedDescription) -> None:
+        self.name = name
+        self.description = description
+        self._venue = venue
+        self._current: _Connection | None = None
+        self._waiting: _Connection | None = None
+        self._failures: list[tuple[str, FeedError]] = []
+        self._superseded: list[str] = []
+        self._seen: set[tuple[str, str]] | None = None
+        self._seen_until: int | None = None
+        self.last_failure: tuple[str, FeedError] | None = None
+
+    # -- what the shell asks -------------------------------------------------------------------
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a connection is open that is not merely in waiting."""
+        return self._current is not None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the connection in use has everything it subscribed to."""
+        return self._current is not None and self._current.protocol.is_live
+
+    @property
+    def wants_replacement(self) -> bool:
+        """Whether a second connection should be opened now."""
+        current = self._current
+        return current is not None and self._waiting is None and current.protocol.wants_replacement
+
+    @property
+    def instruments(self) -> Sequence[str]:
+        """Ids of the instruments that the feed carries."""
+        return tuple(instrument.id for instrument in self.description.instruments)
+
+    def url(self) -> str:
+        """Address for the next connection."""
+        return self._venue.protocol(self.description).url
+
+    def outgoing(self) -> list[Outgoing]:
+        """Return what is to be sent or fetched, by connection, and forget it."""
+        out: list[Outgoing] = []
+        for connection in (self._current, self._waiting):
+            if connection is not None:
+                for item in connection.protocol.outgoing():
+                    if isinstance(item, Request):
+                        connection.asked[item.url] = item
+                    out.append((connection.name, item))
+        return out
+
+    def failures(self) -> list[tuple[str, FeedError]]:
+        """Return the connections that must be closed, and why, and forget them."""
+        failures, self._failures = self._failures, []
+        return failures
+
+    def superseded(self) -> list[str]:
+        """Return the connections that another took over from, and forget them."""
+        superseded, self._superseded = self._superseded, []
+        return superseded
+
+    # -- what happened -------------------------------------------------------------------------
+
+    def take(self, record: Record) -> list[Told]:
+        """Take one record and return what it tells.
+
+        A connection whose protocol broke tells nothing more until its `close` comes.
+        """
+        match record.kind:
+            case "text" | "binary" | "http":
+                return self._came(record)
+            case "heartbeat":
+                return self._beat(record.ts)
+            case "open":
+                return self._opened(record)
+            case "close":
+                return self._closed(record)
+            case "control":
+                return self._steered(record)
+            case "sent" | "history":
+                return []
+
+    def _came(self, record: Record) -> list[Told]:
+        connection = self._find(record.conn)
+        if connection is None or self._is_broken(connection):
+            return []
+        try:
+            if record.kind == "http":
+                request = connection.asked.pop(record.url, None)
+                if request is None:
+                    return [
+                        DeadLetter(
+                            self.description.venue, "answer to nothing", record.body, record.ts
+                        )
+                    ]
+                told = connection.protocol.fetched(request, record.status, record.body, record.ts)
+            else:
+                told = connection.protocol.received(record.body, record.ts)
+        except FeedError as error:
+            self._fail(connection, error)
+            return []
+        return self._pass_on(connection, told, record.ts)
+
+    def _beat(self, now: int) -> list[Told]:
+        told: list[Told] = []
+        for connection in (self._current, self._waiting):
+            if connection is None or self._is_broken(connection):
+                continue
+            try:
+                said = connection.protocol.elapsed(now)
+            except FeedError as error:
+                self._fail(connection, error)
+                continue
+            told += self._pass_on(connection, said, now)
+        if self._seen_until is not None and now > self._seen_until:
+            self._seen = self._seen_until = None
+        told += [
+            Heartbeat(instrument=instrument.id, ts_recv=now)
+            for instrument in self.description.instruments
+        ]
+        return told
+
+    def _opened(self, record: Record) -> list[Told]:
+        connection = _Connection(record.conn, self._venue.protocol(self.description))
+        if self._current is not None:
+            self._waiting = connection
+            self._seen, self._seen_until = set(), None
+            connection.withheld = connection.protocol.opened(record.ts)
+            return []
+        self._current = connection
+        return self._gaps("connecting", record.ts) + connection.protocol.opened(record.ts)
+
+    def _closed(self, record: Record) -> list[Told]:
+        waiting = self._waiting
+        if record.conn == self.name:  # all of it: the flow was too slow, nothing is trusted
+            self._current = self._waiting = self._seen = self._seen_until = None
+            return self._gaps(record.body.decode(), record.ts)
+        if waiting is not None and record.conn == waiting.name:
+            self._waiting = self._seen = None
+            return []
+        if self._current is None or record.conn != self._current.name:
+            return []
+        told = self._gaps(record.body.decode() or "closed", record.ts)
+        self._current = waiting
+        self._waiting = self._seen = self._seen_until = None
+        if waiting is not None:
+            told += waiting.withheld
+            waiting.withheld = []
+        return told
+
+    def _steered(self, record: Record) -> list[Told]:
+        steering = _decode_steering(record.body)
+        told: list[Told] = []
+        both = [one for one in (self._current, self._waiting) if one is not None]
+        if steering.subscribe or steering.unsubscribe:
+            known = {instrument.id for instrument in self.description.instruments}
+            kept = [
+                one for one in self.description.instruments if one.id not in steering.unsubscribe
+            ]
+            kept += [one for one in steering.subscribe if one.id not in known]
+            self.description = msgspec.structs.replace(self.description, instruments=tuple(kept))
+        for connection in both:
+            protocol = connection.protocol
+            said: list[Told] = []
+            if steering.resync:
+                said += protocol.resync(steering.resync, steering.reason, record.ts)
+            if steering.subscribe:
+                said += protocol.subscribe(steering.subscribe, record.ts)
+            if steering.unsubscribe:
+                said += protocol.unsubscribe(steering.unsubscribe, record.ts)
+            told += self._pass_on(connection, said, record.ts)
+        return told
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _find(self, name: str) -> _Connection | None:
+        current = self._current
+        if current is not None and current.name == name:
+            return current
+        waiting = self._waiting
+        return waiting if waiting is not None and waiting.name == name else None
+
+    def _fail(self, connection: _Connection, error: FeedError) -> None:
+        self.last_failure = (connection.name, error)
+        self._failures.append(self.last_failure)
+
+    def _is_broken(self, connection: _Connection) -> bool:
+        return bool(self._failures) and any(name == connection.name for name, _ in self._failures)
+
+    def _pass_on(self, connection: _Connection, told: list[Told], now: int) -> list[Told]:
+        if self._seen is None:
+            return told
+        if connection is self._waiting:
+            return self._withhold(connection, told, now)
+        return self._unseen(told) if self._seen_until is not None else self._remember(told)
+
+    def _remember(self, told: list[Told]) -> list[Told]:
+        """The first connection, while a second one is in waiting: note the trades it told."""
+        assert self._seen is not None  # noqa: S101 - for the type checker
+        self._seen.update((one.instrument, one.trade_id) for one in told if type(one) is Trade)
+        return told
+
+    def _unseen(self, told: list[Told]) -> list[Told]:
+        """The second connection, after it took over: leave out trades that the first told."""
+        seen = self._seen
+        assert seen is not None  # noqa: S101 - for the type checker
+        return [
+            one
+            for one in told
+            if type(one) is not Trade or (one.instrument, one.trade_id) not in seen
+        ]
+
+    def _withhold(self, waiting: _Connection, told: list[Told], now: int) -> list[Told]:
+        """The second connection, before it takes over."""
+        waiting.withheld += told
+        if waiting.protocol.is_live:
+            assert self._current is not None  # noqa: S101 - for the type checker
+            self._superseded.append(self._current.name)
+            self._current = waiting
+            self._waiting = None
+            self._seen_until = now + OVERLAP
+            withheld, waiting.withheld = waiting.withheld, []
+            # Its own breaks are no news: until now the first connection had everything.
+            return self._unseen([one for one in withheld if type(one) is not FeedGap])
+        if len(waiting.withheld) > WITHHELD:
+            self._fail(waiting, FeedError("the second connection lags behind"))
+        return []
+
+    def _gaps(self, reason: str, now: int) -> list[Told]:
+        return [
+            FeedGap(instrument=instrument.id, ts_recv=now, reason=reason)
+            for instrument in self.description.instruments
+        ]

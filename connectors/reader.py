@@ -1,0 +1,323 @@
+"""The thread that owns a feed's sockets: it reads, stamps, sends, reconnects and decides nothing.
+
+What a message means is the feed's business, which is told every record here in the order in which
+it goes into the queue. A second thread pool makes connections and fetches, so that neither holds
+up what is being read.
+"""
+
+import logging
+import queue
+import random
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+import httpx
+import websocket
+from prometheus_client import Counter, Gauge
+
+from connectors.contract import Request
+from connectors.feed import Feed, Steering, encode_description, encode_steering
+from connectors.frame_queue import FrameQueue
+from connectors.recording import Record
+from connectors.transport import Answer, Socket, explain_status, fetch, http_client
+from market.errors import FeedError, VenueRefusalError
+
+SECOND = 1_000_000_000
+TICK_S = 0.05
+HEARTBEAT = SECOND
+OVERRUN_S = 2.0
+FRAMES_PER_TURN = 200
+BACKOFF_FIRST_S = 0.5
+BACKOFF_MOST_S = 60.0
+HEALTHY_AFTER = 10 * SECOND
+"""How long a connection must have told news before the next backoff starts small again."""
+STOP_WITHIN_S = 2.0
+
+CONNECTIONS = Counter("candlewax_feed_connections_total", "Connections opened", ["venue"])
+FRAMES = Counter("candlewax_feed_frames_total", "Messages read from a venue", ["venue"])
+CLOSES = Counter("candlewax_feed_closes_total", "Connections that ended unplanned", ["venue"])
+OVERRUNS = Counter(
+    "candlewax_feed_overruns_total", "Times the flow was too slow for the queue", ["venue"]
+)
+QUEUE = Gauge("candlewax_feed_queue_records", "Records that wait for the flow")
+
+log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+
+class Clock:
+    """Our clock in ns UTC, always ahead of what it said before."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def now(self) -> int:
+        """Return the time; two calls never return the same."""
+        self._last = max(time.time_ns(), self._last + 1)
+        return self._last
+
+
+class Reader:
+    """Runs one feed until `stop`.
+
+    Args:
+        feed: told every record.
+        frames: where records go.
+        clock: our clock; tests may shift it.
+        seed: makes the backoff's jitter differ between feeds.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        frames: FrameQueue,
+        *,
+        clock: Callable[[], int] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.feed = feed
+        self._frames = frames
+        self._now = clock or Clock().now
+        self._random = random.Random(seed)  # noqa: S311 - jitter is no secret
+        self._venue = feed.description.venue
+        self._sockets: dict[str, Socket] = {}
+        self._done: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._bell, self._rope = socket.socketpair()
+        self._bell.setblocking(False)
+        self._count = 0
+        self._connecting = False
+        self._connect_at = 0
+        self._failed = 0
+        self._healthy_since: int | None = None
+        self._beat_at = 0
+        self._stopping = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=f"feed-{feed.name}", daemon=True)
+
+    # -- from other threads --------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start reading."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the thread to end; `join` waits for it."""
+        self._stopping.set()
+        self._ring()
+
+    def join(self) -> None:
+        """Wait for the thread's end, a bounded time."""
+        self._thread.join(STOP_WITHIN_S)
+
+    def check(self) -> None:
+        """Raise what killed the thread: a bug of ours is loud."""
+        if self._error is not None:
+            raise RuntimeError(f"the reader of {self.feed.name} died") from self._error
+
+    def steer(self, steering: Steering) -> None:
+        """Change what the feed does: resync, subscribe, unsubscribe."""
+        self._later(partial(self._steer, steering))
+
+    # -- the loop ------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        log.info("feed starts", extra={"feed": self.feed.name})
+        pool = ThreadPoolExecutor(4, thread_name_prefix=f"fetch-{self.feed.name}")
+        client = http_client()
+        try:
+            while not self._stopping.is_set():
+                self._turn(pool, client)
+        except BaseException as error:
+            self._error = error
+            log.critical("feed thread died", exc_info=error, extra={"feed": self.feed.name})
+        finally:
+            for name in list(self._sockets):
+                self._drop(name)
+            client.close()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _turn(self, pool: ThreadPoolExecutor, client: httpx.Client) -> None:
+        now = self._now()
+        self._connect_if_due(now, pool)
+        for name in self._wait():
+            self._read(name)
+        while not self._done.empty():
+            self._done.get()()
+        now = self._now()
+        if now >= self._beat_at:
+            self._beat_at = now + HEARTBEAT
+            self._put(Record(now, self.feed.name, "heartbeat"))
+            QUEUE.set(len(self._frames))
+        self._send(pool, client)
+        self._close_what_must()
+
+    def _wait(self) -> list[str]:
+        """Wait a tick for something to read; return the connections that have it."""
+        ready = [name for name, sock in self._sockets.items() if sock.has_buffered]
+        by_descriptor = {sock.fileno(): name for name, sock in self._sockets.items()}
+        bell = self._bell.fileno()
+        readable, _, _ = select.select([bell, *by_descriptor], [], [], 0 if ready else TICK_S)
+        if bell in readable:
+            self._bell.recv(4096)
+        return ready + [by_descriptor[fd] for fd in readable if fd != bell]
+
+    def _read(self, name: str) -> None:
+        """Read what is there, a bounded number of messages."""
+        frames = 0
+        while frames < FRAMES_PER_TURN and name in self._sockets:
+            sock = self._sockets[name]
+            try:
+                message = sock.receive()
+            except (OSError, websocket.WebSocketException) as error:
+                self._closed(name, str(error) or type(error).__name__)
+                break
+            if message is not None:
+                frames += 1
+                is_binary, data = message
+                self._put(Record(self._now(), name, "binary" if is_binary else "text", data))
+            if not (sock.has_buffered or select.select([sock.fileno()], [], [], 0)[0]):
+                break
+        if frames:
+            FRAMES.labels(self._venue).inc(frames)
+
+    def _send(self, pool: ThreadPoolExecutor, client: httpx.Client) -> None:
+        for name, item in self.feed.outgoing():
+            if isinstance(item, Request):
+                job = pool.submit(fetch, client, item.url)
+                job.add_done_callback(
+                    partial(self._when_done, partial(self._fetched, name, item.url))
+                )
+            elif name in self._sockets:
+                try:
+                    self._sockets[name].send(item)
+                except (OSError, websocket.WebSocketException) as error:
+                    self._closed(name, f"cannot send: {error}")
+                else:
+                    self._put(Record(self._now(), name, "sent", item))
+
+    def _close_what_must(self) -> None:
+        for name, error in self.feed.failures():
+            log.warning("connection failed", extra={"feed": self.feed.name, "reason": str(error)})
+            least = error.retry_after_s if isinstance(error, VenueRefusalError) else 0.0
+            self._closed(name, str(error), least_s=least)
+        for name in self.feed.superseded():
+            log.info("connection replaced", extra={"feed": self.feed.name, "conn": name})
+            self._drop(name)
+            self._put(Record(self._now(), name, "close", b"replaced"))
+
+    # -- connections ---------------------------------------------------------------------------
+
+    def _connect_if_due(self, now: int, pool: ThreadPoolExecutor) -> None:
+        if self._connecting or now < self._connect_at:
+            return
+        if self.feed.is_connected and not self.feed.wants_replacement:
+            return
+        self._connecting = True
+        job = pool.submit(Socket, self.feed.url())
+        job.add_done_callback(partial(self._when_done, self._connected))
+
+    def _connected(self, done: Future[Socket]) -> None:
+        self._connecting = False
+        error = done.exception()
+        if error is None:
+            self._count += 1
+            name = f"{self.feed.name}.{self._count}"
+            self._sockets[name] = done.result()
+            CONNECTIONS.labels(self._venue).inc()
+            log.info("connected", extra={"feed": self.feed.name, "conn": name})
+            self._healthy_since = None
+            self._put(Record(self._now(), name, "open", encode_description(self.feed.description)))
+            return
+        if not isinstance(error, (OSError, websocket.WebSocketException, FeedError)):
+            raise error
+        least = error.retry_after_s if isinstance(error, VenueRefusalError) else 0.0
+        wait = self._back_off(least)
+        log.warning(
+            "cannot connect",
+            extra={"feed": self.feed.name, "reason": str(error), "again_in_s": round(wait, 1)},
+        )
+
+    def _closed(self, name: str, reason: str, *, least_s: float = 0.0) -> None:
+        """A connection ended that was not meant to."""
+        self._drop(name)
+        CLOSES.labels(self._venue).inc()
+        wait = self._back_off(least_s)
+        log.warning(
+            "connection closed",
+            extra={"conn": name, "reason": reason, "again_in_s": round(wait, 1)},
+        )
+        self._put(Record(self._now(), name, "close", reason.encode()))
+
+    def _drop(self, name: str) -> None:
+        sock = self._sockets.pop(name, None)
+        if sock is not None:
+            sock.close()
+
+    def _back_off(self, least_s: float) -> float:
+        """Plan the next connection; return the wait in seconds."""
+        now = self._now()
+        if self._healthy_since is not None and now - self._healthy_since > HEALTHY_AFTER:
+            self._failed = 0
+        most = min(BACKOFF_MOST_S, BACKOFF_FIRST_S * (1 << self._failed))
+        wait = max(least_s, most * (0.5 + self._random.random() / 2))
+        self._failed = min(self._failed + 1, 10)
+        self._healthy_since = None
+        self._connect_at = now + int(wait * SECOND)
+        return wait
+
+    # -- records -------------------------------------------------------------------------------
+
+    def _put(self, record: Record) -> None:
+        """Tell the feed, and hand the record and what it told to the flow."""
+        told = self.feed.take(record)
+        if told and self._healthy_since is None and record.kind in {"text", "binary"}:
+            self._healthy_since = record.ts
+        if not self._frames.put(record, told, wait_s=OVERRUN_S):
+            self._overrun()
+
+    def _overrun(self) -> None:
+        """The flow has not taken anything for too long: let go, say so, begin again."""
+        OVERRUNS.labels(self._venue).inc()
+        for name in list(self._sockets):
+            self._drop(name)
+        reason = f"overrun: the flow took nothing for {OVERRUN_S:.0f} s"
+        record = Record(self._now(), self.feed.name, "close", reason.encode())
+        dropped = self._frames.replace(self.feed.name, record, self.feed.take(record))
+        log.error("queue overrun", extra={"feed": self.feed.name, "records_dropped": dropped})
+        while not self._stopping.is_set() and not self._frames.wait_for_room(wait_s=TICK_S * 4):
+            pass
+        self._back_off(0.0)
+
+    def _fetched(self, name: str, url: str, done: Future[Answer]) -> None:
+        answer = done.result()
+        meaning = explain_status(answer.status)
+        if answer.status != 200:
+            log.warning(
+                "fetch failed",
+                extra={"url": url, "status": answer.status, "reason": meaning or answer.body[:200]},
+            )
+        self._put(Record(self._now(), name, "http", answer.body, url, answer.status))
+
+    def _steer(self, steering: Steering) -> None:
+        self._put(Record(self._now(), self.feed.name, "control", encode_steering(steering)))
+
+    def _when_done(self, then: Callable[[Future[_T]], None], done: Future[_T]) -> None:
+        if not done.cancelled():
+            self._later(partial(then, done))
+
+    def _later(self, job: Callable[[], None]) -> None:
+        self._done.put(job)
+        self._ring()
+
+    def _ring(self) -> None:
+        try:
+            self._rope.send(b"!")
+        except OSError:
+            log.debug("the feed has ended", extra={"feed": self.feed.name})

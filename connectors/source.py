@@ -1,0 +1,379 @@
+"""Bytewax inputs: live feeds, and recordings played again."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import TypeAlias
+
+from bytewax.inputs import (
+    DynamicSource,
+    FixedPartitionedSource,
+    StatefulSourcePartition,
+    StatelessSourcePartition,
+)
+
+from connectors.contract import FeedDescription, Venue
+from connectors.dead_letters import DeadLetterFile
+from connectors.drain import Drain, FlowEvent
+from connectors.feed import Feed, Steering
+from connectors.frame_queue import CAPACITY, FrameQueue
+from connectors.placement import owner_of
+from connectors.playback import Playback
+from connectors.reader import Clock, Reader
+from connectors.recording import Record, Recording, RecordingWriter, merged
+from market.errors import RecordingError
+from market.instruments import Instrument
+
+MicroBatch: TypeAlias = tuple[str, list[FlowEvent]]
+
+RECORDS_PER_BATCH = 500
+FLUSH_EVERY_S = 1.0
+PACE = timedelta(milliseconds=20)
+
+log = logging.getLogger(__name__)
+
+
+class VenueFeeds:
+    """What to follow at one venue: its instruments and how to reach it."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        instruments: Sequence[Instrument],
+        *,
+        websocket_url: str = "",
+        rest_url: str = "",
+        options: Mapping[str, int | str | bool] | None = None,
+    ) -> None:
+        self.venue = venue
+        self.instruments = tuple(instruments)
+        self.websocket_url = websocket_url or venue.websocket_url
+        self.rest_url = rest_url or venue.rest_url
+        self.options = dict(options or {})
+
+    def descriptions(self, worker: int, worker_count: int) -> list[FeedDescription]:
+        """Return the feeds of one worker: the symbols it owns, split by the venue's limit."""
+        owned = [
+            instrument
+            for instrument in self.instruments
+            if owner_of(instrument.symbol, worker_count) == worker
+        ]
+        most = self.venue.instruments_per_connection
+        return [
+            FeedDescription(
+                venue=self.venue.name,
+                instruments=tuple(owned[at : at + most]),
+                websocket_url=self.websocket_url,
+                rest_url=self.rest_url,
+                options=self.options,
+            )
+            for at in range(0, len(owned), most)
+        ]
+
+
+class Helm:
+    """Takes wishes of the flow to the reader that can fulfil them, within one process."""
+
+    def __init__(self) -> None:
+        self._readers: dict[str, Reader] = {}
+        self._lock = threading.Lock()
+
+    def enlist(self, reader: Reader) -> None:
+        """Make a reader reachable by its instruments."""
+        with self._lock:
+            self._readers.update(dict.fromkeys(reader.feed.instruments, reader))
+
+    def resync(self, instrument: str, reason: str) -> None:
+        """Have one instrument's book fetched again; what comes of it is in the recording."""
+        reader = self._readers.get(instrument)
+        if reader is None:
+            log.warning("no reader here for a resync", extra={"instrument": instrument})
+            return
+        reader.steer(Steering(resync=instrument, reason=reason))
+
+
+class FeedSource(DynamicSource[MicroBatch]):
+    """Live feeds: each worker opens the connections of the symbols that it owns.
+
+    Args:
+        feeds: what to follow, one for each venue.
+        controls: bodies of `control` records that come before everything else.
+        helm: where the flow's wishes arrive.
+        stopping: set when the flow shall end; what was read by then still goes through.
+        recording: path of a worker's recording by its index, or None.
+        dead_letters: folder for messages that no one understood, or None.
+        capacity: records that may wait for the flow.
+    """
+
+    def __init__(
+        self,
+        feeds: Sequence[VenueFeeds],
+        *,
+        controls: Sequence[bytes] = (),
+        helm: Helm,
+        stopping: threading.Event,
+        recording: Callable[[int], Path] | None = None,
+        dead_letters: Path | None = None,
+        capacity: int = CAPACITY,
+    ) -> None:
+        self._feeds = feeds
+        self._controls = controls
+        self._helm = helm
+        self._stopping = stopping
+        self._recording = recording
+        self._dead_letters = dead_letters
+        self._capacity = capacity
+        self.drains: list[Drain] = []
+
+    def build(self, _step_id: str, worker_index: int, worker_count: int) -> "FeedPartition":
+        """Make one worker's feeds and start reading them."""
+        frames = FrameQueue(self._capacity)
+        clock = Clock()
+        for body in self._controls:
+            frames.put_first(Record(clock.now(), "", "control", body), [])
+        descriptions = [
+            description
+            for feeds in self._feeds
+            for description in feeds.descriptions(worker_index, worker_count)
+        ]
+        venues = {feeds.venue.name: feeds.venue for feeds in self._feeds}
+        readers = []
+        for number, description in enumerate(descriptions):
+            name = f"{description.venue}-{worker_index}-{number}"
+            feed = Feed(name, venues[description.venue], description)
+            readers.append(Reader(feed, frames, seed=worker_index * 1000 + number))
+            self._helm.enlist(readers[-1])
+        drain = Drain()
+        self.drains.append(drain)
+        return FeedPartition(
+            readers,
+            frames,
+            drain,
+            stopping=self._stopping,
+            recording=self._recording(worker_index) if self._recording and readers else None,
+            dead_letters=self._dead_letters,
+            name=f"worker-{worker_index}",
+        )
+
+
+class FeedPartition(StatelessSourcePartition[MicroBatch]):
+    """One worker's live input."""
+
+    def __init__(
+        self,
+        readers: Sequence[Reader],
+        frames: FrameQueue,
+        drain: Drain,
+        *,
+        stopping: threading.Event,
+        recording: Path | None,
+        dead_letters: Path | None,
+        name: str,
+    ) -> None:
+        self._readers = readers
+        self._frames = frames
+        self._drain = drain
+        self._stopping = stopping
+        self._writer = RecordingWriter(recording) if recording else None
+        self._flush_at = 0.0
+        self._letters = DeadLetterFile(dead_letters, name) if dead_letters else None
+        self._is_ending = False
+        for reader in readers:
+            reader.start()
+
+    def next_batch(self) -> Iterable[MicroBatch]:
+        """Take what was read, never waiting for more."""
+        if self._stopping.is_set() and not self._is_ending:
+            self._is_ending = True
+            for reader in self._readers:
+                reader.stop()
+            for reader in self._readers:
+                reader.join()
+        for reader in self._readers:
+            reader.check()
+        items = self._frames.take(RECORDS_PER_BATCH)
+        if not items:
+            self._flush()
+            if self._is_ending:
+                self.close()
+                raise StopIteration
+            return ()
+        drain = self._drain
+        for record, told in items:
+            if self._writer is not None:
+                self._writer.write(record)
+            drain.add(record, told)
+        if drain.dead_letters:
+            letters, drain.dead_letters = drain.dead_letters, []
+            if self._letters is not None:
+                self._letters.write(letters)
+        self._flush()
+        return drain.take()
+
+    def close(self) -> None:
+        """End the threads and the recording."""
+        for reader in self._readers:
+            reader.stop()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _flush(self) -> None:
+        if self._writer is not None and time.monotonic() >= self._flush_at:
+            self._flush_at = time.monotonic() + FLUSH_EVERY_S
+            self._writer.flush()
+
+
+class ReplaySource(FixedPartitionedSource[MicroBatch, int]):
+    """Recordings, read as one by time, through the objects that made them.
+
+    Args:
+        paths: the recordings.
+        venues: `connectors.VENUES`.
+        batch: records taken together.
+        speed: times real time; 0 for as fast as it goes.
+        controls: bodies of `control` records that replace the recorded ones, or None to obey these.
+        stopping: set when the flow shall end early.
+
+    The state is the number of records taken. A flow that resumes reads from the beginning, so that
+    the protocols are where they were, and passes on only what comes after.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        venues: Mapping[str, Venue],
+        *,
+        batch: int = RECORDS_PER_BATCH,
+        speed: float = 0.0,
+        controls: Sequence[bytes] | None = None,
+        stopping: threading.Event,
+    ) -> None:
+        self._paths = paths
+        self._venues = venues
+        self._batch = batch
+        self._speed = speed
+        self._controls = controls
+        self._stopping = stopping
+        self.drains: list[Drain] = []
+        self.problems: list[str] = []
+
+    def list_parts(self) -> list[str]:
+        """One partition: a recording has one order."""
+        return ["recording"]
+
+    def build_part(
+        self, _step_id: str, _for_part: str, resume_state: int | None
+    ) -> "ReplayPartition":
+        """Open the recordings and go to where the flow was."""
+        drain = Drain()
+        self.drains.append(drain)
+        return ReplayPartition(
+            [Recording(path) for path in self._paths],
+            Playback(self._venues, path=", ".join(str(path) for path in self._paths)),
+            drain,
+            batch=self._batch,
+            speed=self._speed,
+            controls=self._controls,
+            stopping=self._stopping,
+            position=resume_state or 0,
+            problems=self.problems,
+        )
+
+
+class ReplayPartition(StatefulSourcePartition[MicroBatch, int]):
+    """The one input of a replay."""
+
+    def __init__(
+        self,
+        recordings: Sequence[Recording],
+        playback: Playback,
+        drain: Drain,
+        *,
+        batch: int,
+        speed: float,
+        controls: Sequence[bytes] | None,
+        stopping: threading.Event,
+        position: int,
+        problems: list[str],
+    ) -> None:
+        self._recordings = recordings
+        self._records: Iterator[Record] = merged(recordings)
+        self._playback = playback
+        self._drain = drain
+        self._batch = batch
+        self._speed = speed
+        self._obeys_recorded = controls is None
+        self._stopping = stopping
+        self._position = 0
+        self._problems = problems
+        self._next: Record | None = None
+        self._began: tuple[int, float] | None = None
+        for body in controls or ():
+            drain.add(Record(0, "", "control", body), [])
+        for record in islice(self._records, position):
+            self._add(record)
+        drain.take()
+        drain.forget_symbols()
+
+    def next_batch(self) -> Iterable[MicroBatch]:
+        """Take the records that are due."""
+        if self._stopping.is_set():
+            raise StopIteration
+        taken = 0
+        while taken < self._batch:
+            record = self._peek()
+            if record is None:
+                if taken:
+                    break
+                self._say_what_is_wrong()
+                raise StopIteration
+            if self._speed and not self._is_due(record):
+                break
+            self._next = None
+            self._add(record)
+            taken += 1
+        self._drain.dead_letters.clear()
+        return self._drain.take()
+
+    def next_awake(self) -> datetime | None:
+        """Look again soon when the next record is not due yet."""
+        if self._speed and self._next is not None:
+            return datetime.now(UTC) + PACE
+        return None
+
+    def snapshot(self) -> int:
+        """Return how many records were taken."""
+        return self._position
+
+    def _add(self, record: Record) -> None:
+        self._position += 1
+        if record.kind == "control" and not record.conn and not self._obeys_recorded:
+            return
+        self._drain.add(record, self._playback.take(record))
+
+    def _peek(self) -> Record | None:
+        if self._next is None:
+            try:
+                self._next = next(self._records, None)
+            except RecordingError as error:
+                self._problems.append(str(error))
+                self._records = iter(())
+        return self._next
+
+    def _is_due(self, record: Record) -> bool:
+        if self._began is None:
+            self._began = (record.ts, time.monotonic())
+        first, started = self._began
+        return (record.ts - first) / 1e9 <= (time.monotonic() - started) * self._speed
+
+    def _say_what_is_wrong(self) -> None:
+        for recording in self._recordings:
+            if recording.truncated:
+                text = f"{recording.path}: cut in its middle; read up to the last whole record"
+                self._problems.append(text)
+                log.warning("recording is cut", extra={"path": str(recording.path)})
