@@ -1,11 +1,11 @@
 """One venue's order book, kept from snapshots and absolute changes.
 
-A dict of sizes a side and a sorted window of its best 64 prices. The window is exact: it holds the
-best prices there are, and is drawn again from the dict when fewer than `REFILL` are left.
+A dict of levels a side and a sorted window of its best 64 prices. The window is exact: between
+messages it holds the best prices there are, and all of them when it holds fewer than `REFILL`.
 """
 
 from bisect import bisect_left, insort
-from heapq import nlargest, nsmallest
+from math import inf
 
 from market.errors import BookError
 from market.events import BookDelta, BookSnapshot, Level
@@ -32,8 +32,9 @@ class Book:
     __slots__ = ("_ask_window", "_asks", "_bid_window", "_bids", "is_empty", "sequence")
 
     def __init__(self) -> None:
-        self._bids: dict[float, float] = {}
-        self._asks: dict[float, float] = {}
+        # Price to level: a level is kept as it came, so that reading the best makes no tuples.
+        self._bids: dict[float, Level] = {}
+        self._asks: dict[float, Level] = {}
         # Both ascend, so that bisect serves both: the best bid is the last, the best ask the first.
         self._bid_window: list[float] = []
         self._ask_window: list[float] = []
@@ -64,10 +65,12 @@ class Book:
 
     def replace(self, bids: list[Level], asks: list[Level], *, sequence: int) -> None:
         """Start from a whole book; levels of size 0 are left out."""
-        self._bids = {price: size for price, size in bids if size}
-        self._asks = {price: size for price, size in asks if size}
-        self._bid_window = nlargest(WINDOW, self._bids)[::-1]
-        self._ask_window = nsmallest(WINDOW, self._asks)
+        self._bids = {level[0]: level for level in bids if level[1]}
+        self._asks = {level[0]: level for level in asks if level[1]}
+        # Venues send their books sorted and a dict keeps that order: sorting is nearly free, here
+        # and when a window is drawn again.
+        self._bid_window = sorted(self._bids)[-WINDOW:]
+        self._ask_window = sorted(self._asks)[:WINDOW]
         self.sequence = sequence
         self.is_empty = False
 
@@ -90,48 +93,51 @@ class Book:
         return True
 
     def _change_bids(self, levels: list[Level]) -> None:
-        sizes = self._bids
+        held = self._bids
         window = self._bid_window
-        for price, size in levels:
-            if price in sizes:
-                if size:
-                    sizes[price] = size
-                    continue
-                del sizes[price]
-                if window and price >= window[0]:
+        count = len(held)
+        # While this message lasts the window holds every price from `edge` on, however many.
+        edge = -inf if len(window) == count else window[0]
+        for level in levels:
+            price, size = level
+            if size:
+                held[price] = level
+                if len(held) != count:  # cheaper than asking first
+                    count += 1
+                    if price >= edge:
+                        insort(window, price)
+            elif price in held:
+                del held[price]
+                count -= 1
+                if price >= edge:
                     del window[bisect_left(window, price)]
-            elif size:
-                if window and price > window[0]:
-                    insort(window, price)
-                    if len(window) > WINDOW:
-                        del window[0]
-                elif len(window) == len(sizes) < WINDOW:
-                    window.insert(0, price)  # the window holds the whole side
-                sizes[price] = size
-        if len(window) < REFILL and len(window) < len(sizes):
-            self._bid_window = nlargest(WINDOW, sizes)[::-1]
+        if len(window) > WINDOW:
+            del window[:-WINDOW]
+        elif len(window) < REFILL and len(window) < count:
+            self._bid_window = sorted(held)[-WINDOW:]
 
     def _change_asks(self, levels: list[Level]) -> None:
-        sizes = self._asks
+        held = self._asks
         window = self._ask_window
-        for price, size in levels:
-            if price in sizes:
-                if size:
-                    sizes[price] = size
-                    continue
-                del sizes[price]
-                if window and price <= window[-1]:
+        count = len(held)
+        edge = inf if len(window) == count else window[-1]
+        for level in levels:
+            price, size = level
+            if size:
+                held[price] = level
+                if len(held) != count:
+                    count += 1
+                    if price <= edge:
+                        insort(window, price)
+            elif price in held:
+                del held[price]
+                count -= 1
+                if price <= edge:
                     del window[bisect_left(window, price)]
-            elif size:
-                if window and price < window[-1]:
-                    insort(window, price)
-                    if len(window) > WINDOW:
-                        window.pop()
-                elif len(window) == len(sizes) < WINDOW:
-                    window.append(price)
-                sizes[price] = size
-        if len(window) < REFILL and len(window) < len(sizes):
-            self._ask_window = nsmallest(WINDOW, sizes)
+        if len(window) > WINDOW:
+            del window[WINDOW:]
+        elif len(window) < REFILL and len(window) < count:
+            self._ask_window = sorted(held)[:WINDOW]
 
     @property
     def best_bid(self) -> float | None:
@@ -153,15 +159,14 @@ class Book:
         """Return the best `depth` bids and asks (1 to `REFILL`), best first."""
         if not 1 <= depth <= REFILL:
             raise ValueError(f"depth {depth}: expected 1 to {REFILL}")
-        bids, asks = self._bids, self._asks
         return (
-            [(price, bids[price]) for price in self._bid_window[: -depth - 1 : -1]],
-            [(price, asks[price]) for price in self._ask_window[:depth]],
+            list(map(self._bids.__getitem__, self._bid_window[: -depth - 1 : -1])),
+            list(map(self._asks.__getitem__, self._ask_window[:depth])),
         )
 
     def levels(self) -> tuple[dict[float, float], dict[float, float]]:
-        """Return copies of all bids and asks, price to size, in no order."""
-        return dict(self._bids), dict(self._asks)
+        """Return all bids and asks, price to size, in no order."""
+        return dict(self._bids.values()), dict(self._asks.values())
 
     def __len__(self) -> int:
         """Levels held on both sides."""

@@ -1,0 +1,376 @@
+"""`Book` against a plain dict that is sorted whenever it is read."""
+
+import copy
+import pickle
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from market.book import REFILL, WINDOW, Book
+from market.errors import BookError
+from market.events import BookDelta, BookSnapshot, Level
+
+ticks = st.integers(min_value=1, max_value=400)
+sizes = st.sampled_from([0.0, 0.0, 0.5, 1.0, 2.0])
+levels = st.lists(st.tuples(ticks.map(lambda tick: tick / 100), sizes), max_size=30)
+counts = st.integers(min_value=1, max_value=WINDOW + 40)
+
+
+def ladder(first: int, count: int, step: int, size: float = 1.0) -> list[Level]:
+    """Levels at neighbouring prices, in hundredths, from `first` on."""
+    ticks_ = range(first, first + count * step, step)
+    return [(tick / 100, size) for tick in ticks_ if tick > 0]
+
+
+class PlainBook:
+    """The model: two dicts, sorted on every read."""
+
+    def __init__(self) -> None:
+        self.bids: dict[float, float] = {}
+        self.asks: dict[float, float] = {}
+
+    @staticmethod
+    def set(side: dict[float, float], changes: list[Level]) -> None:
+        for price, size in changes:
+            if size:
+                side[price] = size
+            else:
+                side.pop(price, None)
+
+    def sorted_bids(self) -> list[Level]:
+        return sorted(self.bids.items(), reverse=True)
+
+    def sorted_asks(self) -> list[Level]:
+        return sorted(self.asks.items())
+
+
+def check(book: Book, model: PlainBook) -> None:
+    bids, asks = model.sorted_bids(), model.sorted_asks()
+    for depth in (1, REFILL):
+        assert book.top(depth) == (bids[:depth], asks[:depth])
+    assert book.best_bid == (bids[0][0] if bids else None)
+    assert book.best_ask == (asks[0][0] if asks else None)
+    assert book.is_crossed == bool(bids and asks and bids[0][0] >= asks[0][0])
+    assert book.levels() == (model.bids, model.asks)
+    assert len(book) == len(bids) + len(asks)
+    for window, side in (
+        (book._bid_window[::-1], [price for price, _ in bids]),
+        (book._ask_window, [price for price, _ in asks]),
+    ):
+        assert window == side[: len(window)], "the window holds the best prices there are"
+        assert min(REFILL, len(side)) <= len(window) <= WINDOW
+
+
+class BookMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.book = Book()
+        self.model = PlainBook()
+        self.sequence = 0
+        self.is_empty = True
+
+    def change(self, bids: list[Level], asks: list[Level]) -> None:
+        self.sequence += 1
+        assert self.book.change(bids, asks, sequence=self.sequence)
+        self.model.set(self.model.bids, bids)
+        self.model.set(self.model.asks, asks)
+
+    @rule(bids=counts, asks=counts, gap=st.integers(min_value=1, max_value=3))
+    def replace_by_a_deep_book(self, bids: int, asks: int, gap: int) -> None:
+        self.replace(ladder(300, bids, -gap), ladder(301, asks, gap))
+
+    @rule(bids=levels, asks=levels)
+    def replace_by_any_book(self, bids: list[Level], asks: list[Level]) -> None:
+        self.replace(list(dict(bids).items()), list(dict(asks).items()))
+
+    def replace(self, bids: list[Level], asks: list[Level]) -> None:
+        self.sequence += 1
+        self.book.replace(bids, asks, sequence=self.sequence)
+        self.model = PlainBook()
+        self.model.set(self.model.bids, bids)
+        self.model.set(self.model.asks, asks)
+        self.is_empty = False
+
+    @rule()
+    def clear(self) -> None:
+        self.book.clear()
+        self.model = PlainBook()
+        self.is_empty = True
+
+    @precondition(lambda self: self.is_empty)
+    @rule(bids=levels, asks=levels)
+    def refuse_a_delta_before_a_snapshot(self, bids: list[Level], asks: list[Level]) -> None:
+        with pytest.raises(BookError, match="before the snapshot"):
+            self.book.change(bids, asks, sequence=self.sequence + 1)
+
+    @precondition(lambda self: not self.is_empty)
+    @rule(bids=levels, asks=levels)
+    def change_any_levels(self, bids: list[Level], asks: list[Level]) -> None:
+        self.change(bids, asks)
+
+    @precondition(lambda self: not self.is_empty)
+    @rule(count=counts, adds=levels, in_one_message=st.booleans())
+    def lose_the_best(self, count: int, adds: list[Level], *, in_one_message: bool) -> None:
+        bids = [(price, 0.0) for price, _ in self.model.sorted_bids()[:count]]
+        asks = [(price, 0.0) for price, _ in self.model.sorted_asks()[:count]]
+        if in_one_message:
+            self.change(bids + adds, asks + adds)
+        else:
+            for level in bids:
+                self.change([level], [])
+            for level in asks:
+                self.change([], [level])
+
+    @precondition(lambda self: not self.is_empty)
+    @rule(first=ticks, count=counts, size=sizes)
+    def change_neighbours(self, first: int, count: int, size: float) -> None:
+        self.change(ladder(first, count, -1, size), ladder(first, count, 1, size))
+
+    @precondition(lambda self: not self.is_empty)
+    @rule(bids=levels, asks=levels, age=st.integers(min_value=0, max_value=3))
+    def ignore_an_old_delta(self, bids: list[Level], asks: list[Level], age: int) -> None:
+        if self.sequence > age:
+            assert not self.book.change(bids, asks, sequence=self.sequence - age)
+
+    @precondition(lambda self: not self.is_empty)
+    @rule()
+    def survive_a_pickle(self) -> None:
+        self.book = pickle.loads(pickle.dumps(self.book))  # noqa: S301 - our own bytes
+
+    @invariant()
+    def equals_the_model(self) -> None:
+        check(self.book, self.model)
+        assert self.book.is_empty == self.is_empty
+        if not self.is_empty:
+            assert self.book.sequence == self.sequence
+
+
+BookMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestBookAgainstModel = BookMachine.TestCase
+
+
+@given(start=levels, changes=st.lists(levels, max_size=20), final=levels)
+def test_a_snapshot_and_its_deltas_equal_the_final_snapshot(
+    start: list[Level], changes: list[list[Level]], final: list[Level]
+) -> None:
+    walked, direct = Book(), Book()
+    walked.replace(start, start, sequence=1)
+    for number, change in enumerate(changes, start=2):
+        walked.change(change, change, sequence=number)
+    target = {price: size for price, size in final if size}
+    bids, asks = walked.levels()
+    walked.change(
+        [*((price, 0.0) for price in bids if price not in target), *target.items()],
+        [*((price, 0.0) for price in asks if price not in target), *target.items()],
+        sequence=100,
+    )
+    direct.replace(list(target.items()), list(target.items()), sequence=100)
+    assert walked.levels() == direct.levels()
+    assert walked.top(REFILL) == direct.top(REFILL)
+
+
+@given(start=levels, changes=st.lists(levels, max_size=10))
+def test_one_delta_equals_the_same_levels_one_by_one(
+    start: list[Level], changes: list[list[Level]]
+) -> None:
+    at_once, singly = Book(), Book()
+    at_once.replace(start, start, sequence=0)
+    singly.replace(start, start, sequence=0)
+    joined = [level for change in changes for level in change]
+    at_once.change(joined, joined, sequence=0)
+    for level in joined:
+        singly.change([level], [level], sequence=0)
+    assert at_once.levels() == singly.levels()
+    assert at_once.top(REFILL) == singly.top(REFILL)
+
+
+def deep_book() -> tuple[Book, PlainBook]:
+    book, model = Book(), PlainBook()
+    bids, asks = ladder(1000, 200, -1), ladder(1001, 200, 1)
+    book.replace(bids, asks, sequence=1)
+    model.set(model.bids, bids)
+    model.set(model.asks, asks)
+    return book, model
+
+
+def test_the_window_is_drawn_again_when_the_best_levels_go() -> None:
+    book, model = deep_book()
+    for _ in range(WINDOW - REFILL + 1):
+        bid, ask = (book.best_bid or 0.0, 0.0), (book.best_ask or 0.0, 0.0)
+        book.change([bid], [ask], sequence=0)
+        model.set(model.bids, [bid])
+        model.set(model.asks, [ask])
+        check(book, model)
+    assert len(book._bid_window) == len(book._ask_window) == WINDOW
+
+
+def test_a_message_may_take_the_whole_window_and_add_below_it() -> None:
+    book, model = deep_book()
+    bids = [*ladder(1000, WINDOW + 5, -1, 0.0), (9.0, 3.0), (8.005, 1.0), (0.01, 1.0)]
+    asks = [*ladder(1001, WINDOW + 5, 1, 0.0), (11.0, 3.0), (12.005, 1.0), (99.0, 1.0)]
+    book.change(bids, asks, sequence=2)
+    model.set(model.bids, bids)
+    model.set(model.asks, asks)
+    check(book, model)
+
+
+def test_a_level_below_a_thinned_window_waits_outside_it() -> None:
+    book, model = deep_book()
+    thin = ladder(1000, 30, -1, 0.0)
+    book.change(thin, [], sequence=0)
+    book.change([(9.365, 7.0)], [], sequence=0)  # just below the window, above what is outside
+    model.set(model.bids, [*thin, (9.365, 7.0)])
+    check(book, model)
+    assert 9.365 not in book._bid_window
+    rest = ladder(970, 30, -1, 0.0)
+    book.change(rest, [], sequence=0)
+    model.set(model.bids, rest)
+    check(book, model)
+    assert 9.365 in book._bid_window
+
+
+def test_one_message_may_empty_a_side_and_fill_it_again() -> None:
+    book, model = deep_book()
+    bids = [*ladder(1000, 200, -1, 0.0), *ladder(700, 80, -1)]
+    book.change(bids, [], sequence=2)
+    model.set(model.bids, bids)
+    check(book, model)
+    book.change(ladder(700, 80, -1, 0.0), [], sequence=3)
+    assert book.best_bid is None
+    assert not book.is_crossed
+    book.change([(5.0, 1.0)], [], sequence=4)
+    assert book.top(1) == ([(5.0, 1.0)], [(10.01, 1.0)])
+
+
+def test_bids_fall_and_asks_rise_whatever_the_order_they_came_in() -> None:
+    book = Book()
+    book.replace([(1.0, 1.0), (3.0, 1.0), (2.0, 1.0)], [(6.0, 1.0), (4.0, 1.0)], sequence=1)
+    assert book.top(10) == ([(3.0, 1.0), (2.0, 1.0), (1.0, 1.0)], [(4.0, 1.0), (6.0, 1.0)])
+
+
+def test_levels_of_size_zero_in_a_snapshot_are_no_levels() -> None:
+    book = Book()
+    book.replace([(1.0, 0.0), (0.5, 2.0)], [(2.0, 0.0)], sequence=1)
+    assert book.levels() == ({0.5: 2.0}, {})
+
+
+def test_removing_a_level_that_is_not_there_changes_nothing() -> None:
+    book = Book()
+    book.replace([(1.0, 1.0)], [(2.0, 1.0)], sequence=1)
+    assert book.change([(0.9, 0.0), (1.5, 0.0)], [(2.1, 0.0), (1.5, 0.0)], sequence=2)
+    assert book.levels() == ({1.0: 1.0}, {2.0: 1.0})
+
+
+def test_the_last_size_of_a_price_in_one_message_counts() -> None:
+    book = Book()
+    book.replace([], [], sequence=1)
+    book.change([(1.0, 1.0), (1.0, 0.0), (1.0, 3.0)], [(2.0, 1.0), (2.0, 0.0)], sequence=2)
+    assert book.levels() == ({1.0: 3.0}, {})
+
+
+@pytest.mark.parametrize("sequence", [6, 7], ids=["older", "same"])
+def test_a_delta_that_is_no_news_is_left_out(sequence: int) -> None:
+    book = Book()
+    book.replace([(1.0, 1.0)], [], sequence=7)
+    assert not book.change([(1.0, 0.0)], [], sequence=sequence)
+    assert book.best_bid == 1.0
+    assert book.sequence == 7
+
+
+def test_a_venue_without_update_ids_sends_zero_and_is_always_news() -> None:
+    book = Book()
+    book.replace([(1.0, 1.0)], [], sequence=0)
+    assert book.change([(1.0, 2.0)], [], sequence=0)
+    assert book.change([(1.0, 3.0)], [], sequence=0)
+    assert book.top(1) == ([(1.0, 3.0)], [])
+
+
+def snapshot(sequence: int, bid: float = 1.0) -> BookSnapshot:
+    return BookSnapshot(
+        instrument="binance:BTC-USDT",
+        ts_event=0,
+        ts_recv=0,
+        bids=[(bid, 1.0)],
+        asks=[],
+        sequence=sequence,
+    )
+
+
+def delta(sequence: int, size: float = 5.0) -> BookDelta:
+    return BookDelta(
+        instrument="binance:BTC-USDT",
+        ts_event=0,
+        ts_recv=0,
+        bids=[(1.0, size)],
+        asks=[],
+        sequence=sequence,
+    )
+
+
+def test_events_are_applied_by_what_they_are() -> None:
+    book = Book()
+    with pytest.raises(BookError, match="before the snapshot"):
+        book.apply(delta(1))
+    assert book.apply(snapshot(10))
+    assert not book.apply(delta(10))
+    assert book.apply(delta(11))
+    assert book.top(1) == ([(1.0, 5.0)], [])
+
+
+@pytest.mark.parametrize(
+    ("sequence", "taken"),
+    [(9, False), (10, True), (11, True), (0, True)],
+    ids=["older", "same", "newer", "without a number"],
+)
+def test_a_second_connections_snapshot_replaces_only_what_is_not_newer(
+    sequence: int, *, taken: bool
+) -> None:
+    book = Book()
+    book.apply(snapshot(10))
+    assert book.apply(snapshot(sequence, bid=2.0)) is taken
+    assert book.best_bid == (2.0 if taken else 1.0)
+
+
+def test_a_cleared_book_takes_an_older_snapshot() -> None:
+    book = Book()
+    book.apply(snapshot(10))
+    book.clear()
+    assert book.is_empty
+    assert len(book) == 0
+    assert book.apply(snapshot(3))
+    assert book.sequence == 3
+
+
+def test_an_empty_book_is_not_crossed_and_has_no_best() -> None:
+    book = Book()
+    assert (book.best_bid, book.best_ask, book.is_crossed) == (None, None, False)
+    assert book.top(10) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("ask", "crossed"),
+    [(9.99, True), (10.0, True), (10.01, False)],
+    ids=["over", "locked", "apart"],
+)
+def test_a_book_whose_sides_meet_is_crossed(ask: float, *, crossed: bool) -> None:
+    book = Book()
+    book.replace([(10.0, 1.0)], [(ask, 1.0)], sequence=1)
+    assert book.is_crossed is crossed
+
+
+@pytest.mark.parametrize("depth", [0, -1, REFILL + 1])
+def test_a_depth_that_the_window_cannot_promise_is_refused(depth: int) -> None:
+    with pytest.raises(ValueError, match="expected 1 to 10"):
+        Book().top(depth)
+
+
+def test_what_was_read_does_not_change_with_the_book() -> None:
+    book, _ = deep_book()
+    best, held = book.top(REFILL), book.levels()
+    kept = copy.deepcopy((best, held))
+    book.change(ladder(1000, 20, -1, 0.0), ladder(1001, 20, 1, 9.0), sequence=2)
+    assert (best, held) == kept
+    held[0].clear()
+    assert len(book) == 380
