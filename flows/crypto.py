@@ -1,0 +1,157 @@
+"""The live flow: `python -m bytewax.run flows.crypto`.
+
+Importing this opens nothing; Bytewax calls `flow`, which joins the real parts.
+"""
+
+import atexit
+import logging
+import os
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import msgspec
+from bytewax.dataflow import Dataflow
+
+from connectors import VENUES
+from connectors.source import FeedSource, Helm, VenueFeeds
+from filters.load import load_specs
+from filters.specs import DEFAULT_TARGET, SpecsChanged
+from flows import configuration, logs
+from flows.cluster import Cluster
+from flows.configuration import Configuration
+from flows.embedded import Embedded
+from flows.home import Home
+from flows.instruments import list_instruments, resolve, unknown_venue
+from flows.output import Output
+from flows.pipeline import build
+from flows.recorded_settings import recorded_settings
+from flows.routing import Routes
+from flows.status import StatusFile, Tally
+from flows.stopping import Stopping
+from flows.symbol_market import SymbolMarket
+from market.errors import ConfigError
+from market.instruments import Instrument
+from sinks.insertion import insert
+from sinks.redaction import Redactor
+from sinks.rows import instrument_row, pack, unpack
+from sinks.secret import Secret
+from sinks.sender import Sender
+from sinks.store_connection import connect
+from sinks.tables import TABLES
+from sinks.targets import make_targets
+from sinks.timescale import TimescaleSink
+
+DRAIN_S = 1.0
+"""How long the sender goes on with alerts that are due when the flow has ended."""
+
+log = logging.getLogger(__name__)
+
+
+def flow() -> Dataflow:
+    """Join the configured venues, the store and the sender of alerts to one dataflow.
+
+    A mistake in the configuration ends the program with exit code 2 and a message.
+    """
+    try:
+        return _flow()
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - it is for a person
+        raise SystemExit(2) from None
+
+
+def _flow() -> Dataflow:
+    settings = configuration.load()
+    secrets = [one for one in (settings.database_url, settings.bot_token) if one is not None]
+    redactor = Redactor(secrets)
+    logs.configure(settings.settings.log, redactor, file=settings.log_file)
+    home = Home.of(os.environ)
+    cluster = Cluster.of(sys.argv[1:], os.environ)
+    specs = load_specs(settings.specs_folder)
+    routes = Routes(settings)
+    routes.check({name for spec in specs for name in spec.targets} | {DEFAULT_TARGET})
+    stopping = Stopping()
+    stopping.install()
+    embedded = Embedded.enter(settings, home, cluster, command="python -m bytewax.run flows.crypto")
+    atexit.register(embedded.stop)
+    redactor.add(embedded.database_url)
+    feeds = list(_feeds(settings, embedded))
+    helm = Helm()
+    records = any(feed.record for feed in settings.settings.feeds.values())
+    source = FeedSource(
+        feeds,
+        controls=[
+            recorded_settings(settings.settings.market),
+            msgspec.json.encode(SpecsChanged(generation=1, specs=specs)),
+        ],
+        helm=helm,
+        stopping=stopping.flag,
+        recording=partial(_recording, home.recordings, time.time_ns()) if records else None,
+        dead_letters=home.dead,
+    )
+    tally = Tally(lambda: [drain.counts for drain in source.drains])
+    status = StatusFile(home.status / f"flow-{cluster.process}.json", tally)
+    status.start()
+    atexit.register(status.close)
+    sender = Sender(
+        embedded.database_url,
+        make_targets(settings.settings.telegram, settings.bot_token, sys.stdout),
+        settings.settings.alerts,
+    )
+    sender.start()
+    atexit.register(sender.stop, drain_s=DRAIN_S)
+    output = Output.of(os.environ)
+    return build(
+        source,
+        new_market=partial(
+            SymbolMarket,
+            settings.settings.market,
+            wants_tops="books" in output.kinds,
+            wants_events="events" in output.kinds,
+        ),
+        resync=helm.resync,
+        tally=tally,
+        route=routes,
+        store=TimescaleSink(embedded.database_url.reveal(), settings.settings.store),
+        lines=output.sink(),
+        kinds=output.kinds,
+    )
+
+
+def _feeds(settings: Configuration, embedded: Embedded) -> list[VenueFeeds]:
+    """Ask every venue what it trades, and refuse what it does not before anything is subscribed."""
+    feeds = []
+    for name, wanted in settings.settings.feeds.items():
+        venue = VENUES.get(name)
+        if venue is None:
+            raise unknown_venue(name, VENUES)
+        rest_url = embedded.rest_url(name)
+        instruments = resolve(wanted.symbols, list_instruments(venue, rest_url), venue=name)
+        _store_instruments(embedded.database_url, instruments)
+        options = {"max_age_s": wanted.max_age_s} if wanted.max_age_s else {}
+        feeds.append(
+            VenueFeeds(
+                venue,
+                instruments,
+                websocket_url=embedded.websocket_url(name),
+                rest_url=rest_url,
+                options=options,
+            )
+        )
+    if not any(each.instruments for each in feeds):
+        raise ConfigError("no symbols to follow: name some in [feeds.<venue>] symbols")
+    return feeds
+
+
+def _store_instruments(dsn: Secret, instruments: list[Instrument]) -> None:
+    """Keep what the venue says of each instrument; the rows are few and known before any other."""
+    rows = unpack(pack("instruments", [instrument_row(one) for one in instruments]))
+    with connect(dsn.reveal()) as connection, connection.transaction():
+        insert(connection, TABLES["instruments"], rows)
+
+
+def _recording(folder: Path, began: int, worker: int) -> Path:
+    """Name a worker's recording: several recordings of one run sort together."""
+    at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(began // 1_000_000_000))
+    return folder / f"{at}-{worker}.jsonl.gz"

@@ -1,0 +1,317 @@
+"""Everything that is known of one instrument: its book, its bars, their indicators, their truth.
+
+Pure: events in, outputs out, no clock. What it says depends on the events alone, in their order.
+"""
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from flows.bar_series import BarSeries, SeriesState
+from flows.market_output import MarketOutput
+from flows.observer import BarObserver, BookObserver
+from indicators.book_imbalance import VolumeImbalance
+from market.bars import BarBuilder
+from market.book import Book
+from market.clock_offset import ClockOffset
+from market.events import (
+    Bar,
+    BookDelta,
+    BookSnapshot,
+    BookTop,
+    FeedGap,
+    GapInterval,
+    Heartbeat,
+    Side,
+    State,
+    StateChange,
+    Trade,
+)
+from market.intervals import Interval
+
+CROSSED_MESSAGES = 2
+"""A book crossed for this many messages in a row, or at a heartbeat, is fetched again."""
+
+
+class InstrumentState(msgspec.Struct):
+    """What an `InstrumentMarket` remembers over a restart."""
+
+    offset: ClockOffset
+    series: dict[str, SeriesState]
+    open_gaps: dict[str, GapInterval]
+    last_recv: int
+    last_book_recv: int
+    had_data: bool
+    is_interrupted: bool
+    crossed: int
+    state: State
+    reason: str
+    top: BookTop | None
+    levels: tuple[dict[float, float], dict[float, float]] | None
+    sequence: int
+
+
+class InstrumentMarket:
+    """One instrument at one venue.
+
+    Args:
+        instrument: id.
+        intervals: lengths of the bars to build.
+        depth: levels a side that are shown.
+        stale_after: ns without a book message after which the book is `stale`.
+        wants_tops: keep the best levels after every book message.
+    """
+
+    def __init__(
+        self,
+        instrument: str,
+        intervals: Sequence[Interval],
+        *,
+        depth: int,
+        stale_after: int,
+        wants_tops: bool,
+    ) -> None:
+        self.instrument = instrument
+        self.depth = depth
+        self.stale_after = stale_after
+        self.wants_tops = wants_tops
+        self.book = Book()
+        self.state = State.RESYNCING
+        self.reason = "connecting"
+        self.offset = ClockOffset()
+        self.top: BookTop | None = None
+        self.series = {
+            interval.name: BarSeries(BarBuilder(instrument, interval), interval)
+            for interval in intervals
+        }
+        self.open_gaps: dict[str, GapInterval] = {}
+        self.last_recv = 0
+        self.last_book_recv = 0
+        self.had_data = False
+        self.is_interrupted = True
+        self.crossed = 0
+        self._imbalance = VolumeImbalance(depth).measure
+        self._bar_observers: dict[str, BarObserver] = {}
+        self._book_observer: BookObserver | None = None
+        self._series = list(self.series.values())
+
+    def want(
+        self,
+        features: Sequence[str],
+        bars: Mapping[str, Iterable[str]],
+        book: Iterable[str] | None,
+    ) -> None:
+        """Compute from now on what is asked for, and nothing else.
+
+        Args:
+            features: indicators of every bar series, by canonical name.
+            bars: fields that bar specs look at, by interval.
+            book: fields that book specs look at; None when there is no such spec.
+        """
+        self._bar_observers = {name: BarObserver(fields) for name, fields in bars.items()}
+        self._book_observer = None if book is None else BookObserver(book)
+        for name in bars:
+            if name not in self.series:
+                interval = Interval.parse(name)
+                builder = BarBuilder(self.instrument, interval)
+                self.series[name] = BarSeries(builder, interval)
+        self._series = list(self.series.values())
+        for name, series in self.series.items():
+            observer = self._bar_observers.get(name)
+            series.want([*features, *(observer.indicators if observer else ())])
+
+    # -- events --------------------------------------------------------------------------------
+
+    def traded(self, trade: Trade, out: MarketOutput) -> None:
+        """Take a trade: it goes on as it is, and into the bars."""
+        ts = trade.ts_event
+        believable = self.offset.sample(ts, trade.ts_recv)
+        self.last_recv = trade.ts_recv
+        if self.is_interrupted:
+            self._resume(ts)
+        if "trade" in self.open_gaps:
+            self._end_gap("trade", trade.ts_recv, out)
+        out.trades.append(trade)
+        is_buy = trade.side is Side.BUY
+        for series in self._series:
+            closed = series.builder.add(
+                ts, trade.price, trade.size, is_buy=is_buy, may_close=believable
+            )
+            for bar in closed:
+                self._bar(series, bar, trade.ts_recv, out)
+
+    def changed(self, delta: BookDelta, out: MarketOutput) -> None:
+        """Take a book message; without a snapshot before it, it says nothing."""
+        book = self.book
+        self.offset.sample(delta.ts_event, delta.ts_recv)
+        self.last_recv = delta.ts_recv
+        if book.is_empty or not book.change(delta.bids, delta.asks, sequence=delta.sequence):
+            return
+        self._book_is(delta, out)
+
+    def replaced(self, snapshot: BookSnapshot, out: MarketOutput) -> None:
+        """Take a whole book."""
+        self.last_recv = snapshot.ts_recv
+        if self.book.apply(snapshot):
+            self._book_is(snapshot, out)
+
+    def broke(self, gap: FeedGap, out: MarketOutput) -> None:
+        """Forget what the gap makes untrue."""
+        if gap.channel != "trade":
+            self.book.clear()
+            self.top = None
+            self.crossed = 0
+            self._turn(State.RESYNCING, gap.reason, gap.ts_recv, out)
+        if gap.channel != "book":
+            self.is_interrupted = True
+            for series in self._series:
+                series.builder.interrupt()
+        if self.had_data and gap.channel not in self.open_gaps:
+            opened = GapInterval(
+                instrument=self.instrument,
+                channel=gap.channel,
+                reason=gap.reason,
+                started=self.last_recv or gap.ts_recv,
+            )
+            self.open_gaps[gap.channel] = opened
+            out.gaps.append(opened)
+
+    def beat(self, heartbeat: Heartbeat, out: MarketOutput) -> None:
+        """A second passed: close bars, notice silence, keep the best levels."""
+        now = heartbeat.ts_recv
+        venue_time = self.offset.venue_time(now)
+        if venue_time is not None:
+            for series in self._series:
+                for bar in series.builder.advance(venue_time):
+                    self._bar(series, bar, now, out)
+        if self.state is State.LIVE and now - self.last_book_recv > self.stale_after:
+            self._turn(State.STALE, "no book message", now, out)
+        elif self.state is State.SUSPECT and self.crossed:
+            out.resyncs.append((self.instrument, self.reason))
+            self.crossed = 0
+        if self.top is not None:
+            out.kept_tops.append(
+                msgspec.structs.replace(
+                    self.top,
+                    ts_event=now if venue_time is None else venue_time,
+                    ts_recv=now,
+                    state=self.state,
+                )
+            )
+
+    def snapshot(self, *, with_book: bool) -> InstrumentState:
+        """Return a copy of the state; without the book the first gap finds nothing to empty."""
+        return InstrumentState(
+            offset=copy.copy(self.offset),
+            series={name: series.snapshot() for name, series in self.series.items()},
+            open_gaps=dict(self.open_gaps),
+            last_recv=self.last_recv,
+            last_book_recv=self.last_book_recv,
+            had_data=self.had_data,
+            is_interrupted=self.is_interrupted,
+            crossed=self.crossed,
+            state=self.state if with_book else State.RESYNCING,
+            reason=self.reason if with_book else "restarted",
+            top=self.top if with_book else None,
+            levels=self.book.levels() if with_book and not self.book.is_empty else None,
+            sequence=self.book.sequence,
+        )
+
+    def restore(self, kept: InstrumentState) -> None:
+        """Go on from a snapshot."""
+        self.offset = kept.offset
+        for name, state in kept.series.items():
+            if name not in self.series:
+                interval = Interval.parse(name)
+                self.series[name] = BarSeries(BarBuilder(self.instrument, interval), interval)
+            self.series[name].restore(self.instrument, state)
+        self._series = list(self.series.values())
+        self.open_gaps = dict(kept.open_gaps)
+        self.last_recv = kept.last_recv
+        self.last_book_recv = kept.last_book_recv
+        self.had_data = kept.had_data
+        self.is_interrupted = kept.is_interrupted
+        self.crossed = kept.crossed
+        self.state = kept.state
+        self.reason = kept.reason
+        self.top = kept.top
+        if kept.levels is not None:
+            bids, asks = kept.levels
+            self.book.replace(list(bids.items()), list(asks.items()), sequence=kept.sequence)
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _book_is(self, event: BookSnapshot | BookDelta, out: MarketOutput) -> None:
+        """Judge the book after a message and say what it shows."""
+        bids, asks = self.book.top(self.depth)
+        spread = asks[0][0] - bids[0][0] if bids and asks else None
+        now = event.ts_recv
+        self.last_book_recv = now
+        if spread is not None and spread <= 0:
+            self._crossed(now, out)
+        elif self.state is not State.LIVE:
+            self._live(event, out)
+        top = self.top = BookTop(
+            instrument=self.instrument,
+            ts_event=event.ts_event,
+            ts_recv=now,
+            bids=bids,
+            asks=asks,
+            spread=spread,
+            imbalance=self._imbalance(bids, asks),
+            sequence=event.sequence,
+            state=self.state,
+        )
+        if self.wants_tops:
+            out.tops.append(top)
+        if self._book_observer is not None:
+            out.moments.append(self._book_observer.observe(top, self.reason))
+
+    def _crossed(self, now: int, out: MarketOutput) -> None:
+        self.crossed += 1
+        if self.state is not State.SUSPECT:
+            self._turn(State.SUSPECT, "crossed book", now, out)
+        if self.crossed == CROSSED_MESSAGES:
+            out.resyncs.append((self.instrument, self.reason))
+
+    def _live(self, event: BookSnapshot | BookDelta, out: MarketOutput) -> None:
+        now = event.ts_recv
+        self.crossed = 0
+        self.had_data = True
+        self._turn(State.LIVE, "", now, out)
+        if self.is_interrupted:
+            self._resume(event.ts_event)
+        for channel in ("all", "book"):
+            if channel in self.open_gaps:
+                self._end_gap(channel, now, out)
+
+    def _turn(self, state: State, reason: str, now: int, out: MarketOutput) -> None:
+        if state is self.state and reason == self.reason:
+            return
+        self.state = state
+        self.reason = reason
+        change = StateChange(instrument=self.instrument, ts_recv=now, state=state, reason=reason)
+        out.states.append(change)
+        out.moments.append(change)
+
+    def _resume(self, ts: int) -> None:
+        self.is_interrupted = False
+        for series in self._series:
+            series.builder.resume(ts)
+
+    def _end_gap(self, channel: str, now: int, out: MarketOutput) -> None:
+        opened = self.open_gaps.pop(channel)
+        out.gaps.append(msgspec.structs.replace(opened, ended=now))
+
+    def _bar(self, series: BarSeries, bar: Bar, now: int, out: MarketOutput) -> None:
+        out.bars.append(bar)
+        if not series.take(bar):
+            return
+        out.features += series.features(bar)
+        observer = self._bar_observers.get(bar.interval)
+        if observer is not None:
+            top = self.top
+            if top is not None and top.state is not self.state:
+                top = msgspec.structs.replace(top, state=self.state)
+            out.moments.append(observer.observe(bar, series, top, ts_recv=now))

@@ -1,0 +1,63 @@
+"""What the first keyed step tells the rest of the flow."""
+
+from typing import TypeAlias
+
+import msgspec
+
+from filters.alerts import Alert, Observation
+from filters.specs import SpecsChanged
+from market.events import (
+    Bar,
+    BookTop,
+    Feature,
+    GapInterval,
+    Heartbeat,
+    MarketEvent,
+    StateChange,
+    Trade,
+)
+
+Moment: TypeAlias = Observation | Heartbeat | StateChange | SpecsChanged
+"""What the filters look at, in its order."""
+
+
+class MarketOutput(msgspec.Struct):
+    """What one micro-batch of one symbol led to.
+
+    Attributes:
+        trades: as they came.
+        tops: the best levels after every book message, when somebody wants each of them.
+        kept_tops: one a second for each instrument, to be stored.
+        bars: closed and corrected bars.
+        features: what indicators say of them.
+        states: books that changed their truth state.
+        gaps: gaps that opened or closed.
+        moments: for the filters.
+        events: everything that came in, when somebody wants it.
+        latest: the best levels at the end of the micro-batch, by instrument.
+        resyncs: instruments whose book must be fetched again, and why.
+    """
+
+    trades: list[Trade] = []
+    tops: list[BookTop] = []
+    kept_tops: list[BookTop] = []
+    bars: list[Bar] = []
+    features: list[Feature] = []
+    states: list[StateChange] = []
+    gaps: list[GapInterval] = []
+    moments: list[Moment] = []
+    events: list[MarketEvent] = []
+    latest: dict[str, BookTop] = {}
+    resyncs: list[tuple[str, str]] = []
+
+
+class FilterOutput(msgspec.Struct):
+    """What one micro-batch of one symbol made the specs say.
+
+    Attributes:
+        alerts: those that fired.
+        tops: the best levels at that moment, to be stored with them.
+    """
+
+    alerts: list[Alert] = []
+    tops: list[BookTop] = []

@@ -1,0 +1,155 @@
+"""The graph, which reads like the picture of it: no I/O, no decision.
+
+source ─► market ─┬─► filters ─┬─► store ─► database
+                  │            ├─► lines ─► file
+                  └────────────┘
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TypeAlias
+
+import bytewax.operators as op
+import msgspec
+from bytewax.dataflow import Dataflow
+from bytewax.inputs import Source
+from bytewax.outputs import DynamicSink, FixedPartitionedSink, StatelessSinkPartition
+
+from connectors.source import MicroBatch
+from filters.alerts import Alert
+from flows.emission import LineSink, alert_lines, market_lines
+from flows.market_output import FilterOutput, MarketOutput
+from flows.status import Tally
+from flows.steps import filter_builder, market_builder
+from flows.symbol_market import SymbolMarket
+from sinks.rows import (
+    RowBatch,
+    alert_row,
+    bar_row,
+    book_top_row,
+    feature_row,
+    gap_row,
+    pack,
+    trade_row,
+)
+
+Rows: TypeAlias = tuple[str, RowBatch]
+
+
+def build(
+    source: Source[MicroBatch],
+    *,
+    new_market: Callable[[], SymbolMarket],
+    resync: Callable[[str, str], None],
+    tally: Tally,
+    route: Callable[[str], tuple[str, ...]] = lambda target: (target,),
+    store: FixedPartitionedSink[RowBatch, None] | None = None,
+    lines: LineSink | None = None,
+    kinds: frozenset[str] = frozenset(),
+) -> Dataflow:
+    """Join a source, the two keyed steps and the sinks.
+
+    Args:
+        source: micro-batches of events, keyed by symbol.
+        new_market: makes the state of a symbol's market.
+        resync: told of books that must be fetched again.
+        tally: counts what passes.
+        route: the configured targets behind a target's name in a spec.
+        store: where rows go; None to store nothing.
+        lines: where emitted lines go; None to emit nothing.
+        kinds: what is emitted.
+    """
+    flow = Dataflow("candlewax")
+    events = op.input("feeds", flow, source)
+    market = op.stateful_batch("market", events, market_builder(new_market, resync))
+    filtered = op.stateful_batch("filters", market, filter_builder())
+
+    def count_market(items: list[tuple[str, MarketOutput]]) -> Iterable[tuple[str, MarketOutput]]:
+        for _, output in items:
+            tally.market(output)
+        return items
+
+    def count_alerts(items: list[tuple[str, FilterOutput]]) -> Iterable[tuple[str, FilterOutput]]:
+        for _, output in items:
+            tally.alerts(output.alerts)
+        return items
+
+    counted = op.flat_map_batch("market-tally", market, count_market)
+    alerted = op.flat_map_batch("alert-tally", filtered, count_alerts)
+    if store is not None:
+        rows = op.merge(
+            "rows",
+            op.flat_map_batch("market-rows", counted, market_rows),
+            op.flat_map_batch("alert-rows", alerted, partial(alert_rows, route)),
+        )
+        op.output("store", rows, store)
+    if lines is not None:
+
+        def write_market(
+            items: list[tuple[str, MarketOutput]],
+        ) -> Iterable[tuple[str, list[bytes]]]:
+            for symbol, output in items:
+                written = list(market_lines(output, kinds))
+                if written:
+                    yield symbol, written
+
+        def write_alerts(
+            items: list[tuple[str, FilterOutput]],
+        ) -> Iterable[tuple[str, list[bytes]]]:
+            for symbol, output in items:
+                yield symbol, list(alert_lines(output, kinds))
+
+        written = op.merge(
+            "lines",
+            op.flat_map_batch("market-lines", counted, write_market),
+            op.flat_map_batch("alert-lines", alerted, write_alerts),
+        )
+        op.output("out", written, lines)
+    if store is None and lines is None:
+        op.output("nowhere", op.merge("ends", counted, alerted), Nowhere())
+    return flow
+
+
+def market_rows(items: list[tuple[str, MarketOutput]]) -> Iterable[Rows]:
+    """Turn what the market told into one batch of rows for each table and micro-batch."""
+    for symbol, output in items:
+        if output.trades:
+            yield symbol, pack("trades", [trade_row(trade) for trade in output.trades])
+        if output.kept_tops:
+            yield symbol, pack("book_tops", [book_top_row(top) for top in output.kept_tops])
+        if output.bars:
+            yield symbol, pack("bars", [bar_row(bar) for bar in output.bars])
+        if output.features:
+            yield symbol, pack("features", [feature_row(each) for each in output.features])
+        if output.gaps:
+            yield symbol, pack("gaps", [gap_row(gap) for gap in output.gaps])
+
+
+def alert_rows(
+    route: Callable[[str], tuple[str, ...]], items: list[tuple[str, FilterOutput]]
+) -> Iterable[Rows]:
+    """Turn alerts, and the book as it was then, into rows."""
+    for symbol, output in items:
+        yield symbol, pack("alerts", [alert_row(_routed(alert, route)) for alert in output.alerts])
+        if output.tops:
+            yield symbol, pack("book_tops", [book_top_row(top) for top in output.tops])
+
+
+def _routed(alert: Alert, route: Callable[[str], tuple[str, ...]]) -> Alert:
+    targets = dict.fromkeys(target for name in alert.targets for target in route(name))
+    return msgspec.structs.replace(alert, targets=tuple(targets))
+
+
+class Nowhere(DynamicSink[object]):
+    """Takes everything and does nothing with it: a flow needs an end."""
+
+    def build(
+        self, _step_id: str, _worker_index: int, _worker_count: int
+    ) -> StatelessSinkPartition[object]:
+        """Make one worker's end."""
+        return _Nowhere()
+
+
+class _Nowhere(StatelessSinkPartition[object]):
+    def write_batch(self, items: list[object]) -> None:
+        """Forget the items."""

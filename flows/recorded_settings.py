@@ -1,0 +1,39 @@
+"""The settings that change an answer, kept in the recording so that a replay answers the same."""
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+
+from connectors.recording import Recording
+from flows.settings import MarketSettings
+
+FIRST_RECORDS = 10
+"""They come before everything else."""
+
+
+class _Recorded(msgspec.Struct):
+    market: MarketSettings
+
+
+def recorded_settings(market: MarketSettings) -> bytes:
+    """Return the body of the `control` record that holds the settings."""
+    return msgspec.json.encode(_Recorded(market))
+
+
+def market_of(paths: Sequence[Path]) -> MarketSettings | None:
+    """Return the settings that a recording was made with; None when it does not say.
+
+    Raises:
+        RecordingError: one of the files is no recording.
+    """
+    found = None
+    for path in paths:
+        for record in islice(Recording(path), FIRST_RECORDS):
+            if record.kind == "control" and not record.conn and found is None:
+                try:
+                    found = msgspec.json.decode(record.body, type=_Recorded).market
+                except msgspec.ValidationError:
+                    continue
+    return found

@@ -1,0 +1,130 @@
+"""A recording through the same flow: `candlewax replay`, or `python -m bytewax.run flows.replay`.
+
+What to replay is in `$CANDLEWAX_REPLAY`, as JSON. Nothing is stored and nothing is sent unless it
+says so.
+"""
+
+import atexit
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+import msgspec
+from bytewax.dataflow import Dataflow
+
+from connectors import VENUES
+from connectors.source import ReplaySource
+from filters.load import load_specs
+from filters.specs import SpecsChanged
+from flows import configuration, logs
+from flows.cluster import Cluster
+from flows.home import Home
+from flows.output import Output
+from flows.pipeline import build
+from flows.recorded_settings import market_of
+from flows.routing import Routes
+from flows.status import StatusFile, Tally
+from flows.stopping import Stopping
+from flows.symbol_market import SymbolMarket
+from market.errors import ConfigError, RecordingError
+from sinks.redaction import Redactor
+from sinks.timescale import TimescaleSink
+
+VARIABLE = "CANDLEWAX_REPLAY"
+
+
+class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What to replay and how.
+
+    Attributes:
+        files: recordings; several are read as one, by time.
+        specs: folder of filter specs to use in place of the recorded ones.
+        store: address of the database to store into; empty for none.
+        notify: give alerts to the sender, as a live flow does.
+        speed: times real time; 0 for as fast as it goes.
+        batch: records taken together.
+        own_market: use the configured `[market]` section and not the recorded one.
+    """
+
+    files: tuple[str, ...]
+    specs: str = ""
+    store: str = ""
+    notify: bool = False
+    speed: float = 0.0
+    batch: int = 500
+    own_market: bool = False
+
+
+def flow() -> Dataflow:
+    """Join a recording, the flow's steps and what was asked for to one dataflow."""
+    try:
+        return _flow()
+    except (ConfigError, RecordingError) as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - it is for a person
+        raise SystemExit(2) from None
+
+
+def _flow() -> Dataflow:
+    options = msgspec.json.decode(os.environ.get(VARIABLE) or '{"files":[]}', type=ReplayOptions)
+    if not options.files:
+        raise ConfigError(f"nothing to replay: use `candlewax replay FILE`, which sets {VARIABLE}")
+    settings = configuration.load()
+    redactor = Redactor(
+        [one for one in (settings.database_url, settings.bot_token) if one is not None]
+    )
+    logs.configure(settings.settings.log, redactor, file=settings.log_file)
+    paths = [Path(name) for name in options.files]
+    market = None if options.own_market else market_of(paths)
+    stopping = Stopping()
+    stopping.install()
+    source = ReplaySource(
+        paths,
+        VENUES,
+        batch=options.batch,
+        speed=options.speed,
+        controls=_controls(options),
+        stopping=stopping.flag,
+    )
+    tally = Tally(lambda: [drain.counts for drain in source.drains], source.problems)
+    cluster = Cluster.of(sys.argv[1:], os.environ)
+    status = StatusFile(Home.of(os.environ).status / f"flow-{cluster.process}.json", tally)
+    status.start()
+    atexit.register(status.close)
+    output = Output.of(os.environ)
+    return build(
+        source,
+        new_market=partial(
+            SymbolMarket,
+            market or settings.settings.market,
+            wants_tops="books" in output.kinds,
+            wants_events="events" in output.kinds,
+            keeps_books=True,
+        ),
+        resync=_no_resync,
+        tally=tally,
+        route=Routes(settings) if options.notify else _as_named,
+        store=(
+            TimescaleSink(options.store, settings.settings.store, notify=options.notify)
+            if options.store
+            else None
+        ),
+        lines=output.sink(),
+        kinds=output.kinds,
+    )
+
+
+def _controls(options: ReplayOptions) -> list[bytes] | None:
+    """Return the specs to use in place of the recorded ones."""
+    if not options.specs:
+        return None
+    specs = load_specs(Path(options.specs))
+    return [msgspec.json.encode(SpecsChanged(generation=1, specs=specs))]
+
+
+def _as_named(target: str) -> tuple[str, ...]:
+    return (target,)
+
+
+def _no_resync(_instrument: str, _reason: str) -> None:
+    """What a resync led to is in the recording already."""

@@ -1,0 +1,188 @@
+"""What a flow process has counted, for the display and for people who look at the state folder.
+
+Written to `status/flow-<process>.json` about once a second and at the end. It is told by the flow
+and read by others; nothing in the flow depends on it.
+"""
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from prometheus_client import Counter
+
+from filters.alerts import Alert
+from flows.market_output import MarketOutput
+from market.events import BookTop, State
+from sinks.row_totals import store_totals
+
+EVERY_S = 1.0
+LAST_ALERTS = 20
+
+BARS = Counter("candlewax_bars_total", "Bars closed or corrected", ["interval"])
+FEATURES = Counter("candlewax_features_total", "Indicator values told")
+ALERTS = Counter("candlewax_alerts_fired_total", "Alerts fired", ["spec"])
+STATES = Counter("candlewax_state_changes_total", "Books that changed their truth state", ["state"])
+RESYNCS = Counter("candlewax_resyncs_total", "Books fetched again because they were crossed")
+
+
+class BookLine(msgspec.Struct, frozen=True):
+    """The best of one book: what a display shows."""
+
+    bid: float | None = None
+    ask: float | None = None
+    spread: float | None = None
+    imbalance: float | None = None
+    state: str = "warming"
+
+
+class FlowStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What one flow process has counted since it started.
+
+    Attributes:
+        seconds: since its first event.
+        trades: trades taken.
+        book_updates: book snapshots and deltas taken.
+        bars: bars closed, revisions included.
+        features: indicator values told.
+        rows: rows handed to the store, by table.
+        rows_written: rows new in the database, by table.
+        alerts: alerts fired.
+        gaps: gaps told by venues, the opening of a feed left out.
+        dead_letters: messages that no one understood.
+        books: the best of every book, by instrument.
+        last_alerts: texts of the last alerts, oldest first.
+        problems: what went wrong with the input, for people.
+    """
+
+    seconds: float = 0.0
+    trades: int = 0
+    book_updates: int = 0
+    bars: int = 0
+    features: int = 0
+    rows: dict[str, int] = {}
+    rows_written: dict[str, int] = {}
+    alerts: int = 0
+    gaps: int = 0
+    dead_letters: int = 0
+    books: dict[str, BookLine] = {}
+    last_alerts: list[str] = []
+    problems: list[str] = []
+
+
+class Tally:
+    """Counts what passes, on the flow's threads.
+
+    Args:
+        counts: what the source has drained, one mapping a worker.
+        problems: what went wrong with the input.
+    """
+
+    def __init__(
+        self,
+        counts: Callable[[], Sequence[Mapping[str, int]]],
+        problems: Sequence[str] = (),
+    ) -> None:
+        self._counts = counts
+        self._problems = problems
+        self._began: float | None = None
+        self._bars = 0
+        self._features = 0
+        self._alerts = 0
+        self._latest: dict[str, BookTop] = {}
+        self._states: dict[str, State] = {}
+        self._last_alerts: deque[str] = deque(maxlen=LAST_ALERTS)
+        self._lock = threading.Lock()
+
+    def market(self, output: MarketOutput) -> None:
+        """Count what the first keyed step told."""
+        for bar in output.bars:
+            BARS.labels(bar.interval).inc()
+        for change in output.states:
+            STATES.labels(change.state.value).inc()
+            self._states[change.instrument] = change.state
+        if output.features:
+            FEATURES.inc(len(output.features))
+        if output.resyncs:
+            RESYNCS.inc(len(output.resyncs))
+        with self._lock:
+            if self._began is None:
+                self._began = time.monotonic()
+            self._bars += len(output.bars)
+            self._features += len(output.features)
+            self._latest.update(output.latest)
+
+    def alerts(self, alerts: Sequence[Alert]) -> None:
+        """Count what the second keyed step told."""
+        with self._lock:
+            for alert in alerts:
+                ALERTS.labels(alert.spec).inc()
+                self._alerts += 1
+                self._last_alerts.append(alert.text)
+
+    def status(self) -> FlowStatus:
+        """Return what there is now."""
+        totals = store_totals()
+        drained = list(self._counts())
+        with self._lock:
+            return FlowStatus(
+                seconds=0.0 if self._began is None else time.monotonic() - self._began,
+                trades=sum(count["trades"] for count in drained),
+                book_updates=sum(count["book_updates"] for count in drained),
+                bars=self._bars,
+                features=self._features,
+                rows={name: each.handed for name, each in totals.items() if each.handed},
+                rows_written={name: each.written for name, each in totals.items() if each.written},
+                alerts=self._alerts,
+                gaps=sum(count["gaps"] for count in drained),
+                dead_letters=sum(count["dead_letters"] for count in drained),
+                books={
+                    name: _line(top, self._states.get(name, top.state))
+                    for name, top in sorted(self._latest.items())
+                },
+                last_alerts=list(self._last_alerts),
+                problems=list(self._problems),
+            )
+
+
+class StatusFile:
+    """Writes a tally's status to a file until it is closed."""
+
+    def __init__(self, path: Path, tally: Tally) -> None:
+        self._path = path
+        self._tally = tally
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="status", daemon=True)
+
+    def start(self) -> None:
+        """Start writing."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Write a last time and stop."""
+        self._closed.set()
+        self._thread.join(EVERY_S)
+        self._write()
+
+    def _run(self) -> None:
+        while not self._closed.wait(EVERY_S):
+            self._write()
+
+    def _write(self) -> None:
+        part = self._path.with_suffix(f".{os.getpid()}.part")
+        part.write_bytes(msgspec.json.encode(self._tally.status()))
+        part.replace(self._path)
+
+
+def _line(top: BookTop, state: State) -> BookLine:
+    return BookLine(
+        bid=top.bids[0][0] if top.bids else None,
+        ask=top.asks[0][0] if top.asks else None,
+        spread=top.spread,
+        imbalance=top.imbalance,
+        state=state.value,
+    )

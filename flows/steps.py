@@ -1,0 +1,89 @@
+"""The two keyed steps: thin covers that let Bytewax run the pure objects."""
+
+import logging
+from collections.abc import Callable, Iterable
+
+from bytewax.operators import StatefulBatchLogic
+
+from connectors.drain import FlowEvent
+from flows.market_output import FilterOutput, MarketOutput
+from flows.symbol_filters import SymbolFilters
+from flows.symbol_market import SnapshotError, SymbolMarket
+
+log = logging.getLogger(__name__)
+
+
+class MarketLogic(StatefulBatchLogic[list[FlowEvent], MarketOutput, bytes]):
+    """Runs one symbol's market.
+
+    Args:
+        market: the pure object.
+        resync: told of each book that must be fetched again.
+    """
+
+    def __init__(self, market: SymbolMarket, resync: Callable[[str, str], None]) -> None:
+        self._market = market
+        self._resync = resync
+
+    def on_batch(self, values: list[list[FlowEvent]]) -> tuple[Iterable[MarketOutput], bool]:
+        """Take micro-batches; one output comes of all of them."""
+        out = MarketOutput()
+        for events in values:
+            self._market.advance(events, out)
+        for instrument, reason in out.resyncs:
+            self._resync(instrument, reason)
+        return (out,), StatefulBatchLogic.RETAIN
+
+    def snapshot(self) -> bytes:
+        """Return the state for recovery."""
+        return self._market.snapshot()
+
+
+class FilterLogic(StatefulBatchLogic[MarketOutput, FilterOutput, bytes]):
+    """Runs one symbol's filters."""
+
+    def __init__(self, filters: SymbolFilters) -> None:
+        self._filters = filters
+
+    def on_batch(self, values: list[MarketOutput]) -> tuple[Iterable[FilterOutput], bool]:
+        """Take what the market told; most of the time nothing comes of it."""
+        out = self._filters.advance(values)
+        return ((out,) if out.alerts else ()), StatefulBatchLogic.RETAIN
+
+    def snapshot(self) -> bytes:
+        """Return the state for recovery."""
+        return self._filters.snapshot()
+
+
+def market_builder(
+    new: Callable[[], SymbolMarket], resync: Callable[[str, str], None]
+) -> Callable[[bytes | None], MarketLogic]:
+    """Return what Bytewax calls for each new symbol."""
+
+    def build(state: bytes | None) -> MarketLogic:
+        market = new()
+        if state is not None:
+            try:
+                market.restore(state)
+            except SnapshotError as error:
+                log.warning("starting a symbol afresh", extra={"reason": str(error)})
+                market = new()
+        return MarketLogic(market, resync)
+
+    return build
+
+
+def filter_builder(symbol: str = "") -> Callable[[bytes | None], FilterLogic]:
+    """Return what Bytewax calls for each new symbol."""
+
+    def build(state: bytes | None) -> FilterLogic:
+        filters = SymbolFilters(symbol)
+        if state is not None:
+            try:
+                filters.restore(state)
+            except SnapshotError as error:
+                log.warning("starting a symbol's filters afresh", extra={"reason": str(error)})
+                filters = SymbolFilters(symbol)
+        return FilterLogic(filters)
+
+    return build

@@ -1,0 +1,93 @@
+"""The specs over one symbol: the state of the second keyed step.
+
+Pure: what the first step tells goes in, alerts come out, no clock.
+"""
+
+import pickle
+from collections.abc import Iterable
+
+import msgspec
+
+from filters.alerts import Alert, Observation
+from filters.engine import EngineState, FilterEngine
+from flows.market_output import FilterOutput, MarketOutput
+from flows.symbol_market import SnapshotError
+from market.events import BookTop, Heartbeat, State, StateChange
+
+
+class _Remembered(msgspec.Struct):
+    schema: int
+    engine: EngineState
+    states: dict[str, tuple[State, str]]
+
+
+class SymbolFilters:
+    """The filter engine of one symbol, and what it must know of the books meanwhile.
+
+    Args:
+        symbol: `"BTC-USDT"`.
+    """
+
+    SCHEMA = 1
+
+    def __init__(self, symbol: str) -> None:
+        self._symbol = symbol
+        self._engine = FilterEngine(symbol)
+        self._states: dict[str, tuple[State, str]] = {}
+        self._tops: dict[str, BookTop] = {}
+
+    def advance(self, outputs: Iterable[MarketOutput]) -> FilterOutput:
+        """Take what the first step told, in its order, and return what the specs say."""
+        out = FilterOutput()
+        engine = self._engine
+        for output in outputs:
+            self._tops.update(output.latest)
+            for moment in output.moments:
+                if isinstance(moment, Observation):
+                    fired = engine.observe(moment)
+                elif isinstance(moment, Heartbeat):
+                    state, reason = self._states.get(moment.instrument, (State.LIVE, ""))
+                    fired = engine.heartbeat(
+                        moment.instrument, moment.ts_recv, state=state, reason=reason
+                    )
+                elif isinstance(moment, StateChange):
+                    self._states[moment.instrument] = (moment.state, moment.reason)
+                    continue
+                else:
+                    engine.specs_changed(moment)
+                    continue
+                for alert in fired:
+                    self._tell(alert, out)
+        return out
+
+    def snapshot(self) -> bytes:
+        """Return the state for recovery."""
+        return pickle.dumps(_Remembered(self.SCHEMA, self._engine.snapshot(), dict(self._states)))
+
+    def restore(self, snapshot: bytes) -> None:
+        """Go on from a snapshot that this program wrote into its own recovery store.
+
+        Raises:
+            SnapshotError: it is of another version; the state is empty then.
+        """
+        try:
+            kept = pickle.loads(snapshot)  # noqa: S301 - our own store, never from outside
+            if kept.schema != self.SCHEMA:
+                raise SnapshotError(f"filters snapshot of schema {kept.schema}")
+            self._engine = FilterEngine(self._symbol, state=kept.engine)
+            self._states = dict(kept.states)
+        except (
+            pickle.UnpicklingError,
+            AttributeError,
+            ImportError,
+            TypeError,
+            ValueError,
+        ) as error:
+            self._engine = FilterEngine(self._symbol)
+            raise SnapshotError(f"filters snapshot: {error}") from error
+
+    def _tell(self, alert: Alert, out: FilterOutput) -> None:
+        out.alerts.append(alert)
+        top = self._tops.get(alert.series)
+        if top is not None:
+            out.tops.append(top)

@@ -1,0 +1,135 @@
+"""Everything that is known of one symbol, at all its venues: the state of the first keyed step.
+
+Pure: events in, outputs out, no clock. What it does depends on the events alone, in their order,
+so a recording replayed says the same whatever the batches were.
+"""
+
+import pickle
+from collections.abc import Iterable
+
+from connectors.drain import FlowEvent
+from filters.engine import needs_of
+from filters.specs import SpecsChanged
+from flows.instrument_market import InstrumentMarket
+from flows.market_output import MarketOutput
+from flows.settings import MarketSettings
+from market.events import BookDelta, BookSnapshot, FeedGap, Heartbeat, Trade
+
+SECOND = 1_000_000_000
+
+
+class SnapshotError(Exception):
+    """A snapshot of another version of the program: begin afresh."""
+
+
+class SymbolMarket:
+    """The venues of one symbol.
+
+    Args:
+        settings: what to compute.
+        wants_tops: pass on the best levels after every book message.
+        wants_events: pass on everything that comes in.
+        keeps_books: put whole books into snapshots; a live flow does not, as its first gap
+            empties them anyway.
+    """
+
+    SCHEMA = 1
+
+    def __init__(
+        self,
+        settings: MarketSettings,
+        *,
+        wants_tops: bool = False,
+        wants_events: bool = False,
+        keeps_books: bool = False,
+    ) -> None:
+        self._settings = settings
+        self._intervals = settings.intervals()
+        self._wants_tops = wants_tops
+        self._wants_events = wants_events
+        self._keeps_books = keeps_books
+        self._markets: dict[str, InstrumentMarket] = {}
+        self._specs: SpecsChanged | None = None
+
+    def advance(self, events: Iterable[FlowEvent], out: MarketOutput | None = None) -> MarketOutput:
+        """Take events in their order and return what they led to."""
+        if out is None:
+            out = MarketOutput()
+        markets = self._markets
+        wants_events = self._wants_events
+        for event in events:
+            if isinstance(event, SpecsChanged):
+                self._specs_changed(event, out)
+                continue
+            market = markets.get(event.instrument)
+            if market is None:
+                market = self._new(event.instrument)
+            if isinstance(event, Trade):
+                market.traded(event, out)
+            elif isinstance(event, BookDelta):
+                market.changed(event, out)
+            elif isinstance(event, Heartbeat):
+                market.beat(event, out)
+                out.moments.append(event)
+            elif isinstance(event, BookSnapshot):
+                market.replaced(event, out)
+            elif isinstance(event, FeedGap):
+                market.broke(event, out)
+            if wants_events:
+                out.events.append(event)
+        for instrument, market in markets.items():
+            if market.top is not None:
+                out.latest[instrument] = market.top
+        return out
+
+    def snapshot(self) -> bytes:
+        """Return the state for recovery: a schema number and the pickled rest."""
+        markets = {
+            instrument: market.snapshot(with_book=self._keeps_books)
+            for instrument, market in self._markets.items()
+        }
+        return pickle.dumps((self.SCHEMA, markets))
+
+    def restore(self, snapshot: bytes) -> None:
+        """Go on from a snapshot that this program wrote into its own recovery store.
+
+        Raises:
+            SnapshotError: it is of another version; the state is empty then.
+        """
+        try:
+            schema, markets = pickle.loads(snapshot)  # noqa: S301 - our own store, never from outside
+            if schema != self.SCHEMA:
+                raise SnapshotError(f"market snapshot of schema {schema}")
+            for instrument, kept in markets.items():
+                self._new(instrument).restore(kept)
+        except (
+            pickle.UnpicklingError,
+            AttributeError,
+            ImportError,
+            TypeError,
+            ValueError,
+        ) as error:
+            self._markets.clear()
+            raise SnapshotError(f"market snapshot: {error}") from error
+
+    def _new(self, instrument: str) -> InstrumentMarket:
+        market = self._markets[instrument] = InstrumentMarket(
+            instrument,
+            self._intervals,
+            depth=self._settings.depth,
+            stale_after=int(self._settings.stale_after_s * SECOND),
+            wants_tops=self._wants_tops,
+        )
+        self._want(market)
+        return market
+
+    def _specs_changed(self, changed: SpecsChanged, out: MarketOutput) -> None:
+        self._specs = changed
+        for market in self._markets.values():
+            self._want(market)
+        out.moments.append(changed)
+
+    def _want(self, market: InstrumentMarket) -> None:
+        specs = () if self._specs is None else self._specs.specs
+        needs = needs_of(specs, market.instrument)
+        market.want(self._settings.features, needs.bars, needs.book or None)
