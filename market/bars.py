@@ -5,6 +5,10 @@ heartbeat whose time, corrected by the clock offset and a grace period, lies pas
 for a bar already closed makes a revision of that bar, never a second one.
 """
 
+from bisect import insort
+from dataclasses import dataclass
+from operator import attrgetter
+
 import msgspec
 
 from market.events import Bar
@@ -15,11 +19,18 @@ GRACE = 2 * SECOND
 LATENESS = 60 * SECOND
 """How old a trade may be, against the newest, and still correct its bar."""
 
+_start = attrgetter("start")
 
-class Accumulator(msgspec.Struct):
-    """The trades of one bar so far."""
+
+@dataclass(slots=True)
+class Accumulator:
+    """The trades of one bar so far.
+
+    Slots, because every trade reads and writes seven of them: a third faster than a Struct's.
+    """
 
     start: int
+    end: int
     first_ts: int
     last_ts: int
     open: float
@@ -52,17 +63,38 @@ class Accumulator(msgspec.Struct):
         self.notional += price * size
         self.count += 1
 
+    def copy(self) -> "Accumulator":
+        """Return another one that holds the same."""
+        return Accumulator(*_values(self))
 
-class BarBuilderState(msgspec.Struct):
-    """What a `BarBuilder` remembers; a copy of it is its snapshot."""
+    def __reduce__(self) -> tuple[type["Accumulator"], tuple[float, ...]]:
+        # Without it a slotted dataclass is pickled as a list by way of `fields`, twice as slowly.
+        return Accumulator, _values(self)
 
-    forming: Accumulator | None = None
-    closed: list[Accumulator] = []
-    closed_until: int = 0
-    newest: int = 0
-    complete_from: int | None = None
-    begun: bool = False
-    late: int = 0
+
+_values = attrgetter(*Accumulator.__annotations__)
+
+
+class BarBuilderState(msgspec.Struct, frozen=True, kw_only=True):
+    """What a `BarBuilder` remembers, for recovery; plain data that can be pickled.
+
+    Attributes:
+        forming: the bar that is not closed yet.
+        closed: those that a late trade may still correct, oldest first.
+        closed_until: end of the newest closed bar, ns.
+        oldest: no bar that starts before it can be corrected, ns; None before the first trade.
+        newest: venue's time of the newest trade in `closed`, ns.
+        complete_from: venue's time since which no trade was missed, ns; None while some may be.
+        late_trades: trades that are in no bar.
+    """
+
+    forming: Accumulator | None
+    closed: list[Accumulator]
+    closed_until: int
+    oldest: int | None
+    newest: int
+    complete_from: int | None
+    late_trades: int
 
 
 class BarBuilder:
@@ -71,11 +103,37 @@ class BarBuilder:
     Args:
         instrument: id, `"binance:BTC-USDT"`.
         interval: length of a bar.
-        lateness: how old a trade may be and still make a revision, ns; older ones are counted in
-            `late_trades` and left out.
+        lateness: how much older than the newest trade a trade may be and still make a revision,
+            ns; older ones are counted in `late_trades` and left out.
+        state: what `snapshot` returned, to go on from there; it is copied.
 
     State: one forming bar and the closed ones of the last `lateness`.
+
+    Example:
+        >>> bars = BarBuilder("binance:BTC-USDT", Interval.parse("1m"))
+        >>> bars.add(5 * SECOND, 100.0, 2.0, is_buy=True)
+        []
+        >>> [bar.close for bar in bars.add(61 * SECOND, 101.0, 1.0, is_buy=False)]
+        [100.0]
+        >>> [(bar.close, bar.revision) for bar in bars.add(59 * SECOND, 99.0, 1.0, is_buy=False)]
+        [(99.0, 1)]
+        >>> [bar.start // SECOND for bar in bars.advance(122 * SECOND)]
+        [60]
     """
+
+    __slots__ = (
+        "_closed",
+        "_closed_until",
+        "_complete_from",
+        "_forming",
+        "_length",
+        "_newest",
+        "_oldest",
+        "instrument",
+        "interval",
+        "late_trades",
+        "lateness",
+    )
 
     def __init__(
         self,
@@ -88,32 +146,41 @@ class BarBuilder:
         self.instrument = instrument
         self.interval = interval
         self.lateness = lateness
-        self._state = BarBuilderState() if state is None else state
-        self._length = interval.length
-
-    @property
-    def late_trades(self) -> int:
+        self.late_trades = 0
         """Trades that came too late, or with a time we cannot believe, and are in no bar."""
-        return self._state.late
+        self._length = interval.length
+        self._forming: Accumulator | None = None
+        self._closed: list[Accumulator] = []
+        self._closed_until = 0
+        self._oldest: int | None = None
+        self._newest = 0
+        self._complete_from: int | None = None
+        if state is not None:
+            self._forming = None if state.forming is None else state.forming.copy()
+            self._closed = [bar.copy() for bar in state.closed]
+            self._closed_until = state.closed_until
+            self._oldest = state.oldest
+            self._newest = state.newest
+            self._complete_from = state.complete_from
+            self.late_trades = state.late_trades
 
     def resume(self, ts: int) -> None:
         """Say that trades flow from `ts` (venue's time) on: an earlier bar's start was missed."""
-        if self._state.complete_from is None:
-            self._state.complete_from = ts
-            forming = self._state.forming
-            if forming is not None and self._state.begun:
-                forming.gap = True
+        if self._complete_from is None:
+            self._complete_from = ts
+            if self._forming is not None and self._forming.start < ts:
+                self._forming.gap = True
 
     def interrupt(self) -> None:
         """Say that trades may be missing from here on, until `resume`."""
-        self._state.complete_from = None
-        if self._state.forming is not None:
-            self._state.forming.gap = True
+        self._complete_from = None
+        if self._forming is not None:
+            self._forming.gap = True
 
     def add(
         self, ts: int, price: float, size: float, *, is_buy: bool, may_close: bool = True
     ) -> list[Bar]:
-        """Take one trade and return the bars that it closed or corrected, oldest first.
+        """Take one trade and return the bar that it closed or corrected, if any.
 
         Args:
             ts: the venue's time, ns.
@@ -122,51 +189,53 @@ class BarBuilder:
             is_buy: the aggressor bought.
             may_close: False for a time we do not believe: such a trade never opens a bar.
         """
-        state = self._state
-        forming = state.forming
-        if forming is not None and 0 <= ts - forming.start < self._length:
+        forming = self._forming
+        if forming is not None and forming.start <= ts < forming.end:
             forming.add(ts, price, size, is_buy=is_buy)
-            if ts > state.newest:
-                state.newest = ts
             return []
         start = ts - ts % self._length
-        if start < state.closed_until or (forming is not None and start < forming.start):
-            return self._late(start, ts, price, size, is_buy=is_buy)
+        if start < self._closed_until or (forming is not None and start < forming.start):
+            return self._correct(start, ts, price, size, is_buy=is_buy)
         if not may_close:
-            state.late += 1
+            self.late_trades += 1
             return []
         closed = [] if forming is None else [self._close(forming)]
-        state.forming = self._open(start, ts, price, size, is_buy=is_buy)
-        state.newest = max(state.newest, ts)
+        self._forming = self._open(start, ts, price, size, is_buy=is_buy)
         return closed
 
     def advance(self, venue_time: int) -> list[Bar]:
         """Close the forming bar when the venue's time, less the grace period, is past its end."""
-        forming = self._state.forming
-        until = venue_time - GRACE
-        if forming is None or forming.start + self._length > until:
+        forming = self._forming
+        if forming is None or forming.end > venue_time - GRACE:
             return []
-        self._state.forming = None
+        self._forming = None
         return [self._close(forming)]
 
     @property
     def forming(self) -> Bar | None:
         """The bar that is not closed yet, or None."""
-        return None if self._state.forming is None else self._bar(self._state.forming)
+        return None if self._forming is None else self._bar(self._forming)
 
     def snapshot(self) -> BarBuilderState:
-        """Return a copy of the state for recovery."""
-        return msgspec.convert(msgspec.to_builtins(self._state), BarBuilderState)
+        """Return a copy of the state for recovery; what comes later does not change it."""
+        return BarBuilderState(
+            forming=None if self._forming is None else self._forming.copy(),
+            closed=[bar.copy() for bar in self._closed],
+            closed_until=self._closed_until,
+            oldest=self._oldest,
+            newest=self._newest,
+            complete_from=self._complete_from,
+            late_trades=self.late_trades,
+        )
 
-    def _open(
-        self, start: int, ts: int, price: float, size: float, *, is_buy: bool
-    ) -> Accumulator:
-        state = self._state
-        known = state.complete_from is not None and state.complete_from <= start
-        first = not state.begun
-        state.begun = True
+    def _open(self, start: int, ts: int, price: float, size: float, *, is_buy: bool) -> Accumulator:
+        is_first = self._oldest is None
+        if is_first:
+            self._oldest = start
+        is_complete = self._complete_from is not None and self._complete_from <= start
         return Accumulator(
             start=start,
+            end=start + self._length,
             first_ts=ts,
             last_ts=ts,
             open=price,
@@ -177,33 +246,35 @@ class BarBuilder:
             buy_volume=size if is_buy else 0.0,
             notional=price * size,
             count=1,
-            partial=first and not known,
-            gap=not first and not known,
+            partial=is_first and not is_complete,
+            gap=not is_first and not is_complete,
         )
 
     def _close(self, bar: Accumulator) -> Bar:
-        state = self._state
-        state.closed_until = bar.start + self._length
-        oldest = bar.start - self.lateness
-        if state.closed and state.closed[0].start < oldest:
-            state.closed = [kept for kept in state.closed if kept.start >= oldest]
-        state.closed.append(bar)
+        self._closed_until = bar.end
+        self._newest = bar.last_ts
+        closed = self._closed
+        # Only bars that no trade can reach any more: one made anew would replace the true one.
+        while closed and closed[0].end <= bar.last_ts - self.lateness:
+            self._oldest = closed.pop(0).end
+        closed.append(bar)
         return self._bar(bar)
 
-    def _late(self, start: int, ts: int, price: float, size: float, *, is_buy: bool) -> list[Bar]:
-        state = self._state
-        if ts < state.newest - self.lateness:
-            state.late += 1
+    def _correct(
+        self, start: int, ts: int, price: float, size: float, *, is_buy: bool
+    ) -> list[Bar]:
+        newest = self._newest if self._forming is None else self._forming.last_ts
+        if ts < newest - self.lateness or self._oldest is None or start < self._oldest:
+            self.late_trades += 1
             return []
-        for bar in reversed(state.closed):
+        for bar in reversed(self._closed):
             if bar.start == start:
                 bar.add(ts, price, size, is_buy=is_buy)
                 bar.revision += 1
                 return [self._bar(bar)]
         bar = self._open(start, ts, price, size, is_buy=is_buy)
         bar.revision = 1  # an empty bar was passed over: this corrects that silence
-        state.closed.append(bar)
-        state.closed.sort(key=lambda kept: kept.start)
+        insort(self._closed, bar, key=_start)
         return [self._bar(bar)]
 
     def _bar(self, bar: Accumulator) -> Bar:
@@ -211,7 +282,7 @@ class BarBuilder:
             instrument=self.instrument,
             interval=self.interval.name,
             start=bar.start,
-            end=bar.start + self._length,
+            end=bar.end,
             open=bar.open,
             high=bar.high,
             low=bar.low,
