@@ -1,0 +1,1 @@
+"""The candlewax command: one file for each group of commands."""

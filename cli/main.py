@@ -1,0 +1,77 @@
+"""The `candlewax` command: what it offers, and what an error looks like.
+
+A mistake of a person is told in one line on standard error and ends with exit code 2; a traceback
+means a bug of ours. Each command lives in a file of its own and loads what it needs when it runs.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from cyclopts import App, CycloptsError
+
+from market.errors import ConfigError, MarketError, RecordingError
+
+FAILED = 1
+USER_MISTAKE = 2
+INTERRUPTED = 130
+
+app = App(
+    name="candlewax",
+    help="Streaming market data: verified order books, bars, indicators and alerts.",
+    version=lambda: version("candlewax"),
+    suppress_keyboard_interrupt=False,
+)
+app.command("cli.init:init")
+app.command("cli.demo:demo")
+app.command("cli.run:run")
+app.command("cli.record:record")
+app.command("cli.replay:replay")
+app.command("cli.simulate:simulate")
+app.command("cli.filters:app", name="filters")
+app.command("cli.telegram:app", name="telegram")
+app.command("cli.database:app", name="db")
+app.command("cli.config:app", name="config")
+app.command("cli.doctor:doctor")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: the command line without the program's name; this process's own when not given.
+
+    Returns:
+        The exit code.
+    """
+    tokens = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        return _refuse(_words(error))
+    except (ConfigError, RecordingError) as error:
+        return _refuse(str(error))
+    except MarketError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Who read our output has gone; keep the interpreter from writing to it once more.
+        sys.stdout = None
+        return FAILED
+    return code if isinstance(code, int) else 0
+
+
+def _words(error: CycloptsError) -> str:
+    command = " ".join(("candlewax", *(error.command_chain or ())))
+    return f"{error}\nsee `{command} --help`"
+
+
+def _refuse(text: str) -> int:
+    print(f"error: {text}", file=sys.stderr)
+    return USER_MISTAKE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""Options that several commands share."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import msgspec
+from cyclopts import Parameter, Token
+
+from market.errors import ConfigError
+
+_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
+
+
+def comma_separated(_: type, tokens: Sequence[Token]) -> tuple[str, ...]:
+    """Read an option that may be given several times, and several values at a time."""
+    return tuple(part for token in tokens for part in token.value.split(",") if part)
+
+
+Config: TypeAlias = Annotated[Path | None, Parameter(name="--config", help="Configuration file.")]
+"""`--config FILE`; else `$CANDLEWAX_CONFIG`, else `./candlewax.toml`."""
+
+Processes: TypeAlias = Annotated[
+    int, Parameter(name="--processes", help="Number of flow processes on this machine.")
+]
+
+
+Emit: TypeAlias = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--emit",
+        help="Kinds to tell: events, books, bars, features, alerts; with commas between.",
+        converter=comma_separated,
+        n_tokens=1,
+    ),
+]
+Out: TypeAlias = Annotated[
+    Path | None, Parameter(name="--out", help="File for the lines of --emit, one JSON object each.")
+]
+Digest: TypeAlias = Annotated[
+    bool, Parameter(name="--digest", help="End with a digest of the lines.", negative=())
+]
+
+
+def seconds(text: str) -> float:
+    """Read a length of time such as `30s`, `5m`, `1h` or a plain number of seconds.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    found = _DURATION.fullmatch(text.strip().lower())
+    if found is None:
+        raise ConfigError(f"{text!r} is no length of time: expected one such as 30s, 5m or 1h")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def check_processes(count: int) -> None:
+    """Refuse a number of processes that makes no sense.
+
+    Raises:
+        ConfigError: it is below 1 or above 64.
+    """
+    if not 1 <= count <= 64:
+        raise ConfigError(f"--processes {count}: expected 1 to 64")
+
+
+def feeds_variable(feeds: dict[str, dict[str, object]]) -> dict[str, str]:
+    """Return the variable that puts these feeds in the place of the configured ones."""
+    return {"CANDLEWAX__FEEDS": msgspec.json.encode(feeds).decode()}

@@ -1,0 +1,63 @@
+"""`candlewax simulate`: the simulator alone, on real sockets."""
+
+import sys
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+
+from cli.options import comma_separated
+from market.errors import ConfigError
+
+
+def simulate(
+    *,
+    port: Annotated[int, Parameter(help="Of websocket and REST; 0 takes a free one.")] = 0,
+    symbol: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="Trade this symbol and only those named; may be given several times.",
+            converter=comma_separated,
+            n_tokens=1,
+        ),
+    ] = (),
+    seed: Annotated[int, Parameter(help="What all chance comes from.")] = 1,
+    script: Annotated[str, Parameter(help="Price moves: a file, or demo.")] = "demo",
+    faults: Annotated[str, Parameter(help="Faults: a file, or a shipped script's name.")] = "",
+    rate: Annotated[float, Parameter(help="Multiplies trades and book changes.")] = 1.0,
+    telegram: Annotated[bool, Parameter(help="Serve a fake Telegram too.", negative=())] = False,
+    telegram_port: Annotated[int, Parameter(help="Of that; 0 takes a free one.")] = 0,
+) -> int:
+    """Run a simulated Binance, and a fake Telegram if asked, until Ctrl-C.
+
+    The first line on standard output is one JSON object with the addresses; put them into the
+    configuration as feeds.binance.websocket_url and rest_url, and telegram.base_url plus /bot.
+    """
+    import logging
+
+    from simulator.server import run_server
+    from simulator.settings import Addresses, SimulatorSettings
+
+    def ready(addresses: Addresses) -> None:
+        print(msgspec.json.encode(addresses).decode(), flush=True)
+        print("the simulator runs; Ctrl-C ends it", file=sys.stderr)
+
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    settings = SimulatorSettings(
+        port=port,
+        symbols=symbol,
+        seed=seed,
+        script=script,
+        faults=faults,
+        rate=rate,
+        telegram=telegram,
+        telegram_port=telegram_port,
+    )
+    try:
+        run_server(settings, ready=ready)
+    except OSError as error:
+        raise ConfigError(
+            f"--port {port}: cannot listen there: {error.strerror or error}; "
+            "leave it out for a free one"
+        ) from error
+    return 0
