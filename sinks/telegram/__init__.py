@@ -1,0 +1,1 @@
+"""Telegram: the target that alerts go to, and its first set-up."""
