@@ -28,6 +28,10 @@ def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield given
         return
     with EmbeddedPostgres(tmp_path_factory.mktemp("postgres") / "pg") as dsn:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            # It lives as long as the tests. Those that kill a server start their own.
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
         yield dsn
 
 
@@ -45,6 +49,8 @@ def make_database(database_server: str) -> Iterator[Callable[[str], str]]:
         return make_conninfo(database_server, dbname=name)
 
     yield make
+    if not os.environ.get("CANDLEWAX_TEST_DSN"):
+        return  # they go with the server
     with psycopg.connect(database_server, autocommit=True) as connection:
         for name in made:
             connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

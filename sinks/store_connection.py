@@ -1,0 +1,60 @@
+"""How the store connects, and which of the database's troubles pass by themselves."""
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from market.errors import ConfigError
+
+DRIVER_SETTINGS = {
+    # A database that vanished without a word is noticed in seconds, not after TCP's quarter hour.
+    "connect_timeout": "5",
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+    "application_name": "candlewax store",
+}
+"""What the address does not say itself."""
+SESSION = "SET lock_timeout = '2s'; SET statement_timeout = '30s'; SET timezone = 'UTC'"
+
+RETRIABLE = (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)
+"""No connection, a deadlock, a lock or disk that is busy, a standby; all else is a bug."""
+
+
+def complete(dsn: str) -> str:
+    """Return an address with the time limits that it does not set itself.
+
+    Args:
+        dsn: libpq address, URL or key=value.
+
+    Raises:
+        ConfigError: the address is malformed.
+    """
+    try:
+        given = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        # The driver's text quotes the address, password included.
+        raise ConfigError(
+            "the store's address is malformed: expected "
+            "postgresql://user:password@host:port/database in DATABASE_URL or store.database_url"
+        ) from None
+    missing = {name: text for name, text in DRIVER_SETTINGS.items() if name not in given}
+    return make_conninfo(dsn, **missing)
+
+
+def connect(dsn: str) -> psycopg.Connection:
+    """Open a connection in autocommit mode, whose statements do not last for ever.
+
+    Args:
+        dsn: as `complete` gives it.
+
+    Raises:
+        psycopg.OperationalError: the database does not answer.
+    """
+    connection = psycopg.connect(dsn, autocommit=True)
+    try:
+        connection.execute(SESSION)
+    except psycopg.Error:
+        connection.close()
+        raise
+    return connection

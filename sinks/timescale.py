@@ -1,0 +1,80 @@
+"""Bytewax sink of the store: rows in micro-batches, keyed by symbol, to a few writer threads."""
+
+import threading
+import time
+import zlib
+
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+
+from sinks.rows import RowBatch
+from sinks.settings import StoreSettings
+from sinks.writer import Writer
+
+BARRIER_S = 1.0
+"""How long `snapshot` waits for the writer; the cluster waits with it."""
+CLOSE_S = 2.0
+"""How long all partitions of a process together may take to write what is left at the end."""
+
+
+class TimescaleSink(FixedPartitionedSink[RowBatch, None]):
+    """Writes `RowBatch`es into PostgreSQL, with TimescaleDB or without.
+
+    Expects `(symbol, RowBatch)`. A symbol's rows always go through the same partition, so they
+    arrive in order; partitions have fixed names, because recovery needs those it has seen.
+
+    Delivery: at least once, and the natural keys make one row of what comes twice. When `snapshot`
+    returns in time, every row of the epoch is committed. While the database is away the rows wait
+    in a bounded buffer and the flow goes on.
+
+    Args:
+        dsn: libpq address of a database that `migrations.upgrade` has prepared.
+        settings: sizes, times, number of partitions.
+        notify: whether alerts get rows in the outbox; False for replays, which only store.
+    """
+
+    def __init__(self, dsn: str, settings: StoreSettings, *, notify: bool = True) -> None:
+        self._dsn = dsn
+        self._settings = settings
+        self._notify = notify
+        self._lock = threading.Lock()
+        self._close_by: float | None = None
+
+    def list_parts(self) -> list[str]:
+        """Name the partitions."""
+        return [f"store-{number}" for number in range(self._settings.partitions)]
+
+    def part_fn(self, item_key: str) -> int:
+        """Choose a partition by a hash that no process and no restart changes."""
+        return zlib.crc32(item_key.encode())
+
+    def build_part(
+        self, step_id: str, for_part: str, resume_state: None
+    ) -> "StatefulSinkPartition[RowBatch, None]":
+        """Start the writer of one partition."""
+        del step_id, resume_state  # what was written is known by its keys, not by a position
+        writer = Writer(self._dsn, self._settings, name=for_part, notify=self._notify)
+        return _StorePartition(writer, self)
+
+    def closing_time_left(self) -> float:
+        """Return the seconds that partitions may still take; they share `CLOSE_S`."""
+        with self._lock:
+            now = time.monotonic()
+            if self._close_by is None:
+                self._close_by = now + CLOSE_S
+            return max(0.0, self._close_by - now)
+
+
+class _StorePartition(StatefulSinkPartition[RowBatch, None]):
+    def __init__(self, writer: Writer, sink: TimescaleSink) -> None:
+        self._writer = writer
+        self._sink = sink
+
+    def write_batch(self, values: list[RowBatch]) -> None:
+        for batch in values:
+            self._writer.put(batch)
+
+    def snapshot(self) -> None:
+        self._writer.barrier(BARRIER_S)
+
+    def close(self) -> None:
+        self._writer.close(self._sink.closing_time_left())

@@ -1,0 +1,153 @@
+"""The sink inside a real flow."""
+
+import zlib
+from datetime import timedelta
+
+import bytewax.operators as op
+import psycopg
+import pytest
+from bytewax.dataflow import Dataflow
+from bytewax.inputs import DynamicSource, StatelessSourcePartition
+from bytewax.testing import TestingSource, cluster_main, run_main
+
+from market.errors import SinkError
+from sinks.rows import Cell, RowBatch, pack
+from sinks.settings import StoreSettings
+from sinks.timescale import TimescaleSink
+from sinks.writer import live_writers
+
+START = 1_732_112_220_000_000_000
+SYMBOLS = ("BTC-USDT", "ETH-USDT", "ETH-BTC")
+
+
+def trades(symbol: str, first: int, count: int) -> tuple[str, RowBatch]:
+    return symbol, pack(
+        "trades",
+        [
+            ("binance", symbol, START + number * 1000, str(number), 1.5, 2.0, "sell", START)
+            for number in range(first, first + count)
+        ],
+    )
+
+
+def alert(key: str) -> tuple[str, RowBatch]:
+    row: list[Cell] = [
+        key,
+        "dip",
+        "abc",
+        "binance",
+        "BTC-USDT",
+        "",
+        START,
+        START,
+        "info",
+        "it fell",
+    ]
+    return "BTC-USDT", pack("alerts", [[*row, {}, ["console"]]])
+
+
+def flow_of(batches: list[tuple[str, RowBatch]], sink: TimescaleSink) -> Dataflow:
+    flow = Dataflow("store")
+    stream = op.input("in", flow, TestingSource(batches, batch_size=5))
+    op.output("store", stream, sink)
+    return flow
+
+
+def rows_of(dsn: str, query: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(dsn) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_a_flow_ends_with_every_row_in_the_database(database: str) -> None:
+    batches = [trades(symbol, first, 100) for first in range(0, 1000, 100) for symbol in SYMBOLS]
+    sink = TimescaleSink(database, StoreSettings(flush_interval_s=60))
+    run_main(flow_of(batches, sink))  # type: ignore[no-untyped-call]  # the engine's
+    found = rows_of(database, "SELECT symbol, count(*) FROM trades GROUP BY 1 ORDER BY 1")
+    assert found == [(symbol, 1000) for symbol in sorted(SYMBOLS)]
+    assert live_writers() == []
+
+
+def test_two_workers_write_the_same_rows_as_one(database: str) -> None:
+    batches = [trades(symbol, first, 100) for first in range(0, 1000, 100) for symbol in SYMBOLS]
+    for _ in range(2):
+        sink = TimescaleSink(database, StoreSettings(partitions=3))
+        cluster_main(flow_of(batches, sink), [], 0, worker_count_per_proc=2)  # type: ignore[no-untyped-call]  # the engine's
+    assert rows_of(database, "SELECT count(*) FROM trades") == [(3000,)]
+
+
+def test_a_symbol_stays_with_its_partition() -> None:
+    sink = TimescaleSink("", StoreSettings(partitions=4))
+    assert sink.list_parts() == ["store-0", "store-1", "store-2", "store-3"]
+    assert sink.part_fn("BTC-USDT") == 61_289_663 == zlib.crc32(b"BTC-USDT")
+
+
+def test_a_bug_stops_the_flow(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("ALTER TABLE trades DROP COLUMN side")
+    sink = TimescaleSink(database, StoreSettings())
+    with pytest.raises(BaseException) as told:
+        run_main(flow_of([trades("BTC-USDT", 0, 10)], sink))  # type: ignore[no-untyped-call]  # the engine's
+    cause: BaseException | None = told.value
+    while cause is not None and not isinstance(cause, SinkError):
+        cause = cause.__cause__
+    assert isinstance(cause, SinkError)
+
+
+class _AlertThenWait(DynamicSource[tuple[str, RowBatch]]):
+    """Hands over rows and an alert, then stays until the outbox has the alert."""
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+        self.waits: list[float] = []
+
+    def build(
+        self, step_id: str, worker_index: int, worker_count: int
+    ) -> "StatelessSourcePartition[tuple[str, RowBatch]]":
+        return _AlertThenWaitPartition(self)
+
+
+class _AlertThenWaitPartition(StatelessSourcePartition[tuple[str, RowBatch]]):
+    def __init__(self, source: _AlertThenWait) -> None:
+        self._source = source
+        self._connection = psycopg.connect(source.dsn, autocommit=True)
+        self._number = 0
+
+    def next_batch(self) -> list[tuple[str, RowBatch]]:
+        number = self._number
+        if number:
+            query = (
+                "SELECT extract(epoch FROM created_at - fired_at)::float8 FROM outbox"
+                " WHERE alert_key = %s"
+            )
+            found = self._connection.execute(query, (f"alert {number}",)).fetchone()
+            if found is None:
+                return []
+            self._source.waits.append(found[0])
+        if number == 20:
+            raise StopIteration
+        self._number += 1
+        row = self._connection.execute("SELECT extract(epoch FROM clock_timestamp())").fetchone()
+        assert row is not None
+        fired = int(row[0] * 1_000_000_000)
+        cells: list[Cell] = [f"alert {self._number}", "dip", "abc", "binance", "BTC-USDT", ""]
+        cells += [fired, fired, "info", "it fell", {}, ["console"]]
+        return [trades("BTC-USDT", number * 100, 100), ("BTC-USDT", pack("alerts", [cells]))]
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def test_alerts_reach_the_outbox_long_before_the_epoch_ends(database: str) -> None:
+    source = _AlertThenWait(database)
+    flow = Dataflow("alerts")
+    stream = op.input("in", flow, source)
+    op.output("store", stream, TimescaleSink(database, StoreSettings()))
+    run_main(flow, epoch_interval=timedelta(seconds=10))  # type: ignore[no-untyped-call]  # the engine's
+    assert len(source.waits) == 20
+    assert max(source.waits) < 0.5
+
+
+def test_partitions_share_the_time_to_close() -> None:
+    sink = TimescaleSink("", StoreSettings())
+    first = sink.closing_time_left()
+    assert 0.0 < sink.closing_time_left() <= first
