@@ -1,0 +1,1 @@
+"""How each venue speaks: its wire protocol, from the server's side and without a socket."""

@@ -1,0 +1,203 @@
+"""Binance spot's REST interface: ping, time, exchangeInfo and depth, with their weights."""
+
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+from simulator.frames import HttpAnswer
+from simulator.listings import Listing, decimal_text
+from simulator.market_model import MarketModel
+
+MILLISECOND = 1_000_000
+MINUTE = 60_000 * MILLISECOND
+DEPTH_LIMIT = 100
+DEEPEST = 5000
+_DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50), (DEEPEST, 250))
+_HUGE = 9_000
+
+
+class _BadRequest(Exception):  # noqa: N818 - it is an answer
+    def __init__(self, code: int, text: str) -> None:
+        self.code = code
+        self.text = text
+        super().__init__(text)
+
+
+class BinanceRest:
+    """Answers GETs from the true books as they are at the moment of asking.
+
+    Args:
+        model: the market.
+        weight_per_minute: what may be used in a minute of the clock; more gets 429.
+    """
+
+    def __init__(self, model: MarketModel, *, weight_per_minute: int) -> None:
+        self._model = model
+        self._limit = weight_per_minute
+        self._minute = 0
+        self._used = 0
+        self._symbols = {listing.base + listing.quote: listing for listing in model.listings}
+
+    def requested(self, target: str, now: int) -> HttpAnswer:
+        """Answer a GET of `target`, path and query; `now` is ns UTC."""
+        parts = urlsplit(target)
+        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        if now // MINUTE != self._minute:
+            self._minute, self._used = now // MINUTE, 0
+        try:
+            weight, body = self._answer(parts.path, query, now)
+        except _BadRequest as error:
+            return self._reply(400, {"code": error.code, "msg": error.text}, 1)
+        if weight == 0:
+            return HttpAnswer(404, b"Not Found")
+        if self._used + weight > self._limit:
+            wait = -(-((self._minute + 1) * MINUTE - now) // (1000 * MILLISECOND))
+            text = (
+                f"Too much request weight used; current limit is {self._limit} request weight "
+                "per 1 MINUTE. Please use WebSocket Streams for live updates to avoid polling "
+                "the API."
+            )
+            answer = {"code": -1003, "msg": text}
+            return self._reply(429, answer, 0, {"Retry-After": str(max(1, wait))})
+        return self._reply(200, body, weight)
+
+    def _reply(
+        self, status: int, body: object, weight: int, headers: dict[str, str] | None = None
+    ) -> HttpAnswer:
+        self._used += weight
+        used = str(self._used)
+        return HttpAnswer(
+            status,
+            msgspec.json.encode(body),
+            {
+                "Content-Type": "application/json;charset=UTF-8",
+                "X-MBX-USED-WEIGHT": used,
+                "X-MBX-USED-WEIGHT-1M": used,
+                **(headers or {}),
+            },
+        )
+
+    def _answer(self, path: str, query: dict[str, str], now: int) -> tuple[int, object]:
+        """Return the weight and the answer; weight 0 for a path that is not there."""
+        match path:
+            case "/api/v3/ping":
+                return 1, {}
+            case "/api/v3/time":
+                return 1, {"serverTime": now // MILLISECOND}
+            case "/api/v3/exchangeInfo":
+                return 20, self._exchange_info(query, now)
+            case "/api/v3/depth":
+                return self._depth(query)
+            case _:
+                return 0, None
+
+    def _listing(self, native: str) -> Listing:
+        listing = self._symbols.get(native)
+        if listing is None:
+            raise _BadRequest(-1121, "Invalid symbol.")
+        return listing
+
+    def _depth(self, query: dict[str, str]) -> tuple[int, object]:
+        if not query.get("symbol"):
+            raise _BadRequest(
+                -1102,
+                "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.",
+            )
+        listing = self._listing(query["symbol"])
+        text = query.get("limit", str(DEPTH_LIMIT))
+        if not (text.isascii() and text.isdigit() and int(text)):
+            raise _BadRequest(
+                -1100,
+                "Illegal characters found in parameter 'limit'; legal range is '1' to '5000'.",
+            )
+        limit = min(int(text), DEEPEST)
+        weight = next(weight for most, weight in _DEPTH_WEIGHTS if limit <= most)
+        book = self._model.true_book(listing.symbol)
+        bids, asks = book.bids, book.asks
+        return weight, {
+            "lastUpdateId": book.update_id,
+            "bids": [
+                (listing.price_text(price), listing.size_text(bids.sizes[price]))
+                for price in bids.prices[: -limit - 1 : -1]
+            ],
+            "asks": [
+                (listing.price_text(price), listing.size_text(asks.sizes[price]))
+                for price in asks.prices[:limit]
+            ],
+        }
+
+    def _exchange_info(self, query: dict[str, str], now: int) -> object:
+        listings = list(self._symbols.values())
+        if "symbol" in query:
+            listings = [self._listing(query["symbol"])]
+        elif "symbols" in query:
+            try:
+                names = msgspec.json.decode(query["symbols"], type=list[str])
+            except msgspec.DecodeError as error:
+                raise _BadRequest(
+                    -1100, "Illegal characters found in parameter 'symbols'."
+                ) from error
+            listings = [self._listing(name) for name in names]
+        return {
+            "timezone": "UTC",
+            "serverTime": now // MILLISECOND,
+            "rateLimits": [
+                {
+                    "rateLimitType": "REQUEST_WEIGHT",
+                    "interval": "MINUTE",
+                    "intervalNum": 1,
+                    "limit": self._limit,
+                },
+                {
+                    "rateLimitType": "RAW_REQUESTS",
+                    "interval": "MINUTE",
+                    "intervalNum": 5,
+                    "limit": 61_000,
+                },
+            ],
+            "exchangeFilters": [],
+            "symbols": [_symbol(listing) for listing in listings],
+        }
+
+
+def _symbol(listing: Listing) -> dict[str, object]:
+    tick = decimal_text(1, listing.price_decimals, 8)
+    step = decimal_text(1, listing.size_decimals, 8)
+    return {
+        "symbol": listing.base + listing.quote,
+        "status": "TRADING" if listing.is_trading else "BREAK",
+        "baseAsset": listing.base,
+        "baseAssetPrecision": 8,
+        "quoteAsset": listing.quote,
+        "quotePrecision": 8,
+        "quoteAssetPrecision": 8,
+        "baseCommissionPrecision": 8,
+        "quoteCommissionPrecision": 8,
+        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"],
+        "icebergAllowed": True,
+        "ocoAllowed": True,
+        "otoAllowed": True,
+        "quoteOrderQtyMarketAllowed": True,
+        "allowTrailingStop": True,
+        "cancelReplaceAllowed": True,
+        "isSpotTradingAllowed": True,
+        "isMarginTradingAllowed": False,
+        "filters": [
+            {
+                "filterType": "PRICE_FILTER",
+                "minPrice": tick,
+                "maxPrice": decimal_text(listing.price * 100, listing.price_decimals, 8),
+                "tickSize": tick,
+            },
+            {
+                "filterType": "LOT_SIZE",
+                "minQty": step,
+                "maxQty": decimal_text(_HUGE, 0, 8),
+                "stepSize": step,
+            },
+        ],
+        "permissions": [],
+        "permissionSets": [["SPOT"]],
+        "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
+        "allowedSelfTradePreventionModes": ["EXPIRE_MAKER"],
+    }

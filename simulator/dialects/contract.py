@@ -1,0 +1,63 @@
+"""What a venue's dialect must offer, and what wire, server and faults may rely on."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from simulator.frames import Frame, HttpAnswer
+from simulator.true_book import Change
+
+
+class Dialect(Protocol):
+    """One venue, as its clients see it, for any number of connections.
+
+    It has no socket, thread or clock: it is told what happened and asked what to send. `conn` is
+    any name that is unique among open connections; `now` is the venue's clock in ns UTC.
+    """
+
+    def refusal(self, path: str) -> HttpAnswer | None:
+        """Return the answer to a handshake at a path that has no streams; None to let it in."""
+        ...
+
+    def opened(self, conn: str, path: str, now: int) -> None:
+        """A client connected to `path`, query included."""
+        ...
+
+    def received(self, conn: str, data: bytes, now: int) -> None:
+        """A client sent a text message."""
+        ...
+
+    def ponged(self, conn: str, payload: bytes, now: int) -> None:
+        """A client sent a pong."""
+        ...
+
+    def pinged(self, conn: str, now: int) -> None:
+        """A client sent a ping; whoever holds the socket has answered it."""
+        ...
+
+    def closed(self, conn: str) -> None:
+        """A connection ended; nothing is sent to it any more. Unknown ones are ignored."""
+        ...
+
+    def requested(self, target: str, now: int) -> HttpAnswer:
+        """Answer a GET of `target`: path and query."""
+        ...
+
+    def advance(self, changes: Sequence[Change], now: int) -> None:
+        """Time passed up to `now`, and this is what happened in the market meanwhile."""
+        ...
+
+    def outgoing(self) -> list[tuple[str, Frame]]:
+        """Return what is to be sent, in order, and forget it."""
+        ...
+
+    def shut_down(self, now: int, grace: int) -> None:
+        """Announce the end of all connections, and end them `grace` ns later."""
+        ...
+
+    def falsify_book(self, symbol: str) -> None:
+        """Put a level into the symbol's next book message that crosses the book."""
+        ...
+
+    def falsify_trade_time(self, symbol: str, ahead: int) -> None:
+        """Tell the symbol's next trade with a time `ahead` ns too late."""
+        ...

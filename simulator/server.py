@@ -1,0 +1,294 @@
+"""The simulated venue on real sockets: websocket and REST on one port, on the real clock."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import signal
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+
+from simulator.connection import Connection, Pong
+from simulator.dialects.binance import BinanceDialect
+from simulator.faults import Faults, load_faults
+from simulator.frames import Close, Ping, Text
+from simulator.listings import choose
+from simulator.market_model import MarketModel
+from simulator.script import Script, load_script
+from simulator.settings import Addresses, SimulatorSettings
+from simulator.telegram import FakeTelegram, serve_telegram
+
+log = logging.getLogger("simulator.server")
+
+MILLISECOND = 1_000_000
+SECOND = 1_000 * MILLISECOND
+MOST_BEHIND = 250 * MILLISECOND
+"""How far the market may lag behind the clock before it leaves time out."""
+FROZEN_POLL_S = 0.02
+START_WITHIN_S = 30.0
+LOOK_EVERY_S = 0.05
+
+
+class SimulatorServer:
+    """A venue and its market, for any number of clients.
+
+    Args:
+        settings: everything that can be chosen.
+
+    Raises:
+        ConfigError: a script is wrong, or a symbol is unknown.
+    """
+
+    def __init__(self, settings: SimulatorSettings) -> None:
+        self._settings = settings
+        self._script = load_script(settings.script) if settings.script else Script()
+        self._planned = load_faults(settings.faults) if settings.faults else ()
+        self._listings = choose(settings.symbols)
+        self._numbers = itertools.count(1)
+        self._connections: dict[str, Connection] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._first_client = asyncio.Event()
+        self._skipped = 0
+        self._market: asyncio.Task[None] | None = None
+        self._open_market(time.time_ns())
+
+    def _open_market(self, start: int) -> None:
+        settings = self._settings
+        self._model = MarketModel(
+            self._listings, seed=settings.seed, start=start, script=self._script, rate=settings.rate
+        )
+        self._dialect = BinanceDialect(
+            self._model,
+            max_age=int(settings.max_age_s * SECOND),
+            depth_interval=settings.depth_interval_ms * MILLISECOND,
+            weight_per_minute=settings.weight_per_minute,
+        )
+        self._faults = Faults(self._planned, start=start)
+
+    @property
+    def model(self) -> MarketModel:
+        """The market, with its true books."""
+        return self._model
+
+    @property
+    def faults(self) -> Faults:
+        """The faults at work."""
+        return self._faults
+
+    @property
+    def skipped(self) -> int:
+        """Nanoseconds of market time left out, because the machine could not keep up."""
+        return self._skipped
+
+    def check(self) -> None:
+        """Raise what has ended the market, if anything has."""
+        if self._market is not None and self._market.done():
+            self._market.result()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Addresses]:
+        """Listen and let the market run while the context is open; gives the addresses.
+
+        Raises:
+            OSError: a port is taken.
+        """
+        settings = self._settings
+        async with contextlib.AsyncExitStack() as stack:
+            telegram = ""
+            if settings.telegram:
+                fake = FakeTelegram(settings.token)
+                telegram = await stack.enter_async_context(
+                    serve_telegram(fake, settings.host, settings.telegram_port)
+                )
+            listener = await asyncio.start_server(self._serve, settings.host, settings.port)
+            self._market = market = asyncio.create_task(self._run_market())
+            port = listener.sockets[0].getsockname()[1]
+            try:
+                yield Addresses(
+                    websocket=f"ws://{settings.host}:{port}",
+                    rest=f"http://{settings.host}:{port}",
+                    telegram=telegram,
+                )
+            finally:
+                listener.close()
+                for connection in self._connections.values():
+                    connection.send(Close(1001, "simulator ends"))
+                    connection.flush()
+                market.cancel()
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.gather(market, *self._tasks, return_exceptions=True)
+
+    async def _run_market(self) -> None:
+        """Let the market follow the clock."""
+        if self._settings.wait_for_client:
+            await self._first_client.wait()
+        tick = self._settings.tick_ms / 1000
+        due = time.monotonic()
+        while True:
+            now = time.time_ns()
+            behind = now - self._model.now
+            if behind > MOST_BEHIND:
+                self._model.skip(now - MOST_BEHIND // 2)
+                self._skipped += behind - MOST_BEHIND // 2
+            self._turn(now)
+            due = max(due + tick, time.monotonic())
+            await asyncio.sleep(due - time.monotonic())
+
+    def _turn(self, now: int) -> None:
+        """Advance everything to `now` and send what comes of it."""
+        dialect, faults, connections = self._dialect, self._faults, self._connections
+        dialect.advance(self._model.advance(now), now)
+        touched: dict[str, Connection] = {}
+        for name, frame in faults.due(now, tuple(connections), dialect):
+            if (connection := connections.get(name)) is not None:
+                connection.send(frame)
+                touched[name] = connection
+        for name, frame in dialect.outgoing():
+            connection = connections.get(name)
+            if connection is None:
+                continue
+            for sent in faults.frames(name, frame, now):
+                connection.send(sent)
+            touched[name] = connection
+        for connection in touched.values():
+            connection.flush()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.add(task)
+        name = f"client-{next(self._numbers)}"
+        connection = Connection(name, reader, writer, self._settings.backlog_bytes)
+        try:
+            await self._talk(connection)
+        except OSError as error:
+            log.info("client went away", extra={"client": name, "reason": str(error)})
+        finally:
+            if task is not None:
+                self._tasks.discard(task)
+            await connection.end()
+
+    async def _talk(self, connection: Connection) -> None:
+        request = await connection.request()
+        if request is None:
+            return
+        now = time.time_ns()
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            answer = self._dialect.requested(request.path, now)
+            if (delay := self._faults.delay(now)) > 0:
+                await asyncio.sleep(delay / SECOND)
+            connection.answer(answer)
+            return
+        refusal = self._dialect.refusal(request.path)
+        if refusal is not None:
+            connection.answer(refusal)
+            return
+        if not connection.accept(request):
+            return
+        if self._settings.wait_for_client and not self._first_client.is_set():
+            # Nobody has read anything but the list of instruments: the market may begin anew.
+            self._open_market(now)
+            self._first_client.set()
+        self._connections[connection.name] = connection
+        self._dialect.opened(connection.name, request.path, now)
+        try:
+            await self._listen(connection)
+        finally:
+            del self._connections[connection.name]
+            self._dialect.closed(connection.name)
+            self._faults.closed(connection.name)
+
+    async def _listen(self, connection: Connection) -> None:
+        name = connection.name
+
+        async def thaw() -> None:
+            while self._faults.is_frozen(name):  # noqa: ASYNC110 - the faults know no event loop
+                await asyncio.sleep(FROZEN_POLL_S)
+
+        while (told := await connection.messages(thaw)) is not None:
+            now = time.time_ns()
+            for message in told:
+                match message:
+                    case Pong(payload=payload):
+                        self._dialect.ponged(name, payload, now)
+                    case Ping():
+                        self._dialect.pinged(name, now)
+                    case Text(data=data):
+                        self._dialect.received(name, data, now)
+
+
+def run_server(
+    settings: SimulatorSettings,
+    *,
+    ready: Callable[[Addresses], None],
+    stop: threading.Event | None = None,
+) -> None:
+    """Run a simulator until SIGTERM or SIGINT, or until `stop` is set.
+
+    Signals are only listened to on the main thread.
+
+    Args:
+        settings: everything that can be chosen.
+        ready: called once, when clients may connect.
+        stop: set by another thread to end it.
+
+    Raises:
+        ConfigError: a script is wrong, or a symbol is unknown.
+        OSError: a port is taken.
+    """
+    asyncio.run(_run(settings, ready, stop))
+
+
+async def _run(
+    settings: SimulatorSettings, ready: Callable[[Addresses], None], stop: threading.Event | None
+) -> None:
+    server = SimulatorServer(settings)
+    ended = asyncio.Event()
+    if threading.current_thread() is threading.main_thread():
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, ended.set)
+    async with server.running() as addresses:
+        ready(addresses)
+        while not ended.is_set() and not (stop is not None and stop.is_set()):
+            server.check()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), LOOK_EVERY_S)
+    if server.skipped:
+        log.warning(
+            "the machine could not keep up with the rate",
+            extra={"skipped_s": server.skipped / SECOND, "rate": settings.rate},
+        )
+
+
+@contextlib.contextmanager
+def simulator_in_thread(settings: SimulatorSettings) -> Iterator[Addresses]:
+    """Run a simulator in a thread of its own while the context is open.
+
+    Raises:
+        ConfigError: a script is wrong, or a symbol is unknown.
+        TimeoutError: it did not come up.
+    """
+    SimulatorServer(settings)  # raises here what it would raise in the thread
+    stop = threading.Event()
+    is_ready = threading.Event()
+    found: list[Addresses] = []
+
+    def ready(addresses: Addresses) -> None:
+        found.append(addresses)
+        is_ready.set()
+
+    thread = threading.Thread(
+        target=run_server, args=(settings,), kwargs={"ready": ready, "stop": stop},
+        name="simulator", daemon=True,
+    )  # fmt: skip
+    thread.start()
+    try:
+        if not is_ready.wait(START_WITHIN_S):
+            raise TimeoutError(f"the simulator did not start within {START_WITHIN_S:.0f} s")
+        yield found[0]
+    finally:
+        stop.set()
+        thread.join(START_WITHIN_S)
