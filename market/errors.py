@@ -37,7 +37,7 @@ class SpecError(ConfigError):
         path: file that holds the spec.
         line: 1-based; 0 when the whole file is meant.
         column: 1-based; 0 when the whole line is meant.
-        source: the line itself, shown with a caret.
+        source: the line itself, shown with a caret under its column.
     """
 
     def __init__(
@@ -51,8 +51,11 @@ class SpecError(ConfigError):
         place = ":".join([path, *(str(n) for n in (line, column) if n)])
         shown = ""
         if source:
-            caret = " " * (max(column, 1) - 1) + "^"
-            shown = f"\n    {source}\n    {caret}"
+            shown = f"\n    {source}"
+            if column:
+                # A tab stays a tab, so that the caret stands under its column.
+                before = "".join("\t" if c == "\t" else " " for c in source[: column - 1])
+                shown += f"\n    {before.ljust(column - 1)}^"
         super().__init__(f"{place}: {message}{shown}")
 
 

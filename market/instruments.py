@@ -5,7 +5,7 @@ list; a spelling such as `btcusdt` is never cut into base and quote by guessing.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -62,6 +62,10 @@ def _plain(name: str) -> str:
     return "".join(letter for letter in name.upper() if letter.isalnum())
 
 
+def _dashed(name: str) -> str:
+    return "-".join("".join(c if c.isalnum() else " " for c in name.upper()).split())
+
+
 class InstrumentList:
     """The instruments of one or more venues, found by any usual spelling.
 
@@ -72,22 +76,22 @@ class InstrumentList:
     """
 
     def __init__(self, instruments: Iterable[Instrument]) -> None:
-        self._all: dict[str, Instrument] = {}
+        self._all = {instrument.id: instrument for instrument in instruments}
         self._spellings: dict[str, list[Instrument]] = {}
-        for instrument in instruments:
-            self._all[instrument.id] = instrument
-            names = {_plain(instrument.symbol), _plain(instrument.native)}
-            for name in names:
+        for instrument in self._all.values():
+            for name in {_plain(instrument.symbol), _plain(instrument.native)}:
                 self._spellings.setdefault(name, []).append(instrument)
 
     def __len__(self) -> int:
         return len(self._all)
 
-    def __iter__(self) -> "Iterable[Instrument]":  # type: ignore[override]
+    def __iter__(self) -> Iterator[Instrument]:
         return iter(self._all.values())
 
     def resolve(self, name: str, *, venue: str = "") -> list[Instrument]:
         """Return every instrument that `name` means, one for each venue that lists it.
+
+        Where two symbols are spelled alike without their dash, the dash (or a slash) decides.
 
         Args:
             name: any usual spelling, with or without `venue:` before it.
@@ -96,32 +100,30 @@ class InstrumentList:
         Raises:
             UnknownInstrumentError: no venue lists it, or two symbols share the spelling.
         """
+        venue = venue.lower()
         prefix, colon, rest = name.partition(":")
         if colon:
-            venue, name = prefix.lower(), rest
-        found = [
-            instrument
-            for instrument in self._spellings.get(_plain(name), [])
-            if not venue or instrument.venue == venue
-        ]
+            prefix = prefix.strip().lower()
+            if venue and venue != prefix:
+                raise UnknownInstrumentError(name, venue=venue)
+            venue, name = prefix, rest
+        found = self._spelled(_plain(name), venue)
         symbols = sorted({instrument.symbol for instrument in found})
         if len(symbols) > 1:
-            exact = [instrument for instrument in found if instrument.symbol == name.upper()]
-            if not exact:
-                raise UnknownInstrumentError(
-                    name, venue=venue, near=tuple(symbols), ambiguous=True
-                )
-            found = exact
+            found = [instrument for instrument in found if instrument.symbol == _dashed(name)]
+            if not found:
+                raise UnknownInstrumentError(name, venue=venue, near=tuple(symbols), ambiguous=True)
         if not found:
             raise UnknownInstrumentError(name, venue=venue, near=self.near(name, venue=venue))
         return found
 
     def near(self, name: str, *, venue: str = "") -> tuple[str, ...]:
         """Return symbols that look like `name`, best first."""
-        known = {
-            plain: instruments[0].symbol
-            for plain, instruments in self._spellings.items()
-            if not venue or any(instrument.venue == venue for instrument in instruments)
-        }
+        known = [plain for plain in self._spellings if self._spelled(plain, venue)]
         close = difflib.get_close_matches(_plain(name), known, n=NEAR_NAMES, cutoff=0.6)
-        return tuple(dict.fromkeys(known[plain] for plain in close))
+        symbols = [found.symbol for plain in close for found in self._spelled(plain, venue)]
+        return tuple(dict.fromkeys(symbols))[:NEAR_NAMES]
+
+    def _spelled(self, plain: str, venue: str) -> list[Instrument]:
+        found = self._spellings.get(plain, [])
+        return [instrument for instrument in found if not venue or instrument.venue == venue]

@@ -30,7 +30,9 @@ class Interval(msgspec.Struct, frozen=True):
             ValueError: not a count and a unit, or it does not divide a day.
         """
         count, unit = text[:-1], text[-1:]
-        if unit not in _UNITS or not (count.isascii() and count.isdigit()) or int(count) == 0:
+        # Five digits write a day in seconds; a leading zero would make two names of one length.
+        is_count = count.isascii() and count.isdigit() and len(count) <= 5 and count[0] != "0"
+        if unit not in _UNITS or not is_count:
             raise ValueError(
                 f"interval {text!r}: expected a count and one of s, m, h, d, as in '5m'"
             )
