@@ -1,0 +1,350 @@
+"""Spec files' text → specs, or everything that is wrong with them.
+
+A file is `version: 1` and `filters:`, a list of specs. The reader goes on after an error, so that
+a person sees all of them at once.
+"""
+
+import re
+from collections.abc import Iterable
+
+import msgspec
+
+from filters import grammar
+from filters.fields import STREAMS, Stream
+from filters.grammar import GrammarError, Tree, all_of, any_of, not_of, print_tree
+from filters.node_reader import NodeReader, WrongError, shown
+from filters.spec_set_error import SpecSetError
+from filters.specs import SEVERITIES, Notify, Severity, Source, Spec
+from filters.templates import TemplateError, parse_template
+from filters.yaml_nodes import Document, Mapping, Node, Scalar, Sequence
+from indicators.spelling import did_you_mean
+from market.errors import SpecError
+from market.intervals import Interval
+
+VERSION = 1
+LONGEST_TITLE = 120
+LONGEST_SYMBOL = 40
+MOST_NESTED = 20
+MOST_BARS = 10_000
+LONGEST_DAYS = 30
+
+_SECOND = 1_000_000_000
+_UNITS = {"s": _SECOND, "m": 60 * _SECOND, "h": 3600 * _SECOND, "d": 86_400 * _SECOND}
+
+_FILE_KEYS = ("version", "filters")
+_SPEC_KEYS = (
+    "id",
+    "title",
+    "source",
+    "when",
+    "for",
+    "cooldown",
+    "severity",
+    "labels",
+    "notify",
+)
+_SOURCE_KEYS = ("stream", "symbols", "interval", "venues")
+_NOTIFY_KEYS = ("to", "message")
+_JOINS = ("all", "any", "not")
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_SYMBOL = re.compile(r"[A-Z0-9.*?]+(?:-[A-Z0-9.*?]+)+")
+_VENUE = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{0,63}")
+_DURATION = re.compile(r"([0-9]{1,9})\s*([smhd])")
+_BARS = re.compile(r"([0-9]{1,9})\s*bars?")
+
+
+def read_specs(files: Iterable[tuple[str, str]]) -> tuple[Spec, ...]:
+    """Read specs from files' texts; ids must differ over all of them.
+
+    Args:
+        files: path, as messages call it, and text.
+
+    Raises:
+        SpecSetError: something is wrong in them; it has all that was found.
+    """
+    errors: list[SpecError] = []
+    specs: list[Spec] = []
+    taken: dict[str, str] = {}
+    for path, text in files:
+        try:
+            document = Document(text, path)
+        except SpecError as error:
+            errors.append(error)
+        else:
+            specs.extend(_FileReader(document, errors, taken).specs())
+    if errors:
+        raise SpecSetError(errors)
+    return tuple(specs)
+
+
+class _FileReader:
+    """Reads one document; `taken` has the ids of all documents and their places."""
+
+    def __init__(self, document: Document, errors: list[SpecError], taken: dict[str, str]) -> None:
+        self._document = document
+        self._nodes = NodeReader(document, errors)
+        self._taken = taken
+
+    def specs(self) -> list[Spec]:
+        """Return the specs that are right."""
+        root = self._document.root
+        made = None if root is None else self._nodes.attempt(self._file, root)
+        return made or []
+
+    def _file(self, node: Node) -> list[Spec]:
+        nodes = self._nodes
+        keys = nodes.mapping(node, _FILE_KEYS, "a spec file")
+        why = f"write 'version: {VERSION}'"
+        nodes.required(keys, "version", self._version, parent=node, why=why)
+        return nodes.optional(keys, "filters", self._filters) or []
+
+    def _version(self, node: Node) -> int:
+        if not isinstance(node, Scalar) or node.value is True or node.value != VERSION:
+            raise self._nodes.wrong(f"version: expected {VERSION}", node)
+        return VERSION
+
+    def _filters(self, node: Node) -> list[Spec]:
+        if isinstance(node, Scalar) and node.value is None:
+            return []
+        if not isinstance(node, Sequence):
+            raise self._nodes.wrong("filters: expected a list ('- id: …')", node)
+        made = [self._nodes.attempt(self._spec, item) for item in node.items]
+        return [spec for spec in made if spec is not None]
+
+    def _spec(self, node: Node) -> Spec:
+        nodes = self._nodes
+        before = nodes.error_count
+        keys = nodes.mapping(node, _SPEC_KEYS, "a filter")
+        ident = nodes.required(keys, "id", self._id, parent=node, why="give it a name of its own")
+        title = nodes.optional(keys, "title", self._title)
+        source = nodes.required(
+            keys, "source", self._source, parent=node, why="say what it looks at"
+        )
+        stream = _stream_of(keys.get("source")) if source is None else source.stream
+        hold = nodes.optional(keys, "for", lambda part: self._for(part, stream))
+        cooldown = nodes.optional(keys, "cooldown", lambda part: self._duration(part, "cooldown"))
+        severity = nodes.optional(keys, "severity", self._severity)
+        labels = nodes.optional(keys, "labels", self._labels)
+        when: Tree | None = None
+        notify: tuple[Notify, ...] | None = None
+        if stream is not None:
+            why = "say when it fires, as in 'rsi(14) < 30'"
+            when = nodes.required(
+                keys, "when", lambda part: self._when(part, stream, 0), parent=node, why=why
+            )
+            notify = nodes.optional(keys, "notify", lambda part: self._notify(part, stream))
+        if ident is None or source is None or when is None or nodes.error_count > before:
+            raise WrongError
+        bars, time = hold or (1, 0)
+        spec = Spec(
+            id=ident,
+            title=title or "",
+            source=source,
+            when=print_tree(when),
+            hold_bars=bars,
+            hold=time,
+            cooldown=cooldown or 0,
+            severity=severity or "info",
+            labels=labels or {},
+        )
+        return spec if notify is None else msgspec.structs.replace(spec, notify=notify)
+
+    def _id(self, node: Node) -> str:
+        text = self._nodes.text(node, "id")
+        if _ID.fullmatch(text) is None:
+            raise self._nodes.wrong(
+                f"id {shown(text)}: expected letters, digits, '-' and '_', at most 64", node
+            )
+        if text in self._taken:
+            raise self._nodes.wrong(f"id {text!r} is taken already, in {self._taken[text]}", node)
+        self._taken[text] = f"{self._document.path}:{node.place.line}"
+        return text
+
+    def _title(self, node: Node) -> str:
+        text = self._nodes.text(node, "title")
+        if len(text) > LONGEST_TITLE or "\n" in text:
+            raise self._nodes.wrong(
+                f"title: expected one line of at most {LONGEST_TITLE} characters", node
+            )
+        return text
+
+    def _source(self, node: Node) -> Source:
+        nodes = self._nodes
+        before = nodes.error_count
+        keys = nodes.mapping(node, _SOURCE_KEYS, "a source")
+        stream = nodes.required(keys, "stream", self._stream, parent=node, why="bar or book")
+        symbols = nodes.required(
+            keys,
+            "symbols",
+            lambda part: nodes.names(part, "symbols", self._symbol),
+            parent=node,
+            why="as in '[BTC-USDT]'",
+        )
+        venues = nodes.optional(
+            keys, "venues", lambda part: nodes.names(part, "venues", self._venue)
+        )
+        interval: str | None = None
+        if stream == "bar":
+            why = "the length of the bars, as in '1m'"
+            interval = nodes.required(keys, "interval", self._interval, parent=node, why=why)
+        elif stream == "book" and "interval" in keys:
+            nodes.report("interval: a book has none: leave it out", keys["interval"])
+        if stream is None or symbols is None or nodes.error_count > before:
+            raise WrongError
+        return Source(stream=stream, symbols=symbols, interval=interval or "", venues=venues or ())
+
+    def _stream(self, node: Node) -> Stream:
+        return self._nodes.one_of(node, "stream", STREAMS)
+
+    def _symbol(self, node: Node) -> str:
+        text = self._nodes.text(node, "symbol")
+        if text == "*" or (_SYMBOL.fullmatch(text) and len(text) <= LONGEST_SYMBOL):
+            return text
+        if ":" in text:
+            venue, _, symbol = text.partition(":")
+            hint = f": write {shown(symbol)} here and {shown(venue)} under 'venues'"
+        else:
+            better = text.upper().replace("/", "-").replace("_", "-")
+            fits = _SYMBOL.fullmatch(better) is not None and len(text) <= LONGEST_SYMBOL
+            hint = f"; did you mean {better!r}?" if fits else ": expected one such as 'BTC-USDT'"
+        raise self._nodes.wrong(f"symbol {shown(text)}{hint}", node)
+
+    def _venue(self, node: Node) -> str:
+        text = self._nodes.text(node, "venue")
+        if _VENUE.fullmatch(text) is None:
+            raise self._nodes.wrong(
+                f"venue {shown(text)}: expected a lower-case name such as 'binance'", node
+            )
+        return text
+
+    def _interval(self, node: Node) -> str:
+        try:
+            return Interval.parse(self._nodes.text(node, "interval")).name
+        except ValueError as error:
+            raise self._nodes.wrong(str(error), node) from None
+
+    def _when(self, node: Node, stream: Stream, depth: int) -> Tree:
+        nodes = self._nodes
+        if depth > MOST_NESTED:
+            raise nodes.wrong(f"when: nested deeper than {MOST_NESTED}", node)
+        if isinstance(node, Scalar):
+            if not isinstance(node.value, str):
+                raise nodes.wrong("when: expected a condition such as 'rsi(14) < 30'", node)
+            try:
+                return grammar.parse(node.text, stream)
+            except GrammarError as error:
+                raise nodes.wrong(error.message, node, offset=error.offset) from None
+        if isinstance(node, Sequence):
+            return all_of(self._conditions(node, stream, depth))
+        for key, _ in node.items:
+            if key.text not in _JOINS:
+                hint = did_you_mean(key.text, _JOINS)
+                raise nodes.wrong(
+                    f"{shown(key.text)}: expected a condition, or all, any or not{hint}", key
+                )
+        if len(node.items) != 1:
+            raise nodes.wrong("when: one of all, any and not at a time: make a list", node)
+        key, inner = node.items[0]
+        if key.text == "not":
+            return not_of(self._when(inner, stream, depth + 1))
+        if not isinstance(inner, Sequence):
+            raise nodes.wrong(f"{key.text}: expected a list of conditions", inner)
+        return (all_of if key.text == "all" else any_of)(self._conditions(inner, stream, depth))
+
+    def _conditions(self, node: Sequence, stream: Stream, depth: int) -> list[Tree]:
+        if not node.items:
+            raise self._nodes.wrong("an empty list: write a condition such as 'close > 1'", node)
+        made = [
+            self._nodes.attempt(lambda part: self._when(part, stream, depth + 1), item)
+            for item in node.items
+        ]
+        trees = [tree for tree in made if tree is not None]
+        if len(trees) < len(made):
+            raise WrongError
+        return trees
+
+    def _for(self, node: Node, stream: Stream | None) -> tuple[int, int]:
+        bars = _BARS.fullmatch(node.text.strip()) if isinstance(node, Scalar) else None
+        if bars is None:
+            return 1, self._duration(node, "for")
+        if stream == "book":
+            raise self._nodes.wrong("for: a book has no bars: write a time such as '90s'", node)
+        if not 1 <= int(bars[1]) <= MOST_BARS:
+            raise self._nodes.wrong(f"for: expected 1 to {MOST_BARS} bars", node)
+        return int(bars[1]), 0
+
+    def _duration(self, node: Node, key: str) -> int:
+        text = node.text.strip() if isinstance(node, Scalar) else ""
+        match = _DURATION.fullmatch(text)
+        if match is None:
+            example = "'3 bars' or a time such as '90s'" if key == "for" else "a time such as '15m'"
+            unit = " (s, m, h or d is missing)" if text.isascii() and text.isdigit() else ""
+            raise self._nodes.wrong(f"{key}: expected {example}{unit}", node)
+        length = int(match[1]) * _UNITS[match[2]]
+        if length > LONGEST_DAYS * _UNITS["d"]:
+            raise self._nodes.wrong(f"{key}: expected at most {LONGEST_DAYS}d", node)
+        return length
+
+    def _severity(self, node: Node) -> Severity:
+        return self._nodes.one_of(node, "severity", SEVERITIES)
+
+    def _labels(self, node: Node) -> dict[str, str]:
+        if not isinstance(node, Mapping):
+            raise self._nodes.wrong("labels: expected names and texts, as in '{desk: spot}'", node)
+        labels: dict[str, str] = {}
+        for key, value in node.items:
+            if isinstance(value, Scalar):
+                labels[key.text] = value.text
+            else:
+                self._nodes.report(f"label {shown(key.text)}: expected a text", value)
+        return labels
+
+    def _notify(self, node: Node, stream: Stream) -> tuple[Notify, ...]:
+        if not isinstance(node, Sequence) or not node.items:
+            raise self._nodes.wrong("notify: expected a list ('- to: default')", node)
+        made = [
+            self._nodes.attempt(lambda part: self._target(part, stream), item)
+            for item in node.items
+        ]
+        first = next((each.message for each in made if each is not None and each.message), "")
+        for item, each in zip(node.items, made, strict=True):
+            if each is not None and each.message not in ("", first):
+                self._nodes.report("one message goes to all targets: leave this one out", item)
+        return tuple(each for each in made if each is not None)
+
+    def _target(self, node: Node, stream: Stream) -> Notify:
+        nodes = self._nodes
+        keys = nodes.mapping(node, _NOTIFY_KEYS, "a target")
+        why = "a target, as in 'to: default'"
+        to = nodes.required(keys, "to", self._to, parent=node, why=why)
+        message = nodes.optional(keys, "message", lambda part: self._message(part, stream))
+        if to is None:
+            raise WrongError
+        return Notify(to=to, message=message or "")
+
+    def _to(self, node: Node) -> str:
+        text = self._nodes.text(node, "to")
+        if _TARGET.fullmatch(text) is None:
+            raise self._nodes.wrong(
+                f"to {shown(text)}: expected a name such as 'default' or 'telegram/main'", node
+            )
+        return text
+
+    def _message(self, node: Node, stream: Stream) -> str:
+        text = self._nodes.text(node, "message").rstrip("\n")
+        try:
+            parse_template(text, stream)
+        except TemplateError as error:
+            raise self._nodes.wrong(error.message, node, offset=error.offset) from None
+        return text
+
+
+def _stream_of(source: Node | None) -> Stream | None:
+    """Find the stream of a source that is wrong otherwise, to read the rest of its spec."""
+    if isinstance(source, Mapping):
+        for key, value in source.items:
+            if key.text == "stream" and isinstance(value, Scalar):
+                return next((each for each in STREAMS if each == value.text), None)
+    return None
