@@ -7,7 +7,7 @@ from cyclopts import App
 
 from cli.options import Config
 
-app = App(help="Show the configuration.")
+app = App(name="config", help="Show the configuration.")
 
 
 @app.command

@@ -7,7 +7,7 @@ from cyclopts import App
 
 from cli.options import Config
 
-app = App(help="Look after the database.")
+app = App(name="db", help="Look after the database.")
 
 TABLES = ("instruments", "trades", "book_tops", "bars", "features", "alerts", "outbox", "gaps")
 

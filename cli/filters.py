@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from cli.options import Config
 
-app = App(help="Check and list filter specs.")
+app = App(name="filters", help="Check and list filter specs.")
 
 Folder = Annotated[
     Path | None, Parameter(help="Folder or file; else the configured folder of specs.")

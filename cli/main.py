@@ -22,17 +22,23 @@ app = App(
     version=lambda: version("candlewax"),
     suppress_keyboard_interrupt=False,
 )
-app.command("cli.init:init")
-app.command("cli.demo:demo")
-app.command("cli.run:run")
-app.command("cli.record:record")
-app.command("cli.replay:replay")
-app.command("cli.simulate:simulate")
-app.command("cli.filters:app", name="filters")
-app.command("cli.telegram:app", name="telegram")
-app.command("cli.database:app", name="db")
-app.command("cli.config:app", name="config")
-app.command("cli.doctor:doctor")
+COMMANDS = {
+    "init": ("cli.init:init", "Write a configuration file and an example filter spec."),
+    "demo": ("cli.demo:demo", "Show everything at work, with no network and no key."),
+    "run": ("cli.run:run", "Run until Ctrl-C, with recovery on."),
+    "record": ("cli.record:record", "Run and keep every frame in a recording."),
+    "replay": ("cli.replay:replay", "Play recordings again through the same flow."),
+    "simulate": ("cli.simulate:simulate", "Run the simulated exchange alone."),
+    "filters": ("cli.filters:app", "Check and list filter specs."),
+    "telegram": ("cli.telegram:app", "Connect a Telegram bot."),
+    "db": ("cli.database:app", "Look after the database."),
+    "config": ("cli.config:app", "Show the configuration."),
+    "doctor": ("cli.doctor:doctor", "Say what could keep Candlewax from working here."),
+}
+"""Name to where the command is, loaded when it is called, and what it does."""
+
+for _name, (_place, _help) in COMMANDS.items():
+    app.command(_place, name=_name, help=_help)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -34,6 +34,7 @@ Emit: TypeAlias = Annotated[
         help="Kinds to tell: events, books, bars, features, alerts; with commas between.",
         converter=comma_separated,
         n_tokens=1,
+        negative=(),
     ),
 ]
 Out: TypeAlias = Annotated[

@@ -22,6 +22,7 @@ Symbols = Annotated[
         help="Follow this symbol and only those named; may be given several times.",
         converter=options.comma_separated,
         n_tokens=1,
+        negative=(),
     ),
 ]
 Simulated = Annotated[
@@ -71,10 +72,13 @@ def supervise(what: "Run", config: Config) -> int:
     told = configuration.load(config, {**os.environ, **what.environ})
     redactor = Redactor([one for one in (told.database_url, told.bot_token) if one is not None])
     logs.configure(told.settings.log, redactor, file=told.log_file)
-    for name, feed in told.settings.feeds.items():
-        kind = "simulated" if feed.simulated else "the real venue"
-        print(f"{name} ({kind}): {', '.join(feed.symbols)}", file=sys.stderr)
-    return composition.run(what, told, Home.of(os.environ))
+
+    def started(_: object) -> None:
+        for name, feed in told.settings.feeds.items():
+            kind = "simulated" if feed.simulated else "the real venue"
+            print(f"{name} ({kind}): {', '.join(feed.symbols)}", file=sys.stderr, flush=True)
+
+    return composition.run(what, told, Home.of(os.environ), started=started)
 
 
 def chosen_feeds(

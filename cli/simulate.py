@@ -19,6 +19,7 @@ def simulate(
             help="Trade this symbol and only those named; may be given several times.",
             converter=comma_separated,
             n_tokens=1,
+            negative=(),
         ),
     ] = (),
     seed: Annotated[int, Parameter(help="What all chance comes from.")] = 1,

@@ -13,7 +13,7 @@ from cli import options
 from cli.options import Config
 from market.errors import ConfigError
 
-app = App(help="Connect a Telegram bot.")
+app = App(name="telegram", help="Connect a Telegram bot.")
 
 _CHATS = "[telegram.chats]"
 _NAME = re.compile(r"[A-Za-z0-9_-]+")

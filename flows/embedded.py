@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import msgspec
@@ -22,10 +23,11 @@ from flows.cluster import Cluster
 from flows.configuration import DATABASE_URL, Configuration
 from flows.home import Home, Membership, Owner, OwnerLock, Process, Running
 from market.errors import ConfigError
-from migrations.storage import StorageReport, prepare
-from migrations.upgrade import connect, upgrade
 from sinks.embedded_postgres import EmbeddedPostgres
 from sinks.secret import Secret
+
+if TYPE_CHECKING:
+    from migrations.storage import StorageReport
 
 WAIT_S = 30.0
 """How long a process waits for another one of its cluster to start the parts."""
@@ -172,6 +174,8 @@ class Embedded:
             if migrate:
                 embedded._prepare(configuration.database_url.reveal())
             else:
+                from migrations.upgrade import connect  # noqa: PLC0415  as below
+
                 connect(configuration.database_url.reveal()).close()
             return embedded
         home.make()
@@ -384,12 +388,16 @@ def read_addresses(simulator: subprocess.Popen[bytes], timeout_s: float) -> Simu
     raise ConfigError(f"the simulator was not ready after {timeout_s:.0f} s")
 
 
-def prepare_database(database_url: str, *, require_timescaledb: bool) -> StorageReport:
+def prepare_database(database_url: str, *, require_timescaledb: bool) -> "StorageReport":
     """Bring the tables up to date and use what the server can do.
 
     Raises:
         ConfigError: the server cannot be reached, or lacks what is required.
     """
+    # Half of what a flow process would load at its start, and only the owner needs it.
+    from migrations.storage import prepare  # noqa: PLC0415
+    from migrations.upgrade import upgrade  # noqa: PLC0415
+
     upgrade(database_url)
     return prepare(database_url, require_timescaledb=require_timescaledb)
 
