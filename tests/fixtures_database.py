@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: one server a session, one database a test.
+"""A real PostgreSQL for tests: one server a session, an empty schema a test.
 
 The server is the embedded one, unless CANDLEWAX_TEST_DSN names another; its role must be allowed to
 create databases.
@@ -16,6 +16,7 @@ from psycopg.conninfo import make_conninfo
 from migrations.storage import prepare
 from migrations.upgrade import upgrade
 from sinks.embedded_postgres import EmbeddedPostgres
+from sinks.tables import TABLES
 
 _numbers = itertools.count(1)
 
@@ -66,9 +67,31 @@ def database_template(make_database: Callable[[str], str]) -> str:
         return connection.info.dbname
 
 
+@pytest.fixture(scope="session")
+def kept_database(make_database: Callable[[str], str], database_template: str) -> str:
+    """Address of the database that `database` empties."""
+    return make_database(database_template)
+
+
 @pytest.fixture
-def database(make_database: Callable[[str], str], database_template: str) -> str:
-    """Address of a fresh database with the schema."""
+def database(kept_database: str) -> str:
+    """Address of a database with the schema and no rows, for tests that keep the schema as it is.
+
+    Emptying one takes a tenth of the time of making one.
+    """
+    with psycopg.connect(kept_database, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        tables = ", ".join(f'"{name}"' for name in [*TABLES, "outbox"])
+        connection.execute(f"TRUNCATE {tables} RESTART IDENTITY")
+    return kept_database
+
+
+@pytest.fixture
+def fresh_database(make_database: Callable[[str], str], database_template: str) -> str:
+    """Address of a database of the test's own with the schema, which it may change."""
     return make_database(database_template)
 
 
@@ -76,6 +99,15 @@ def database(make_database: Callable[[str], str], database_template: str) -> str
 def empty_database(make_database: Callable[[str], str]) -> str:
     """Address of a fresh database with nothing in it."""
     return make_database("")
+
+
+@pytest.fixture(scope="session")
+def kept_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with a server's data, stopped, for tests that start, stop and kill it."""
+    closed = tmp_path_factory.mktemp("closed")
+    closed.chmod(0o700)
+    with EmbeddedPostgres(closed / "pg"):
+        return closed / "pg"
 
 
 @pytest.fixture

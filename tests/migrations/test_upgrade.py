@@ -142,11 +142,11 @@ def test_a_lock_that_is_never_given_up_is_told(
             upgrade(empty_database)
 
 
-def test_a_newer_database_is_refused(database: str) -> None:
-    with psycopg.connect(database, autocommit=True) as connection:
+def test_a_newer_database_is_refused(fresh_database: str) -> None:
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(ConfigError, match=r"version 9999.*newer"):
-        upgrade(database)
+        upgrade(fresh_database)
 
 
 def test_a_database_that_is_not_there_is_told_without_the_password() -> None:

@@ -57,17 +57,10 @@ def owners_and_modes(folder: Path) -> list[tuple[str, int, int]]:
     return [(str(path), path.stat().st_uid, path.stat().st_mode) for path in folder.parents]
 
 
-@pytest.fixture(scope="module")
-def kept_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a database, for tests that start it again and again."""
-    closed = tmp_path_factory.mktemp("closed")
-    closed.chmod(0o700)
-    with EmbeddedPostgres(closed / "pg"):
-        return closed / "pg"
-
-
-def test_it_is_made_and_stops_within_a_second(postgres_folder: Path) -> None:
-    postgres_folder.parent.chmod(0o700)
+def test_it_is_made_and_stops_soon(postgres_folder: Path) -> None:
+    # An initdb that was killed leaves this behind.
+    (postgres_folder / "data.new").mkdir(parents=True)
+    (postgres_folder / "data.new" / "PG_VERSION").write_text("18\n")
     before = owners_and_modes(postgres_folder)
     server = EmbeddedPostgres(postgres_folder)
     dsn = server.start()
@@ -88,8 +81,9 @@ def test_it_is_made_and_stops_within_a_second(postgres_folder: Path) -> None:
     assert scalar(dsn, "SELECT max(auth_method) FROM pg_hba_file_rules") == "scram-sha-256"
     began = time.monotonic()
     server.stop()
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 5.0  # 0.1 s, unless the machine is busy
     assert not is_alive(pid)
+    assert not (postgres_folder / "data.new").exists()
     assert owners_and_modes(postgres_folder) == before
     assert (postgres_folder / "password").stat().st_mode & 0o777 == 0o600
     assert (postgres_folder / "data").stat().st_mode & 0o777 == 0o700
@@ -239,14 +233,6 @@ def test_a_lost_or_wrong_password_is_told(kept_folder: Path) -> None:
         assert scalar(dsn, "SELECT 1") == 1
 
 
-def test_what_initdb_left_half_done_is_made_anew(postgres_folder: Path) -> None:
-    (postgres_folder / "data.new").mkdir(parents=True)
-    (postgres_folder / "data.new" / "PG_VERSION").write_text("18\n")
-    with EmbeddedPostgres(postgres_folder) as dsn:
-        assert scalar(dsn, "SELECT 1") == 1
-    assert not (postgres_folder / "data.new").exists()
-
-
 @pytest.fixture
 def reachable_folder() -> Iterator[Path]:
     """A temporary folder that everybody may enter, as a system's own is."""
@@ -258,31 +244,31 @@ def reachable_folder() -> Iterator[Path]:
 
 @needs_root
 def test_programs_that_the_server_cannot_reach_are_copied(
-    postgres_folder: Path, reachable_folder: Path, monkeypatch: pytest.MonkeyPatch
+    kept_folder: Path, tmp_path: Path, reachable_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = candidates()[0].parent
-    closed = postgres_folder.parent / "package" / original.name
+    (tmp_path / "closed").mkdir(mode=0o700)
+    # The programs look for their libraries by the package's own name.
+    closed = tmp_path / "closed" / original.parent.name / original.name
     ignore = shutil.ignore_patterns("*.a", "include", "pkgconfig")
     shutil.copytree(original, closed, symlinks=True, ignore=ignore)
     libraries = original.parent.with_name(original.parent.name + ".libs")
     if libraries.is_dir():
         shutil.copytree(libraries, closed.parent.with_name(libraries.name))
-        # The programs look for their libraries by the package's own name.
-        closed = closed.parent.rename(closed.parent.with_name(original.parent.name)) / closed.name
     monkeypatch.setattr(postgres_binaries, "candidates", lambda: [closed / "bin"])
     monkeypatch.setattr(tempfile, "tempdir", str(reachable_folder))
     before = owners_and_modes(closed)
-    with EmbeddedPostgres(postgres_folder) as dsn:
+    with EmbeddedPostgres(kept_folder) as dsn:
         assert scalar(dsn, "SELECT 1") == 1
     (copy,) = reachable_folder.iterdir()
     assert copy.stat().st_uid == 0
     assert not any(path.lstat().st_mode & 0o022 for path in copy.rglob("*") if path.is_file())
     # The second start uses the copy, unless a cleaner has been at it.
     copied = (copy.stat().st_ino, copy.stat().st_mtime_ns)
-    with EmbeddedPostgres(postgres_folder):
+    with EmbeddedPostgres(kept_folder):
         assert (copy.stat().st_ino, copy.stat().st_mtime_ns) == copied
     next(path for path in copy.rglob("*") if path.name == "postgresql.conf.sample").unlink()
-    with EmbeddedPostgres(postgres_folder) as dsn:
+    with EmbeddedPostgres(kept_folder) as dsn:
         assert scalar(dsn, "SELECT 1") == 1
     assert list(copy.rglob("postgresql.conf.sample"))
     assert owners_and_modes(closed) == before

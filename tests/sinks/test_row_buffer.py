@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -76,6 +77,7 @@ class Model(RuleBasedStateMachine):
 
 
 TestRowBuffer = Model.TestCase
+TestRowBuffer.settings = settings(max_examples=50, deadline=None)
 
 
 def test_trades_go_before_bars_and_alerts_go_last() -> None:

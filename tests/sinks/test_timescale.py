@@ -81,10 +81,10 @@ def test_a_symbol_stays_with_its_partition() -> None:
     assert sink.part_fn("BTC-USDT") == 61_289_663 == zlib.crc32(b"BTC-USDT")
 
 
-def test_a_bug_stops_the_flow(database: str) -> None:
-    with psycopg.connect(database, autocommit=True) as connection:
+def test_a_bug_stops_the_flow(fresh_database: str) -> None:
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
         connection.execute("ALTER TABLE trades DROP COLUMN side")
-    sink = TimescaleSink(database, StoreSettings())
+    sink = TimescaleSink(fresh_database, StoreSettings())
     with pytest.raises(BaseException) as told:
         run_main(flow_of([trades("BTC-USDT", 0, 10)], sink))  # type: ignore[no-untyped-call]  # the engine's
     cause: BaseException | None = told.value

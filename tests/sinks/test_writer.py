@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from market.errors import ConfigError, SinkError
-from migrations.upgrade import upgrade
+from migrations.upgrade import downgrade, upgrade
 from sinks.embedded_postgres import EmbeddedPostgres
 from sinks.row_totals import TableTotals, rows_written, store_totals
 from sinks.rows import Cell, RowBatch, pack
@@ -101,13 +101,21 @@ def make_writer() -> Iterator[MakeWriter]:
         writer.close(0.5)
 
 
-@pytest.fixture
-def own_server(postgres_folder: Path) -> Iterator[EmbeddedPostgres]:
-    """A server of the test's own, which it may kill."""
-    server = EmbeddedPostgres(postgres_folder)
-    upgrade(server.start())
+@pytest.fixture(scope="module")
+def own_server(kept_folder: Path) -> Iterator[EmbeddedPostgres]:
+    """A server of this module's own, which tests may kill."""
+    server = EmbeddedPostgres(kept_folder)
+    server.start()
     yield server
     server.stop()
+
+
+def emptied(server: EmbeddedPostgres) -> str:
+    """Start the server, empty its database, and return the address."""
+    dsn = server.start()
+    downgrade(dsn, "base")
+    upgrade(dsn)
+    return dsn
 
 
 def test_rows_in_are_rows_out(database: str, make_writer: MakeWriter) -> None:
@@ -230,10 +238,10 @@ def test_a_locked_table_holds_up_nobody_but_the_writer(
     assert count(database, "trades") == 2020
 
 
-def test_a_bug_is_raised_to_the_owner(database: str, make_writer: MakeWriter) -> None:
-    with psycopg.connect(database, autocommit=True) as connection:
+def test_a_bug_is_raised_to_the_owner(fresh_database: str, make_writer: MakeWriter) -> None:
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
         connection.execute("ALTER TABLE trades DROP COLUMN side")
-    writer = make_writer(database)
+    writer = make_writer(fresh_database)
     writer.put(trades(0, 10))
     with pytest.raises(SinkError, match="UndefinedColumn") as told:
         writer.barrier(PATIENCE_S)
@@ -258,7 +266,7 @@ def test_there_is_no_such_table(database: str, make_writer: MakeWriter) -> None:
 def test_a_killed_server_costs_no_row(
     own_server: EmbeddedPostgres, make_writer: MakeWriter
 ) -> None:
-    dsn = own_server.start()
+    dsn = emptied(own_server)
     writer = make_writer(dsn, flush_rows=500)
     for first in range(0, 30_000, 250):
         writer.put(trades(first, 250))
@@ -280,7 +288,7 @@ def test_a_killed_server_costs_no_row(
 def test_a_full_buffer_loses_the_oldest_trades_and_says_so(
     own_server: EmbeddedPostgres, make_writer: MakeWriter, caplog: pytest.LogCaptureFixture
 ) -> None:
-    dsn = own_server.start()
+    dsn = emptied(own_server)
     writer = make_writer(dsn, buffer_rows=1000)
     writer.put(trades(0, 100))
     assert writer.barrier(PATIENCE_S)
