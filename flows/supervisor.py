@@ -34,6 +34,7 @@ QUICK_DEATHS = 5
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 
+SAME_SIGNAL_S = 1.0
 USER_MISTAKE = 2
 _TURN_S = 0.1
 _TOGETHER_S = 5.0
@@ -151,8 +152,9 @@ class FlowProcesses:
 class Signals:
     """Whether a person or the system has asked for the end: SIGINT, SIGTERM or SIGHUP.
 
-    The second signal means at once. Used as a context manager on the main thread; what was there
-    before is put back.
+    The second signal means at once, unless it comes in the same second: a terminal and a parent
+    process may both pass the first one on. Used as a context manager on the main thread; what was
+    there before is put back.
     """
 
     KINDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -160,6 +162,7 @@ class Signals:
     def __init__(self) -> None:
         self.count = 0
         self.last = 0
+        self._noted = 0.0
         self._before: list[tuple[int, object]] = []
 
     def __enter__(self) -> Self:
@@ -171,6 +174,10 @@ class Signals:
             signal.signal(kind, handler)  # type: ignore[arg-type]  # it came from the same call
 
     def _note(self, kind: int, _frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self.count and now - self._noted < SAME_SIGNAL_S:
+            return
+        self._noted = now
         self.count += 1
         self.last = kind
 

@@ -80,6 +80,13 @@ def test_a_signal_ends_the_run(flow: Flow) -> None:
     assert all(status is not None for status in flow.generations[0].codes())
 
 
+def test_a_signal_that_comes_twice_at_once_counts_once() -> None:
+    with Signals() as signals:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert signals.count == 1
+
+
 def test_handlers_are_put_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with Signals():

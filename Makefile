@@ -1,0 +1,77 @@
+# Thin: every target is a command that can be typed as well. `make` alone lists them.
+#
+#   PYTHON=python3.12   another interpreter; it gets an environment of its own, .venv-3.12
+#   ARGS="..."          further arguments for demo, test and bench
+
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
+VERSION := import sys; print("%d.%d" % sys.version_info[:2])
+
+ifeq ($(origin PYTHON),undefined)
+PYTHON := $(shell for each in python3.11 python3.12 python3; do \
+	$$each -c '$(SUPPORTED)' 2>/dev/null && echo $$each && break; done)
+VENV ?= .venv
+else
+VENV ?= .venv-$(shell $(PYTHON) -c '$(VERSION)' 2>/dev/null)
+endif
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+UV := $(shell command -v uv 2>/dev/null)
+ARGS ?=
+LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check fmt lint types lock bench
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+		awk -F'|' '{printf "make %-8s %s\n", $$1, $$2}'
+
+setup: $(READY)  ## the environment in .venv, from the lock file
+
+$(READY): requirements-dev.lock pyproject.toml
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(SUPPORTED)' || { \
+		echo "error: Python 3.11 or 3.12 is needed; name one: make $(MAKECMDGOALS) PYTHON=..." >&2; \
+		exit 2; }
+ifneq ($(UV),)
+	@test -x $(BIN)/python || uv venv --quiet --python $(PYTHON) $(VENV)
+	uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	uv pip install --quiet --python $(BIN)/python --no-deps -e .
+else
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { \
+		echo "error: no venv module; on Debian: apt-get install python3-venv" >&2; exit 2; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+endif
+	@touch $@
+
+demo: $(READY)  ## everything at work, with no network and no key; Ctrl-C ends it
+	@$(BIN)/candlewax demo $(ARGS)
+
+test: $(READY)  ## all tests
+	$(BIN)/pytest -q $(ARGS)
+
+check: lint types test  ## what the merge gate runs
+
+fmt: $(READY)  ## format, and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(READY)  ## style, import directions, spelling
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+types: $(READY)  ## mypy, strict
+	$(BIN)/mypy
+
+lock:  ## both lock files anew (needs uv)
+	@command -v uv >/dev/null || { echo "error: uv is needed: pip install uv" >&2; exit 2; }
+	$(LOCK) --output-file requirements.lock
+	$(LOCK) --group dev --output-file requirements-dev.lock
+
+bench: $(READY)  ## measure; prints a table and writes bench/results/latest.json
+	$(BIN)/python -m bench $(ARGS)
