@@ -94,7 +94,7 @@ class BotConnection:
                 return DeliveryError(message, failure=Failure.RETRY)  # an answer: 5xx and the like
             case NetworkError() if isinstance(error.__cause__, TelegramError):
                 return DeliveryError(message, failure=Failure.RETRY)  # the same, in no JSON
-            case NetworkError() if isinstance(error.__cause__, _NEVER_OPENED):
+            case NetworkError() if _never_opened(error.__cause__):
                 return DeliveryError(message, failure=Failure.RETRY)
             case _:
                 return DeliveryError(message, failure=Failure.UNKNOWN)
@@ -102,6 +102,13 @@ class BotConnection:
     async def close(self) -> None:
         """Close the connections."""
         await self._request.shutdown()
+
+
+def _never_opened(cause: BaseException | None) -> bool:
+    # The second: a name is looked up in a thread, and there are none once the interpreter ends.
+    return isinstance(cause, _NEVER_OPENED) or (
+        isinstance(cause, RuntimeError) and "cannot schedule new futures" in str(cause)
+    )
 
 
 def quiet_loggers() -> None:

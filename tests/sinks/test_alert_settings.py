@@ -44,9 +44,9 @@ def test_without_chats_the_default_is_the_console() -> None:
 
 def test_an_unknown_target_is_refused_with_near_names() -> None:
     with pytest.raises(
-        ConfigError, match=r"specs/rsi.yaml: unknown target 'telegram/mian'.*telegram/main"
+        ConfigError, match=r"specs/rsi.yaml: unknown target 'telegram/main2'.*telegram/main"
     ):
-        resolve("telegram/mian")
+        resolve("telegram/main2")
     with pytest.raises(
         ConfigError, match=r"unknown target 'pager': there is console, telegram/main"
     ):
@@ -54,8 +54,8 @@ def test_an_unknown_target_is_refused_with_near_names() -> None:
 
 
 def test_an_unknown_default_target_is_refused_where_it_stands() -> None:
-    with pytest.raises(ConfigError, match=r"alerts.targets: unknown target 'consol'"):
-        resolve(alerts=AlertSettings(targets=("consol",)))
+    with pytest.raises(ConfigError, match=r"alerts.targets: unknown target 'console2'"):
+        resolve(alerts=AlertSettings(targets=("console2",)))
 
 
 def test_a_chat_without_a_token_is_refused() -> None:

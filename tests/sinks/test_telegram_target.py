@@ -4,13 +4,16 @@ import threading
 import time
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from telegram.error import NetworkError
 
 from market.errors import ConfigError
 from sinks.delivery import DeliveryError, Failure
 from sinks.secret import Secret
+from sinks.telegram.bot import BotConnection
 from sinks.telegram.target import TEXT_LIMIT, TelegramTarget, shortened
 from tests.fakes.telegram import TOKEN, Behaviour, Drop, FakeTelegram, Raw, Refuse, Slow
 
@@ -166,3 +169,26 @@ def test_a_message_is_never_longer_than_telegram_takes(tail: str, length: int) -
         assert len(short.encode("utf-16-le")) // 2 >= TEXT_LIMIT - 1
     else:
         assert short == text
+
+
+@pytest.mark.parametrize(
+    ("cause", "kind"),
+    [
+        (httpx.ConnectError("refused"), Failure.RETRY),
+        (httpx.ConnectTimeout("slow"), Failure.RETRY),
+        (httpx.PoolTimeout("busy"), Failure.RETRY),
+        (RuntimeError("cannot schedule new futures after interpreter shutdown"), Failure.RETRY),
+        (httpx.ReadTimeout("slow"), Failure.UNKNOWN),
+        (httpx.WriteError("cut"), Failure.UNKNOWN),
+        (httpx.ReadError("cut"), Failure.UNKNOWN),
+        (RuntimeError("else"), Failure.UNKNOWN),
+    ],
+)
+def test_only_a_connection_that_was_not_used_is_safe(cause: Exception, kind: Failure) -> None:
+    connection = BotConnection(Secret(TOKEN), "http://127.0.0.1:1/bot")
+    error = NetworkError(f"bot{TOKEN} {cause}")
+    error.__cause__ = cause
+    meaning = connection.explain(error)
+    assert meaning.failure is kind
+    assert meaning.retriable == (kind is Failure.RETRY)
+    assert TOKEN not in str(meaning)
