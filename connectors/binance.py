@@ -25,7 +25,9 @@ A connection lives 24 h; Binance takes five messages a second from us. It acknow
 that it does not have and stays silent, so symbols are checked against `exchangeInfo` before.
 """
 
+from collections import deque
 from collections.abc import Sequence
+from math import isfinite
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -39,16 +41,17 @@ SECOND = 1_000_000_000
 NAME = "binance"
 
 STREAMS_PER_CONNECTION = 1024
-STREAMS_PER_MESSAGE = 100
-MESSAGES_PER_SECOND = 4
-"""Binance allows five; a pong counts too."""
+INSTRUMENTS_PER_MESSAGE = 50
+MESSAGES_AT_ONCE = 4
+MESSAGES_PERIOD = SECOND + SECOND // 5
+"""Binance allows five in a second, a pong counts too, and on the way messages may close up."""
 ANSWER_WITHIN = 10 * SECOND
 FIRST_UPDATE_WITHIN = SECOND
-"""After it a book is fetched though no update came: the market is quiet."""
+"""So long after its subscription a book is fetched though no update came: it is quiet."""
 QUIET = 20 * SECOND
 QUIET_WHEN_BUSY = 3 * SECOND
 BUSY_FRAMES = 20
-"""Frames in the second before the silence that make a connection busy."""
+"""Frames in one of the two seconds before the silence that make a connection busy."""
 PROBE_WITHIN = 10 * SECOND
 PROBE_WITHIN_WHEN_BUSY = 2 * SECOND
 MAX_AGE = (23 * 3600 + 1800) * SECOND
@@ -161,6 +164,9 @@ _snapshot = msgspec.json.Decoder(_Snapshot, strict=False).decode
 _exchange_info = msgspec.json.Decoder(_ExchangeInfo).decode
 _encode = msgspec.json.encode
 
+# Nesting without end is no decode error of msgspec's, but it is no message of Binance either.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 _Told: TypeAlias = list[Told]
 
 
@@ -188,7 +194,7 @@ class _BookRule:
         self.id = 0
         self.is_live = False
         self.kept: list[tuple[_Depth, int]] = []
-        self.fetch_at: int | None = None  # None: a fetch is under way, or there is no need
+        self.fetch_at: int | None = None  # None: there is no need, or the answer is on its way
         self.fetched_at = 0
         self.failures = 0
 
@@ -196,8 +202,8 @@ class _BookRule:
         """Steps 1 and 6: keep an update, or make it a delta; a gap starts again."""
         if not self.is_live:
             self._keep(update, now)
-            if len(self.kept) == 1 and self.fetch_at is not None:
-                self.fetch_at = min(self.fetch_at, now)
+            if len(self.kept) == 1:
+                self.fetch_at = now
             return None
         if update.u <= self.id:
             return None
@@ -212,7 +218,7 @@ class _BookRule:
         return self._delta(update, now)
 
     def restart(self, reason: str, now: int) -> FeedGap:
-        """Forget the book and ask for another at once."""
+        """Forget the book and ask for another at once, one not older than what was told."""
         self.is_live = False
         self.kept = []
         self.fetch_at = now
@@ -224,21 +230,23 @@ class _BookRule:
         self.fetched_at = 0
         self.fetch_at = now
 
-    def snapshot(self, snapshot: _Snapshot, now: int) -> _Told:
-        """Steps 3 to 5: join the snapshot and the kept updates, or ask again."""
-        last = snapshot.lastUpdateId
-        newer = [pair for pair in self.kept if pair[0].u > last]
-        following = last
-        for update, _ in newer:
-            if following + 1 < update.U:  # too old, or a hole among the kept ones
-                self.kept = [] if self.is_live else newer
-                self.retry(now)
-                return []
-            following = update.u
-        if self.is_live and following < self.id:
-            self.retry(now)
-            return []
-        seen = self.kept[0][0].E if self.kept else None
+    def snapshot(self, snapshot: _Snapshot, venue_time: int, now: int) -> _Told:
+        """Steps 3 to 5: join the snapshot and the kept updates, or ask again.
+
+        `venue_time` stands for the snapshot's own time where no update tells it.
+        """
+        last = following = snapshot.lastUpdateId
+        newer = []
+        for update, received in self.kept:
+            if update.u <= last:
+                venue_time = _nanoseconds(update.E)
+            elif following + 1 < update.U:  # too old, or a hole among the kept ones
+                return self._unfit(last, now)
+            elif update.u > following:
+                newer.append((update, received))
+                following = update.u
+        if following < self.id:  # older than what was told already
+            return self._unfit(last, now)
         self.fetched_at = now
         self.fetch_at = None
         self.failures = 0
@@ -249,13 +257,20 @@ class _BookRule:
                 bids.update(update.b)
                 asks.update(update.a)
             self.id = following
-            return [self._snapshot(list(bids.items()), list(asks.items()), seen, now)]
+            return [self._snapshot(list(bids.items()), list(asks.items()), venue_time, now)]
         self.is_live = True
         self.id = last
-        told: _Told = [self._snapshot(snapshot.bids, snapshot.asks, seen, now)]
+        told: _Told = [self._snapshot(snapshot.bids, snapshot.asks, venue_time, now)]
         self.id = following
         told += [self._delta(update, received) for update, received in newer]
         return told
+
+    def _unfit(self, last: int, now: int) -> _Told:
+        """Ask again: at once when that was wanted before the answer came."""
+        self.kept = [] if self.is_live else [pair for pair in self.kept if pair[0].u > last]
+        if self.fetch_at is None:
+            self.retry(now)
+        return []
 
     def retry(self, now: int, *, at_least: int = 0) -> None:
         """Ask again after a wait that doubles."""
@@ -269,12 +284,11 @@ class _BookRule:
             del self.kept[: KEPT_UPDATES // 2]
 
     def _snapshot(
-        self, bids: list[Level], asks: list[Level], seen: int | None, now: int
+        self, bids: list[Level], asks: list[Level], venue_time: int, now: int
     ) -> BookSnapshot:
-        # REST gives no time: the stream's at that moment stands for it.
         return BookSnapshot(
             instrument=self.instrument,
-            ts_event=now if seen is None else _nanoseconds(seen),
+            ts_event=venue_time,
             ts_recv=now,
             bids=bids,
             asks=asks,
@@ -292,6 +306,14 @@ class _BookRule:
         )
 
 
+class _Asked(msgspec.Struct, frozen=True):
+    """A subscription that Binance has not answered yet; `natives` are its symbols."""
+
+    at: int
+    method: str
+    natives: list[str]
+
+
 class BinanceProtocol:
     """One connection's worth of Binance spot, without the connection."""
 
@@ -301,15 +323,21 @@ class BinanceProtocol:
         self._max_age = int(description.options.get("max_age_s", 0)) * SECOND or MAX_AGE
         self._ids: dict[str, str] = {}
         self._books: dict[str, _BookRule] = {}
+        self._fetching: dict[str, _BookRule] = {}
+        self._gone: set[str] = set()
         self._trade_ids: dict[str, int] = {}
         self._unsent: list[tuple[str, list[str]]] = []
-        self._unanswered: dict[int, tuple[int, list[str]]] = {}
+        self._unanswered: dict[int, _Asked] = {}
+        self._sent_at: deque[int] = deque(maxlen=MESSAGES_AT_ONCE)
         self._outgoing: list[bytes | Request] = []
         self._last_id = 0
         self._opened_at = 0
         self._frames = 0
         self._frames_before = 0
+        self._frames_earlier = 0
         self._last_frame_at = 0
+        self._last_event: _Trade | _Depth | None = None
+        self._last_event_at = 0
         self._is_busy = False
         self._probed_at: int | None = None
         self._weight = float(WEIGHT_BURST)
@@ -332,10 +360,8 @@ class BinanceProtocol:
     # -- life of a connection ------------------------------------------------------------------
 
     def opened(self, now: int) -> _Told:
-        """Subscribe to everything and plan the snapshots."""
+        """Subscribe to everything; snapshots come when a subscription is known to be in force."""
         self._opened_at = self._last_frame_at = self._weight_at = now
-        for book in self._books.values():
-            book.fetch_at = now + FIRST_UPDATE_WITHIN
         self._send_subscriptions(now)
         return []
 
@@ -351,20 +377,22 @@ class BinanceProtocol:
         self._probed_at = None
         try:
             payload = _message(data).data
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except _UNREADABLE as error:
             return self._other(data, error, now)
+        if type(payload) is _Shutdown:
+            self.wants_replacement = True
+            return []
+        self._last_event = payload
+        self._last_event_at = now
         if type(payload) is _Trade:
-            return self._traded(payload, now)
-        if type(payload) is _Depth:
-            book = self._books.get(payload.s)
-            if book is None:
-                return []  # the tail of a stream that was unsubscribed
-            told = book.update(payload, now)
-            if len(book.kept) == 1 and book.fetch_at is not None:
-                self._fetch(now)
-            return [] if told is None else [told]
-        self.wants_replacement = True
-        return []
+            return self._traded(payload, data, now)
+        book = self._books.get(payload.s)
+        if book is None:
+            return self._unknown_symbol(payload.s, data, now)
+        told = book.update(payload, now)
+        if len(book.kept) == 1 and book.fetch_at is not None:
+            self._fetch(now)
+        return [] if told is None else [told]
 
     def fetched(self, request: Request, status: int, body: bytes, now: int) -> _Told:
         """Take a book snapshot, or plan another try.
@@ -372,21 +400,29 @@ class BinanceProtocol:
         Raises:
             VenueProtocolError: the body of a good answer is no snapshot.
         """
+        asking = self._fetching.pop(request.subject, None)
+        if status in {418, 429}:
+            wait = RETRY_AFTER_REFUSAL * (1 if status == 429 else 5)
+            self._refused_until = max(self._refused_until, now + wait)
+            self._weight = 0.0  # and then slowly
+            self._weight_at = self._refused_until
         book = self._books.get(request.subject)
         if book is None:
             return []
-        if status in {418, 429}:
-            self._refused_until = now + RETRY_AFTER_REFUSAL * (1 if status == 429 else 5)
-            book.retry(now, at_least=self._refused_until - now)
+        if book is not asking:  # unsubscribed since, and subscribed again
+            self._fetch(now)
             return []
         if status != 200:
             book.retry(now)
             return []
         try:
             snapshot = _snapshot(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except _UNREADABLE as error:
             raise VenueProtocolError(f"book snapshot: {error}", frame=body) from error
-        return book.snapshot(snapshot, now)
+        told = book.snapshot(snapshot, self._venue_time(now), now)
+        if not told:
+            self._fetch(now)
+        return told
 
     def elapsed(self, now: int) -> _Told:
         """Watch the clock: answers, silence, age, snapshots that are due.
@@ -395,9 +431,10 @@ class BinanceProtocol:
             SubscriptionError: an answer is overdue.
             StaleFeedError: the connection is silent.
         """
-        for asked_at, streams in self._unanswered.values():
-            if now - asked_at > ANSWER_WITHIN:
-                raise SubscriptionError(streams[0], f"no answer in {ANSWER_WITHIN // SECOND} s")
+        for asked in self._unanswered.values():
+            if now - asked.at > ANSWER_WITHIN:
+                late = f"no answer in {ANSWER_WITHIN // SECOND} s"
+                raise SubscriptionError(_streams(asked.natives[0])[0], late)
         self._watch_silence(now)
         if now - self._opened_at > self._max_age:
             self.wants_replacement = True
@@ -429,60 +466,73 @@ class BinanceProtocol:
 
     def subscribe(self, instruments: Sequence[Instrument], now: int) -> _Told:
         """Add instruments while the connection is up."""
-        added = self._add([new for new in instruments if new.native not in self._ids])
-        for book in added:
-            book.fetch_at = now + FIRST_UPDATE_WITHIN
+        self._add([new for new in instruments if new.native not in self._ids])
         self._send_subscriptions(now)
         return []
 
     def unsubscribe(self, instruments: Sequence[str], now: int) -> _Told:
         """Drop instruments, by id, while the connection is up."""
         gone = [native for native, known in self._ids.items() if known in instruments]
-        streams = []
         told: _Told = []
         for native in gone:
             known = self._ids.pop(native)
             del self._books[native]
             self._trade_ids.pop(native, None)
-            streams += _streams(native)
             told.append(FeedGap(instrument=known, ts_recv=now, reason="unsubscribed"))
-        if streams:
-            self._unsent.append(("UNSUBSCRIBE", streams))
-            self._send_subscriptions(now)
+        self._gone.update(gone)
+        self._plan("UNSUBSCRIBE", gone)
+        self._send_subscriptions(now)
         return told
 
     # -- inside --------------------------------------------------------------------------------
 
-    def _add(self, instruments: Sequence[Instrument]) -> list[_BookRule]:
-        added = []
-        streams: list[str] = []
+    def _add(self, instruments: Sequence[Instrument]) -> None:
+        count = len(self._books) + len(instruments)
+        if count * 2 > STREAMS_PER_CONNECTION:
+            raise ValueError(f"{count} instruments are too many for one connection")
         for instrument in instruments:
             native = instrument.native
             url = f"{self._rest_url}/api/v3/depth?symbol={native}&limit={SNAPSHOT_LIMIT}"
             self._ids[native] = instrument.id
-            book = _BookRule(instrument, Request(url=url, subject=native))
-            self._books[native] = book
-            added.append(book)
-            streams += _streams(native)
-        if len(self._books) * 2 > STREAMS_PER_CONNECTION:
-            raise ValueError(f"{len(self._books)} instruments are too many for one connection")
-        for at in range(0, len(streams), STREAMS_PER_MESSAGE):
-            self._unsent.append(("SUBSCRIBE", streams[at : at + STREAMS_PER_MESSAGE]))
-        return added
+            self._books[native] = _BookRule(instrument, Request(url=url, subject=native))
+        self._plan("SUBSCRIBE", [instrument.native for instrument in instruments])
+
+    def _plan(self, method: str, natives: list[str]) -> None:
+        for at in range(0, len(natives), INSTRUMENTS_PER_MESSAGE):
+            self._unsent.append((method, natives[at : at + INSTRUMENTS_PER_MESSAGE]))
 
     def _send_subscriptions(self, now: int) -> None:
-        for method, streams in self._unsent[:MESSAGES_PER_SECOND]:
+        while self._unsent and self._may_send(now):
+            method, natives = self._unsent.pop(0)
             self._last_id += 1
-            self._unanswered[self._last_id] = (now, streams)
-            self._outgoing.append(
-                _encode({"method": method, "params": streams, "id": self._last_id})
-            )
-        del self._unsent[:MESSAGES_PER_SECOND]
+            self._unanswered[self._last_id] = _Asked(now, method, natives)
+            streams = [stream for native in natives for stream in _streams(native)]
+            self._send({"method": method, "params": streams, "id": self._last_id}, now)
 
-    def _traded(self, trade: _Trade, now: int) -> _Told:
+    def _may_send(self, now: int) -> bool:
+        sent = self._sent_at
+        return len(sent) < MESSAGES_AT_ONCE or now - sent[0] >= MESSAGES_PERIOD
+
+    def _send(self, message: dict[str, object], now: int) -> None:
+        self._sent_at.append(now)
+        self._outgoing.append(_encode(message))
+
+    def _venue_time(self, now: int) -> int:
+        """Tell Binance's time by its last trade or update, or by our own clock before any."""
+        last = self._last_event
+        if last is None:
+            return now
+        return _nanoseconds(last.E if type(last) is _Depth else last.T) + now - self._last_event_at
+
+    def _unknown_symbol(self, native: str, data: bytes, now: int) -> _Told:
+        if native in self._gone:
+            return []  # the tail of a stream that was unsubscribed
+        return [DeadLetter(NAME, "unknown symbol", data, now)]
+
+    def _traded(self, trade: _Trade, data: bytes, now: int) -> _Told:
         instrument = self._ids.get(trade.s)
         if instrument is None:
-            return []
+            return self._unknown_symbol(trade.s, data, now)
         last = self._trade_ids.get(trade.s)
         told: _Told = []
         if last is not None:
@@ -511,8 +561,9 @@ class BinanceProtocol:
         """Sort out what is no trade, update or shutdown: an answer, something new, or nonsense."""
         try:
             kind = _kind(data)
-            inner = _kind(bytes(kind.data)) if kind.stream else kind
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            is_wrapped = kind.stream and bytes(kind.data[:1]) == b"{"
+            inner = _kind(kind.data) if is_wrapped else kind
+        except _UNREADABLE:
             raise VenueProtocolError(f"not a message of Binance: {error}", frame=data) from error
         if inner.e in {"trade", "depthUpdate", "serverShutdown"}:
             if not kind.stream:
@@ -523,7 +574,7 @@ class BinanceProtocol:
             return [DeadLetter(NAME, f"unknown event {name[:40]}", data, now)]
         try:
             answer = _answer(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _UNREADABLE:
             return [DeadLetter(NAME, "unknown envelope", data, now)]
         return self._answered(answer, data, now)
 
@@ -531,23 +582,31 @@ class BinanceProtocol:
         asked = self._unanswered.pop(answer.id, None) if isinstance(answer.id, int) else None
         refusal = answer.error or _Refusal(answer.code, answer.msg)
         if refusal.code or refusal.msg:
-            channel = asked[1][0] if asked else "a subscription"
+            channel = _streams(asked.natives[0])[0] if asked else "a subscription"
             raise SubscriptionError(channel, f"{refusal.msg} ({refusal.code})", frame=data)
         if asked is None and answer.id != 0:
             return [DeadLetter(NAME, "answer to nothing", data, now)]
+        if asked is not None and asked.method == "SUBSCRIBE":
+            for native in asked.natives:
+                book = self._books.get(native)
+                if book is not None and not book.is_live and not book.kept:
+                    book.fetch_at = now + FIRST_UPDATE_WITHIN
         return []
 
     def _watch_silence(self, now: int) -> None:
         frames = self._frames - self._frames_before
         self._frames_before = self._frames
         if frames:
-            self._is_busy = frames >= BUSY_FRAMES
+            # The last second may have been cut short by the silence itself.
+            self._is_busy = max(frames, self._frames_earlier) >= BUSY_FRAMES
+            self._frames_earlier = frames
             return
         silence = now - self._last_frame_at
         if self._probed_at is None:
-            if silence >= (QUIET_WHEN_BUSY if self._is_busy else QUIET):
+            quiet = QUIET_WHEN_BUSY if self._is_busy else QUIET
+            if silence >= quiet and self._may_send(now):
                 self._probed_at = now
-                self._outgoing.append(_encode({"method": "LIST_SUBSCRIPTIONS", "id": 0}))
+                self._send({"method": "LIST_SUBSCRIPTIONS", "id": 0}, now)
         elif now - self._probed_at >= (PROBE_WITHIN_WHEN_BUSY if self._is_busy else PROBE_WITHIN):
             raise StaleFeedError(NAME, silence)
 
@@ -555,8 +614,10 @@ class BinanceProtocol:
         """Ask for the snapshots that are due, as far as the request weight allows."""
         due = [
             book
-            for book in self._books.values()
-            if book.fetch_at is not None and book.fetch_at <= now
+            for native, book in self._books.items()
+            if book.fetch_at is not None
+            and book.fetch_at <= now
+            and native not in self._fetching  # one at a time: its answer may do
         ]
         if not due or now < self._refused_until:
             return
@@ -568,6 +629,7 @@ class BinanceProtocol:
                 return
             self._weight -= SNAPSHOT_WEIGHT
             book.fetch_at = None
+            self._fetching[book.request.subject] = book
             self._outgoing.append(book.request)
 
 
@@ -592,7 +654,7 @@ class Binance:
         try:
             info = _exchange_info(body)
             return [_instrument(symbol) for symbol in info.symbols if symbol.status == "TRADING"]
-        except (msgspec.DecodeError, ValueError) as error:
+        except (*_UNREADABLE, ValueError) as error:
             raise VenueProtocolError(f"exchangeInfo: {error}", frame=body) from error
 
     def protocol(self, description: FeedDescription) -> BinanceProtocol:
@@ -609,9 +671,16 @@ def _instrument(symbol: _Symbol) -> Instrument:
         native=symbol.symbol,
         base=symbol.baseAsset,
         quote=symbol.quoteAsset,
-        tick=float(price.tickSize) if price else 0.0,
-        step=float(size.stepSize) if size else 0.0,
+        tick=_number(price.tickSize) if price else 0.0,
+        step=_number(size.stepSize) if size else 0.0,
     )
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not (isfinite(number) and number >= 0):
+        raise ValueError(f"{text!r} is no step")
+    return number
 
 
 def _streams(native: str) -> list[str]:

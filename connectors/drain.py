@@ -40,8 +40,8 @@ class Drain:
     """
 
     def __init__(self) -> None:
-        self._symbols: dict[str, str] = {}
         self._groups: dict[str, list[FlowEvent]] = {}
+        self._by_instrument: dict[str, list[FlowEvent]] = {}
         self._known: set[str] = set()
         self._specs: SpecsChanged | None = None
         self.dead_letters: list[DeadLetter] = []
@@ -50,28 +50,33 @@ class Drain:
 
     def add(self, record: Record, told: list[Told]) -> None:
         """Take one record and what its feed told of it."""
-        if record.kind == "control" and not record.conn:
-            self._control(record)
+        if not told:
+            if record.kind == "control" and not record.conn:
+                self._control(record)
+            return
         counts = self.counts
         for event in told:
-            kind = type(event)
-            if isinstance(event, DeadLetter):
+            if isinstance(event, Trade):
+                counts["trades"] += 1
+            elif isinstance(event, (BookDelta, BookSnapshot)):
+                counts["book_updates"] += 1
+            elif isinstance(event, DeadLetter):
                 counts["dead_letters"] += 1
                 DEAD_LETTERS.labels(event.venue, event.reason).inc()
                 self.dead_letters.append(event)
                 continue
-            if kind is Trade:
-                counts["trades"] += 1
-            elif kind is BookDelta or kind is BookSnapshot:
-                counts["book_updates"] += 1
             elif isinstance(event, FeedGap):
                 counts["gaps"] += event.reason != "connecting"
                 GAPS.labels(venue_of(event.instrument), event.channel).inc()
-            self._group(event.instrument).append(event)
+            group = self._by_instrument.get(event.instrument)
+            if group is None:
+                group = self._by_instrument[event.instrument] = self._group(event.instrument)
+            group.append(event)
 
     def take(self) -> list[tuple[str, list[FlowEvent]]]:
         """Return the micro-batches that came together, and begin new ones."""
         groups, self._groups = self._groups, {}
+        self._by_instrument = {}
         for kind, count in self.counts.items():
             if count > self._counted[kind]:
                 EVENTS.labels(kind).inc(count - self._counted[kind])
@@ -83,9 +88,7 @@ class Drain:
         self._known = set()
 
     def _group(self, instrument: str) -> list[FlowEvent]:
-        symbol = self._symbols.get(instrument)
-        if symbol is None:
-            symbol = self._symbols[instrument] = symbol_of(instrument)
+        symbol = symbol_of(instrument)
         group = self._groups.get(symbol)
         if group is None:
             group = self._groups[symbol] = []
@@ -99,5 +102,5 @@ class Drain:
         if SPECS not in record.body:
             return
         self._specs = _decode_specs(record.body)
-        for symbol in self._known:
+        for symbol in sorted(self._known):
             self._groups.setdefault(symbol, []).append(self._specs)

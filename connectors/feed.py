@@ -132,6 +132,19 @@ class Feed:
 
         A connection whose protocol broke tells nothing more until its `close` comes.
         """
+        current = self._current
+        if (
+            current is not None
+            and record.kind == "text"
+            and record.conn == current.name
+            and self._seen is None
+            and not self._failures
+        ):  # nearly every record: no second connection, nothing broken
+            try:
+                return current.protocol.received(record.body, record.ts)
+            except FeedError as error:
+                self._fail(current, error)
+                return []
         match record.kind:
             case "text" | "binary" | "http":
                 return self._came(record)

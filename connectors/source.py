@@ -324,21 +324,25 @@ class ReplayPartition(StatefulSourcePartition[MicroBatch, int]):
         """Take the records that are due."""
         if self._stopping.is_set():
             raise StopIteration
+        groups: list[MicroBatch] = []
         taken = 0
-        while taken < self._batch:
-            record = self._peek()
-            if record is None:
-                if taken:
+        while not groups:  # the engine waits after an empty batch
+            taken = 0
+            while taken < self._batch:
+                record = self._peek()
+                if record is None or (self._speed and not self._is_due(record)):
                     break
-                self._say_what_is_wrong()
-                raise StopIteration
-            if self._speed and not self._is_due(record):
+                self._next = None
+                self._add(record)
+                taken += 1
+            self._drain.dead_letters.clear()
+            groups = self._drain.take()
+            if taken < self._batch:
                 break
-            self._next = None
-            self._add(record)
-            taken += 1
-        self._drain.dead_letters.clear()
-        return self._drain.take()
+        if not taken and self._next is None:
+            self._say_what_is_wrong()
+            raise StopIteration
+        return groups
 
     def next_awake(self) -> datetime | None:
         """Look again soon when the next record is not due yet."""
@@ -362,6 +366,7 @@ class ReplayPartition(StatefulSourcePartition[MicroBatch, int]):
                 self._next = next(self._records, None)
             except RecordingError as error:
                 self._problems.append(str(error))
+                log.error("recording is damaged", extra={"reason": str(error)})  # noqa: TRY400
                 self._records = iter(())
         return self._next
 

@@ -1,0 +1,126 @@
+"""The benchmark: `make bench`, or `python -m bench [--rounds N] [--quick]`.
+
+Every row runs in processes of its own, the rows in turn, round after round, so that a machine that
+changes its speed changes it for all of them; ratios are taken within a round. Prints a table and
+writes `bench/results/latest.json`.
+"""
+
+import argparse
+import json
+import os
+import platform
+import socket
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results" / "latest.json"
+TIMEOUT_S = 120
+ROWS: dict[str, tuple[int, list[str]]] = {
+    "decode": (1, ["decode"]),
+    "loop": (1, ["loop", "500"]),
+    **{
+        f"flow batch={batch} processes=1": (1, ["flow", str(batch), "1", "0"])
+        for batch in (1, 10, 100, 500)
+    },
+    "flow batch=100 processes=2": (2, ["flow", "100", "2"]),
+    "flow batch=500 processes=2": (2, ["flow", "500", "2"]),
+}
+"""Name to processes and arguments of `bench.measure`."""
+
+
+def free_addresses(count: int) -> list[str]:
+    """Return loopback addresses that nobody listens on."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+    for one in sockets:
+        one.close()
+    return addresses
+
+
+def measure(name: str) -> dict[str, float]:
+    """Run one row once and return its figures, ns for each message."""
+    processes, arguments = ROWS[name]
+    command = [sys.executable, "-m", "bench.measure", *arguments]
+    if processes == 1:
+        told = [json.loads(subprocess.check_output(command, timeout=TIMEOUT_S))]
+    else:
+        addresses = free_addresses(processes)
+        running = [
+            subprocess.Popen([*command, str(index), *addresses], stdout=subprocess.PIPE)
+            for index in range(processes)
+        ]
+        told = [json.loads(one.communicate(timeout=TIMEOUT_S)[0]) for one in running]
+    count = sum(one["messages"] for one in told)
+    began = min(one["began"] for one in told)
+    ended = max(one["ended"] for one in told)
+    return {"cpu": sum(one["cpu"] for one in told) / count, "wall": (ended - began) / count}
+
+
+def machine() -> dict[str, str | int]:
+    """Describe the machine, as far as it says."""
+    model = ""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = [line for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = lines[0].partition(":")[2].strip() if lines else ""
+    return {
+        "processor": model or platform.processor(),
+        "processors": os.cpu_count() or 0,
+        "system": platform.platform(),
+        "python": platform.python_version(),
+    }
+
+
+def summary(rounds: list[dict[str, dict[str, float]]]) -> list[dict[str, float | str]]:
+    """Return medians; ratios are medians of the rounds' own ratios."""
+    rows: list[dict[str, float | str]] = []
+    for name in rounds[0]:
+        row: dict[str, float | str] = {
+            "name": name,
+            "median_ns": round(statistics.median(one[name]["cpu"] for one in rounds), 1),
+            "median_wall_ns": round(statistics.median(one[name]["wall"] for one in rounds), 1),
+        }
+        for other, key in (("decode", "ratio_to_floor"), ("loop", "ratio_to_loop")):
+            row[key] = round(
+                statistics.median(one[name]["cpu"] / one[other]["cpu"] for one in rounds), 3
+            )
+        if name.endswith("processes=2"):
+            alone = name.replace("processes=2", "processes=1")
+            row["speed_against_one_process"] = round(
+                statistics.median(one[alone]["wall"] / one[name]["wall"] for one in rounds), 3
+            )
+        rows.append(row)
+    return rows
+
+
+def main() -> None:
+    """Run the rounds, print the table, write the file."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--no-file", action="store_true", help="print only")
+    options = parser.parse_args()
+    rounds = []
+    for number in range(1, options.rounds + 1):
+        figures = {}
+        for name in ROWS:
+            print(f"\rround {number} of {options.rounds}: {name:32}", end="", file=sys.stderr)
+            figures[name] = measure(name)
+        rounds.append(figures)
+    print(file=sys.stderr)
+    rows = summary(rounds)
+    print(f"{'row':30} {'CPU ns/msg':>10} {'wall':>8} {'x floor':>8} {'x loop':>7}  against 1 process")
+    for row in rows:
+        print(
+            f"{row['name']:30} {row['median_ns']:10} {row['median_wall_ns']:8}"
+            f" {row['ratio_to_floor']:8} {row['ratio_to_loop']:7}"
+            f"  {row.get('speed_against_one_process', '')}"
+        )
+    if not options.no_file:
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""Measures one row of the benchmark in a process of its own: `python -m bench.measure ROW …`.
+
+Prints one JSON object: CPU and wall time of the measured part only, in ns for each message.
+"""
+
+import gc
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from functools import partial
+
+import msgspec
+from bytewax.inputs import DynamicSource, StatelessSourcePartition
+from bytewax.testing import cluster_main, run_main
+
+from bench.mix import description, instruments, messages, opening
+from connectors import VENUES
+from connectors.drain import Drain, FlowEvent
+from connectors.feed import Feed
+from connectors.placement import owner_of
+from connectors.recording import Record
+from connectors.source import MicroBatch
+from flows.market_output import MarketOutput
+from flows.pipeline import build, market_rows
+from flows.settings import MarketSettings
+from flows.status import Tally
+from flows.symbol_market import SymbolMarket
+
+SETTINGS = MarketSettings(
+    bar_intervals=("1s",),
+    features=("rsi(14)", "rsi(7)", "ema(9)", "ema(12)", "ema(20)", "ema(26)"),
+)
+
+
+class _Trade(msgspec.Struct, tag_field="e", tag="trade"):
+    s: str
+    t: int
+    p: float
+    q: float
+    T: int
+    m: bool
+
+
+class _Depth(msgspec.Struct, tag_field="e", tag="depthUpdate"):
+    E: int
+    s: str
+    U: int
+    u: int
+    b: list[tuple[float, float]]
+    a: list[tuple[float, float]]
+
+
+class _Message(msgspec.Struct):
+    stream: str
+    data: _Trade | _Depth
+
+
+def _prepared(
+    symbols: Callable[[str], bool],
+) -> tuple[Feed, list[MicroBatch], list[Record]]:
+    """A feed with its first events, which make the books live, and the messages to measure."""
+    subscribed = [one for one in instruments() if symbols(one.symbol)]
+    feed = Feed("binance-0-0", VENUES["binance"], description(subscribed))
+    drain = Drain()
+    for record in opening(subscribed):
+        if record.kind == "heartbeat":
+            feed.outgoing()
+            record = Record(record.ts + 2_000_000_000, "binance-0-0", "heartbeat")
+        drain.add(record, feed.take(record))
+        feed.outgoing()
+    measured = [record for symbol, record in messages() if symbols(symbol)]
+    return feed, drain.take(), measured
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.cpu = time.process_time_ns()
+        self.wall = time.monotonic_ns()
+
+    def stop(self) -> dict[str, int]:
+        return {
+            "cpu": time.process_time_ns() - self.cpu,
+            "wall": time.monotonic_ns() - self.wall,
+            "began": self.wall,
+            "ended": time.monotonic_ns(),
+        }
+
+
+def decode() -> dict[str, int]:
+    """The floor: msgspec makes Structs of the bytes, and nothing else happens."""
+    bodies = [record.body for _, record in messages()]
+    read = msgspec.json.Decoder(_Message, strict=False).decode
+    clock = _Clock()
+    for body in bodies:
+        read(body)
+    return {**clock.stop(), "messages": len(bodies)}
+
+
+def loop(batch: int) -> dict[str, int]:
+    """Everything that the flow does, without the engine."""
+    feed, first, records = _prepared(lambda _: True)
+    drain = Drain()
+    markets: dict[str, SymbolMarket] = {}
+    for symbol, events in first:
+        markets[symbol] = SymbolMarket(SETTINGS)
+        markets[symbol].advance(events)
+    clock = _Clock()
+    for at in range(0, len(records), batch):
+        for record in records[at : at + batch]:
+            drain.add(record, feed.take(record))
+        for symbol, events in drain.take():
+            out = MarketOutput()
+            markets[symbol].advance(events, out)
+            for _ in market_rows([(symbol, out)]):
+                pass
+    return {**clock.stop(), "messages": len(records)}
+
+
+class _MixSource(DynamicSource[MicroBatch]):
+    """The prepared messages of the symbols that a worker owns."""
+
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
+        self.told: dict[str, int] = {}
+
+    def build(self, _step_id: str, index: int, count: int) -> "_MixPartition":
+        feed, first, records = _prepared(lambda symbol: owner_of(symbol, count) == index)
+        return _MixPartition(feed, first, records, self)
+
+
+class _MixPartition(StatelessSourcePartition[MicroBatch]):
+    def __init__(
+        self, feed: Feed, first: list[MicroBatch], records: list[Record], source: _MixSource
+    ) -> None:
+        self._feed = feed
+        self._first: list[MicroBatch] | None = first
+        self._records = records
+        self._source = source
+        self._at = 0
+        self._drain = Drain()
+        self._clock: _Clock | None = None
+
+    def next_batch(self) -> Iterable[tuple[str, list[FlowEvent]]]:
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        if self._clock is None:
+            self._clock = _Clock()
+        if self._at >= len(self._records):
+            self._source.told = {**self._clock.stop(), "messages": len(self._records)}
+            raise StopIteration
+        batch = self._source.batch
+        feed, drain = self._feed, self._drain
+        for record in self._records[self._at : self._at + batch]:
+            drain.add(record, feed.take(record))
+        self._at += batch
+        return drain.take()
+
+
+
+
+def flow(batch: int, processes: int, index: int, addresses: list[str]) -> dict[str, int]:
+    """The shipped graph in the engine."""
+    from bench.nowhere import RowsNowhere
+
+    source = _MixSource(batch)
+    graph = build(
+        source,
+        new_market=partial(SymbolMarket, SETTINGS),
+        resync=lambda _instrument, _reason: None,
+        tally=Tally(list),
+        store=RowsNowhere(),
+    )
+    if processes == 1:
+        run_main(graph, epoch_interval=timedelta(seconds=10))
+    else:
+        cluster_main(graph, addresses, index, epoch_interval=timedelta(seconds=10))
+    return source.told
+
+
+def main() -> None:
+    """Measure what the command line names."""
+    row = sys.argv[1]
+    gc.collect()
+    if row == "decode":
+        told = decode()
+    elif row == "loop":
+        told = loop(int(sys.argv[2]))
+    else:
+        batch, processes, index = map(int, sys.argv[2:5])
+        told = flow(batch, processes, index, sys.argv[5:])
+    print(json.dumps({**told, "pid": os.getpid()}))
+
+
+if __name__ == "__main__":
+    main()
