@@ -64,6 +64,8 @@ RETRY_FIRST = SECOND
 RETRY_MOST = 32 * SECOND
 RETRY_AFTER_REFUSAL = 60 * SECOND
 KEPT_UPDATES = 20_000
+KEPT_BEFORE_ASKING = 100
+"""A snapshot that is asked for later is newer than all but the last of them."""
 
 _Price = Annotated[float, msgspec.Meta(gt=0, lt=1e18)]
 _Size = Annotated[float, msgspec.Meta(ge=0, lt=1e18)]
@@ -173,8 +175,8 @@ _Told: TypeAlias = list[Told]
 class _BookRule:
     """Steps 1 to 7 of the book rule for one instrument.
 
-    `kept` holds the updates since a snapshot was asked for: those that a first snapshot must be
-    joined with, or, while the book lives on, those that a later snapshot does not know yet.
+    `kept` holds the updates that a first snapshot must be joined with, or, while the book lives
+    on, those that a later snapshot may not know yet.
     """
 
     __slots__ = (
@@ -224,11 +226,12 @@ class _BookRule:
         self.fetch_at = now
         return FeedGap(instrument=self.instrument, ts_recv=now, reason=reason, channel="book")
 
-    def refresh(self, now: int) -> None:
-        """Step 7: ask for another snapshot while the book lives on."""
-        self.kept = []
-        self.fetched_at = 0
-        self.fetch_at = now
+    def asked(self) -> None:
+        """A snapshot has been asked for; a book that lives on keeps from here on (step 7)."""
+        self.fetch_at = None
+        if self.is_live:
+            self.kept = []
+            self.fetched_at = 0
 
     def snapshot(self, snapshot: _Snapshot, venue_time: int, now: int) -> _Told:
         """Steps 3 to 5: join the snapshot and the kept updates, or ask again.
@@ -272,16 +275,16 @@ class _BookRule:
             self.retry(now)
         return []
 
-    def retry(self, now: int, *, at_least: int = 0) -> None:
+    def retry(self, now: int) -> None:
         """Ask again after a wait that doubles."""
-        wait = min(RETRY_FIRST << min(self.failures, 6), RETRY_MOST)
+        self.fetch_at = now + min(RETRY_FIRST << min(self.failures, 6), RETRY_MOST)
         self.failures += 1
-        self.fetch_at = now + max(wait, at_least)
 
     def _keep(self, update: _Depth, now: int) -> None:
         self.kept.append((update, now))
-        if len(self.kept) > KEPT_UPDATES:
-            del self.kept[: KEPT_UPDATES // 2]
+        most = KEPT_UPDATES if self.fetch_at is None else KEPT_BEFORE_ASKING
+        if len(self.kept) > most:
+            del self.kept[: most // 2]
 
     def _snapshot(
         self, bids: list[Level], asks: list[Level], venue_time: int, now: int
@@ -336,8 +339,7 @@ class BinanceProtocol:
         self._frames_before = 0
         self._frames_earlier = 0
         self._last_frame_at = 0
-        self._last_event: _Trade | _Depth | None = None
-        self._last_event_at = 0
+        self._clock: tuple[int, int] | None = None  # Binance's, and ours at that moment
         self._is_busy = False
         self._probed_at: int | None = None
         self._weight = float(WEIGHT_BURST)
@@ -379,20 +381,19 @@ class BinanceProtocol:
             payload = _message(data).data
         except _UNREADABLE as error:
             return self._other(data, error, now)
-        if type(payload) is _Shutdown:
-            self.wants_replacement = True
-            return []
-        self._last_event = payload
-        self._last_event_at = now
         if type(payload) is _Trade:
             return self._traded(payload, data, now)
-        book = self._books.get(payload.s)
-        if book is None:
-            return self._unknown_symbol(payload.s, data, now)
-        told = book.update(payload, now)
-        if len(book.kept) == 1 and book.fetch_at is not None:
-            self._fetch(now)
-        return [] if told is None else [told]
+        if type(payload) is _Depth:
+            self._clock = (payload.E, now)
+            book = self._books.get(payload.s)
+            if book is None:
+                return self._unknown_symbol(payload.s, data, now)
+            told = book.update(payload, now)
+            if len(book.kept) == 1 and book.fetch_at is not None:
+                self._fetch(now)
+            return [] if told is None else [told]
+        self.wants_replacement = True
+        return []
 
     def fetched(self, request: Request, status: int, body: bytes, now: int) -> _Told:
         """Take a book snapshot, or plan another try.
@@ -440,7 +441,7 @@ class BinanceProtocol:
             self.wants_replacement = True
         for book in self._books.values():
             if book.is_live and 0 < book.fetched_at < now - REFETCH_AFTER:
-                book.refresh(now)
+                book.fetch_at = now
         if self._unsent:
             self._send_subscriptions(now)
         self._fetch(now)
@@ -518,11 +519,11 @@ class BinanceProtocol:
         self._outgoing.append(_encode(message))
 
     def _venue_time(self, now: int) -> int:
-        """Tell Binance's time by its last trade or update, or by our own clock before any."""
-        last = self._last_event
-        if last is None:
+        """Tell Binance's time by its last update, or by our own clock before any."""
+        if self._clock is None:
             return now
-        return _nanoseconds(last.E if type(last) is _Depth else last.T) + now - self._last_event_at
+        theirs, ours = self._clock
+        return _nanoseconds(theirs) + now - ours
 
     def _unknown_symbol(self, native: str, data: bytes, now: int) -> _Told:
         if native in self._gone:
@@ -561,8 +562,10 @@ class BinanceProtocol:
         """Sort out what is no trade, update or shutdown: an answer, something new, or nonsense."""
         try:
             kind = _kind(data)
-            is_wrapped = kind.stream and bytes(kind.data[:1]) == b"{"
-            inner = _kind(kind.data) if is_wrapped else kind
+            inner = kind
+            if kind.stream:
+                payload = bytes(kind.data)
+                inner = _kind(payload) if payload.startswith(b"{") else _Kind()
         except _UNREADABLE:
             raise VenueProtocolError(f"not a message of Binance: {error}", frame=data) from error
         if inner.e in {"trade", "depthUpdate", "serverShutdown"}:
@@ -628,7 +631,7 @@ class BinanceProtocol:
             if self._weight < SNAPSHOT_WEIGHT:
                 return
             self._weight -= SNAPSHOT_WEIGHT
-            book.fetch_at = None
+            book.asked()
             self._fetching[book.request.subject] = book
             self._outgoing.append(book.request)
 
