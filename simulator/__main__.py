@@ -6,6 +6,7 @@ The first line on standard output is one JSON object with the addresses.
 import argparse
 import ctypes
 import logging
+import math
 import os
 import signal
 import sys
@@ -47,12 +48,12 @@ def _parser() -> argparse.ArgumentParser:
     defaults = SimulatorSettings()
     parser = argparse.ArgumentParser(prog="python -m simulator", description=__doc__)
     parser.add_argument("--host", default=defaults.host, help="address to listen on")
-    parser.add_argument("--port", type=int, default=0, help="websocket and REST; 0: a free one")
+    parser.add_argument("--port", type=_port, default=0, help="websocket and REST; 0: a free one")
     parser.add_argument("--seed", type=int, default=defaults.seed, help="of all chance")
     parser.add_argument("--symbols", default="", help="comma separated; default: the whole market")
     parser.add_argument("--script", default="", help="price moves: a file, or demo")
     parser.add_argument("--faults", default="", help="faults: a file, or a shipped script's name")
-    parser.add_argument("--rate", type=float, default=1.0, help="multiplies trades and changes")
+    parser.add_argument("--rate", type=_positive, default=1.0, help="multiplies trades and changes")
     parser.add_argument(
         "--wait-for-client", action="store_true", help="open the market for the first subscriber"
     )
@@ -61,15 +62,31 @@ def _parser() -> argparse.ArgumentParser:
         help="of fast depth streams; the venue's is 100",
     )  # fmt: skip
     parser.add_argument(
-        "--max-age-s", type=float, default=defaults.max_age_s, help="of a connection"
+        "--max-age-s", type=_positive, default=defaults.max_age_s, help="of a connection"
     )
     parser.add_argument("--weight", type=int, default=defaults.weight_per_minute, help="REST")
     parser.add_argument("--telegram", action="store_true", help="also serve a fake Telegram")
-    parser.add_argument("--telegram-port", type=int, default=0, help="of that; 0: a free one")
+    parser.add_argument("--telegram-port", type=_port, default=0, help="of that; 0: a free one")
     parser.add_argument("--token", default=defaults.token, help="that the fake Telegram accepts")
     parser.add_argument("--die-with-parent", action="store_true", help="Linux only")
     parser.add_argument("--until-stdin-closes", action="store_true")
     return parser
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < 65_536):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number from 0 to 65535")
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not (number > 0 and math.isfinite(number)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return number
 
 
 def _settings(options: argparse.Namespace) -> SimulatorSettings:

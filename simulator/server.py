@@ -77,6 +77,11 @@ class SimulatorServer:
         return self._faults
 
     @property
+    def clients(self) -> int:
+        """How many websocket clients are connected."""
+        return len(self._connections)
+
+    @property
     def skipped(self) -> int:
         """Nanoseconds of market time left out, because the machine could not keep up."""
         return self._skipped

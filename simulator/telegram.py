@@ -32,6 +32,9 @@ LONGEST_TEXT = 4096
 LONGEST_CAPTION = 1024
 LONGEST_POLL_S = 50.0
 POLL_STEP_S = 0.02
+MOST_MESSAGES = 10_000
+MOST_PHOTOS = 100
+"""What is kept to be looked at; older ones are forgotten."""
 START_WITHIN_S = 10.0
 _SENDING = ("sendMessage", "sendPhoto")
 _QUIET = ("deleteWebhook", "setMyCommands", "deleteMyCommands", "sendChatAction")
@@ -133,7 +136,7 @@ class FakeTelegram:
 
     @property
     def messages(self) -> list[Received]:
-        """What the bot has sent so far, oldest first."""
+        """What the bot has sent, oldest first; the last `MOST_MESSAGES`."""
         with self._lock:
             return list(self._messages)
 
@@ -144,7 +147,7 @@ class FakeTelegram:
             return dict(self._calls)
 
     def photo(self, message_id: int) -> bytes:
-        """Return the picture of a message. KeyError when it has none."""
+        """Return the picture of a message. KeyError when it has none, or an old one."""
         with self._lock:
             return self._photos[message_id]
 
@@ -281,8 +284,11 @@ class FakeTelegram:
                     received_at=now,
                 )
             )
+            del self._messages[:-MOST_MESSAGES]
             if photo:
                 self._photos[message_id] = photo
+                if len(self._photos) > MOST_PHOTOS:
+                    del self._photos[next(iter(self._photos))]
         private = chat_id.isdigit()
         chat: dict[str, object] = {
             "id": int(chat_id) if chat_id.lstrip("-").isdigit() else -1,

@@ -18,8 +18,7 @@ OTHER = Text(b"other", "depth", "ETH-USDT")
 ANSWER = Text(b"answer")
 
 
-def dialect() -> BinanceDialect:
-    return BinanceDialect(MarketModel(choose(["BTC-USDT"]), seed=1, start=START))
+DIALECT = BinanceDialect(MarketModel(choose(["BTC-USDT"]), seed=1, start=START))
 
 
 def faults(fault: str) -> Faults:
@@ -27,7 +26,7 @@ def faults(fault: str) -> Faults:
 
 
 def begin(applied: Faults, *, second: int = 1) -> list[tuple[str, Frame]]:
-    return applied.due(START + second * SECOND, ("a", "b"), dialect())
+    return applied.due(START + second * SECOND, ("a", "b"), DIALECT)
 
 
 def pass_all(applied: Faults, conn: str, *frames: Frame, second: int = 1) -> list[Frame]:

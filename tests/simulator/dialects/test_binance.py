@@ -219,11 +219,14 @@ def test_a_handshake_elsewhere_is_refused(path: str) -> None:
     assert refusal.status == 404
 
 
+SHARED = connected()
+
+
 @given(st.binary(max_size=200) | st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 ).map(lambda value: json.dumps(value).encode()))  # fmt: skip
 def test_any_message_gets_an_answer_and_breaks_nothing(data: bytes) -> None:
-    venue = connected()
-    venue.dialect.received("a", data, venue.now)
-    assert len(venue.dialect.outgoing()) == 1
+    SHARED.dialect.opened("a", "/stream", START)
+    SHARED.dialect.received("a", data, START)
+    assert len(SHARED.dialect.outgoing()) == 1
