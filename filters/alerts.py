@@ -38,7 +38,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     Attributes:
         key: identity, the same however often the same input is read:
-            spec id, content hash, series, interval and moment.
+            spec id, content hash, series, interval and moment, with `/` between.
         spec: id of the spec.
         spec_hash: hash of its content.
         series: instrument id.

@@ -262,7 +262,7 @@ def _alert(running: _Running, series: str, seen: Seen, ts: int) -> Alert:
     else:
         text = running.template.render(_facts(spec, series, seen), seen.values)
     return Alert(
-        key=f"{spec.id}:{running.hash}:{series}:{seen.interval}:{seen.moment}",
+        key=f"{spec.id}/{running.hash}/{series}/{seen.interval}/{seen.moment}",
         spec=spec.id,
         spec_hash=running.hash,
         series=series,

@@ -1,5 +1,7 @@
 """A clean end: a signal sets a flag, every input ends, what is left goes through, exit code 0."""
 
+import atexit
+import logging
 import os
 import signal
 import threading
@@ -8,9 +10,13 @@ from types import FrameType
 HARD_STOP_S = 5.0
 """A flow that has not ended by then is ended."""
 
+log = logging.getLogger(__name__)
+
 
 class Stopping:
     """Turns SIGTERM and SIGINT into the end of every input.
+
+    A thread that dies of a bug ends the flow too, loudly: exit code 1.
 
     Attributes:
         flag: set once the flow shall end.
@@ -18,16 +24,34 @@ class Stopping:
 
     def __init__(self) -> None:
         self.flag = threading.Event()
+        self._failed = False
 
     def install(self) -> None:
-        """Take over the signals; call on the main thread."""
+        """Take over the signals; call on the main thread, before anything is registered there."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        threading.excepthook = self._died
+        atexit.register(self._last)  # registered first, so it runs last
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         if self.flag.is_set():
             return
+        self._end()
+
+    def _died(self, died: threading.ExceptHookArgs) -> None:
+        name = died.thread.name if died.thread is not None else "a thread"
+        trace = (died.exc_type, died.exc_value, died.exc_traceback)
+        log.critical("thread died: the flow ends", exc_info=trace, extra={"thread_name": name})  # type: ignore[arg-type]
+        self._failed = True
+        self._end()
+
+    def _end(self) -> None:
         self.flag.set()
         timer = threading.Timer(HARD_STOP_S, os._exit, (1,))
         timer.daemon = True
         timer.start()
+
+    def _last(self) -> None:
+        if self._failed:
+            logging.shutdown()
+            os._exit(1)

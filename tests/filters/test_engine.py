@@ -89,7 +89,7 @@ def test_an_alert_tells_what_fired_where_and_why() -> None:
     digest = hash_of(specs()[0])
     assert alerts == [
         Alert(
-            key=f"oversold:{digest}:{BTC}:1m:0",
+            key=f"oversold/{digest}/{BTC}/1m/0",
             spec="oversold",
             spec_hash=digest,
             series=BTC,
@@ -153,7 +153,7 @@ def test_a_wait_in_time_ends_at_a_heartbeat_with_the_last_true_moment() -> None:
     assert [(alert.spec, alert.values, alert.ts_fired) for alert in alerts] == [
         ("heavy", {"book.imbalance(10)": 0.9}, 15 * SECOND)
     ]
-    assert alerts[0].key.endswith(f":{BTC}::1013")
+    assert alerts[0].key.endswith(f"/{BTC}//1013")
     assert alerts[0].text == "heavy: BTC-USDT book at binance: book.imbalance(10) 0.9 (> 0.5)"
     assert made.heartbeat(BTC, 16 * SECOND) == []
 
