@@ -18,12 +18,13 @@ class SeriesState(msgspec.Struct):
     builder: BarBuilderState
     indicators: dict[str, bytes]
     last_start: int
+    is_interrupted: bool
 
 
 class BarSeries:
     """The bars of one instrument and interval, with the indicators that are wanted of them."""
 
-    __slots__ = ("builder", "indicators", "interval", "last_start", "names")
+    __slots__ = ("builder", "indicators", "interval", "is_interrupted", "last_start", "names")
 
     def __init__(self, builder: BarBuilder, interval: Interval) -> None:
         self.builder = builder
@@ -31,6 +32,7 @@ class BarSeries:
         self.names: dict[str, IndicatorName] = {}
         self.indicators: dict[str, BarIndicator] = {}
         self.last_start = 0
+        self.is_interrupted = False
 
     def snapshot(self) -> SeriesState:
         """Return a copy of the state."""
@@ -40,6 +42,7 @@ class BarSeries:
                 text: pickle.dumps(indicator) for text, indicator in self.indicators.items()
             },
             last_start=self.last_start,
+            is_interrupted=self.is_interrupted,
         )
 
     def restore(self, instrument: str, state: SeriesState) -> None:
@@ -50,6 +53,7 @@ class BarSeries:
             for text, kept in state.indicators.items()
         }
         self.last_start = state.last_start
+        self.is_interrupted = state.is_interrupted
 
     def want(self, names: Iterable[str]) -> None:
         """Compute exactly these indicators from now on; one already there keeps its state."""
@@ -59,6 +63,11 @@ class BarSeries:
             text: self.indicators.get(text) or create_for_bars(name)
             for text, name in wanted.items()
         }
+
+    def interrupt(self) -> None:
+        """Trades may be missing from here on, and with them whole bars."""
+        self.builder.interrupt()
+        self.is_interrupted = True
 
     def restart(self) -> None:
         """Begin every indicator afresh: bars are missing."""
@@ -74,9 +83,11 @@ class BarSeries:
                     indicator.revise(bar)
             return True
         self.last_start = bar.start
-        if bar.gap:
+        if bar.gap or self.is_interrupted:
+            self.is_interrupted = False
             self.restart()
-            return True
+            if bar.gap:
+                return True
         for indicator in self.indicators.values():
             indicator.update(bar)
         return True

@@ -5,6 +5,7 @@ they came about, whatever the batches and workers were; a digest is over exactly
 """
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from market.errors import ConfigError
 
 KINDS = ("events", "books", "bars", "features", "alerts")
 """What can be emitted."""
+
+log = logging.getLogger(__name__)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -118,7 +121,14 @@ class LineSink(FixedPartitionedSink[list[bytes], int]):
         """Open the file, cut to where it was."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         file = self._path.open("ab")
-        file.truncate(resume_state or 0)
+        length = file.seek(0, 2)
+        wanted = resume_state or 0
+        if length < wanted:
+            log.error(
+                "lines are missing: the file is shorter than when the flow was stopped",
+                extra={"path": str(self._path), "bytes": length, "expected": wanted},
+            )
+        file.truncate(min(wanted, length))
         return _LinePartition(file)
 
 

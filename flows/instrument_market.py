@@ -94,6 +94,8 @@ class InstrumentMarket:
         self._imbalance = VolumeImbalance(depth).measure
         self._bar_observers: dict[str, BarObserver] = {}
         self._book_observer: BookObserver | None = None
+        self._told_top: BookTop | None = None
+        self._configured = frozenset(self.series)
         self._series = list(self.series.values())
 
     def want(
@@ -111,11 +113,17 @@ class InstrumentMarket:
         """
         self._bar_observers = {name: BarObserver(fields) for name, fields in bars.items()}
         self._book_observer = None if book is None else BookObserver(book)
+        self.series = {
+            name: series
+            for name, series in self.series.items()
+            if name in self._configured or name in bars
+        }
         for name in bars:
             if name not in self.series:
                 interval = Interval.parse(name)
                 builder = BarBuilder(self.instrument, interval)
                 self.series[name] = BarSeries(builder, interval)
+                self.is_interrupted = True  # the new builder begins with the next trade
         self._series = list(self.series.values())
         for name, series in self.series.items():
             observer = self._bar_observers.get(name)
@@ -166,7 +174,7 @@ class InstrumentMarket:
         if gap.channel != "book":
             self.is_interrupted = True
             for series in self._series:
-                series.builder.interrupt()
+                series.interrupt()
         if self.had_data and gap.channel not in self.open_gaps:
             opened = GapInterval(
                 instrument=self.instrument,
@@ -191,14 +199,15 @@ class InstrumentMarket:
             out.resyncs.append((self.instrument, self.reason))
             self.crossed = 0
         if self.top is not None:
-            out.kept_tops.append(
-                msgspec.structs.replace(
-                    self.top,
-                    ts_event=now if venue_time is None else venue_time,
-                    ts_recv=now,
-                    state=self.state,
-                )
+            top = msgspec.structs.replace(
+                self.top,
+                ts_event=now if venue_time is None else venue_time,
+                ts_recv=now,
+                state=self.state,
             )
+            out.kept_tops.append(top)
+            if self._bar_observers or self._book_observer is not None:
+                out.moments.append(top)
 
     def snapshot(self, *, with_book: bool) -> InstrumentState:
         """Return a copy of the state; without the book the first gap finds nothing to empty."""
@@ -266,6 +275,8 @@ class InstrumentMarket:
         if self.wants_tops:
             out.tops.append(top)
         if self._book_observer is not None:
+            self._told_top = top
+            out.moments.append(top)
             out.moments.append(self._book_observer.observe(top, self.reason))
 
     def _crossed(self, now: int, out: MarketOutput) -> None:
@@ -314,4 +325,7 @@ class InstrumentMarket:
             top = self.top
             if top is not None and top.state is not self.state:
                 top = msgspec.structs.replace(top, state=self.state)
+            if top is not None and top is not self._told_top:
+                self._told_top = top
+                out.moments.append(top)
             out.moments.append(observer.observe(bar, series, top, ts_recv=now))

@@ -17,8 +17,8 @@ from market.events import (
     Trade,
 )
 
-Moment: TypeAlias = Observation | Heartbeat | StateChange | SpecsChanged
-"""What the filters look at, in its order."""
+Moment: TypeAlias = Observation | BookTop | Heartbeat | StateChange | SpecsChanged
+"""What the filters look at, in its order; a book's best levels come before what fires on them."""
 
 
 class MarketOutput(msgspec.Struct):

@@ -41,10 +41,12 @@ class SymbolFilters:
         out = FilterOutput()
         engine = self._engine
         for output in outputs:
-            self._tops.update(output.latest)
             for moment in output.moments:
                 if isinstance(moment, Observation):
                     fired = engine.observe(moment)
+                elif isinstance(moment, BookTop):
+                    self._tops[moment.instrument] = moment
+                    continue
                 elif isinstance(moment, Heartbeat):
                     state, reason = self._states.get(moment.instrument, (State.LIVE, ""))
                     fired = engine.heartbeat(
@@ -52,6 +54,8 @@ class SymbolFilters:
                     )
                 elif isinstance(moment, StateChange):
                     self._states[moment.instrument] = (moment.state, moment.reason)
+                    if moment.state is State.RESYNCING:
+                        self._tops.pop(moment.instrument, None)
                     continue
                 else:
                     engine.specs_changed(moment)
@@ -82,8 +86,11 @@ class SymbolFilters:
             ImportError,
             TypeError,
             ValueError,
+            EOFError,
+            LookupError,
         ) as error:
             self._engine = FilterEngine(self._symbol)
+            self._states = {}
             raise SnapshotError(f"filters snapshot: {error}") from error
 
     def _tell(self, alert: Alert, out: FilterOutput) -> None:

@@ -101,13 +101,17 @@ class SymbolMarket:
             if schema != self.SCHEMA:
                 raise SnapshotError(f"market snapshot of schema {schema}")
             for instrument, kept in markets.items():
-                self._new(instrument).restore(kept)
+                market = self._new(instrument)
+                market.restore(kept)
+                self._want(market)
         except (
             pickle.UnpicklingError,
             AttributeError,
             ImportError,
             TypeError,
             ValueError,
+            EOFError,
+            LookupError,
         ) as error:
             self._markets.clear()
             raise SnapshotError(f"market snapshot: {error}") from error

@@ -1,0 +1,213 @@
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows.market_output import MarketOutput
+from flows.settings import MarketSettings
+from flows.symbol_filters import SymbolFilters
+from flows.symbol_market import SnapshotError, SymbolMarket
+from market.events import BookTop, FeedGap, Heartbeat, MarketEvent, State, StateChange
+from tests.flows.market_events import (
+    BTC,
+    OTHER,
+    bar_spec,
+    beat,
+    book_spec,
+    delta,
+    gap,
+    joined,
+    make_market,
+    parts,
+    snapshot,
+    specs,
+    streams,
+    trade,
+)
+
+SPECS = specs(
+    bar_spec("rsi(3) < 45"),
+    bar_spec("book.imbalance(5) > 0 or close > ema(4)", name="mixed", interval="5s"),
+    book_spec(),
+)
+CUTS = st.integers(0, 150)
+SIZES = st.lists(st.integers(1, 20), min_size=1, max_size=5)
+
+
+def told(output: MarketOutput) -> dict[str, list[object]]:
+    """Everything but what is for the display alone."""
+    return {
+        "trades": list(output.trades),
+        "tops": list(output.tops),
+        "kept_tops": list(output.kept_tops),
+        "bars": list(output.bars),
+        "features": list(output.features),
+        "states": list(output.states),
+        "gaps": list(output.gaps),
+        "events": list(output.events),
+        "resyncs": list(output.resyncs),
+    }
+
+
+def said(filters: SymbolFilters, outputs: list[MarketOutput]) -> tuple[list[object], list[object]]:
+    """The alerts of a flow's second step, and the books that are stored with them."""
+    answers = [filters.advance([output]) for output in outputs]
+    alerts = [alert for answer in answers for alert in answer.alerts]
+    tops = [top for answer in answers for top in answer.tops]
+    return list(alerts), list(tops)
+
+
+@given(events=streams(), sizes=SIZES)
+def test_what_it_says_does_not_depend_on_how_events_are_batched(
+    events: list[MarketEvent], sizes: list[int]
+) -> None:
+    stream = [SPECS, *events]
+    market, filters = make_market(), SymbolFilters("BTC-USDT")
+    whole = market.advance(stream)
+    expected = said(filters, [whole])
+    market, filters = make_market(), SymbolFilters("BTC-USDT")
+    outputs = [market.advance(part) for part in parts(stream, sizes)]
+    assert told(joined(outputs)) == told(whole)
+    assert joined(outputs).moments == whole.moments
+    assert said(filters, outputs) == expected
+
+
+@given(events=streams(), sizes=SIZES, at=CUTS)
+def test_a_restart_with_books_changes_nothing(
+    events: list[MarketEvent], sizes: list[int], at: int
+) -> None:
+    market, filters = make_market(), SymbolFilters("BTC-USDT")
+    whole = market.advance([SPECS, *events])
+    expected = said(filters, [whole])
+    market, filters = make_market(), SymbolFilters("BTC-USDT")
+    before = [market.advance(part) for part in parts([SPECS, *events[:at]], sizes)]
+    alerts, tops = said(filters, before)
+    kept, kept_filters = market.snapshot(), filters.snapshot()
+    market.advance(events[at:])  # what comes later must not reach into a snapshot
+    said(filters, [market.advance(events[at:])])
+    market, filters = make_market(), SymbolFilters("BTC-USDT")
+    market.restore(kept)
+    filters.restore(kept_filters)
+    after = [market.advance(part) for part in parts([SPECS, *events[at:]], sizes)]
+    more_alerts, more_tops = said(filters, after)
+    assert told(joined([*before, *after])) == told(whole)
+    assert (alerts + more_alerts, tops + more_tops) == expected
+
+
+@given(events=streams(), at=CUTS)
+def test_a_restart_without_books_is_like_a_gap(events: list[MarketEvent], at: int) -> None:
+    """A live flow's snapshots carry no books: its opening gap would empty them anyway."""
+    began = events[min(at, len(events) - 1)].ts_recv
+    openings = [FeedGap(instrument=name, ts_recv=began, reason="opening") for name in (BTC, OTHER)]
+    market, filters = make_market(keeps_books=False), SymbolFilters("BTC-USDT")
+    before = market.advance([SPECS, *events[:at]])
+    said(filters, [before])
+    kept, kept_filters = market.snapshot(), filters.snapshot()
+    expected = market.advance([*openings, *events[at:]])
+    expected_alerts = said(filters, [expected])[0]
+    market, filters = make_market(keeps_books=False), SymbolFilters("BTC-USDT")
+    market.restore(kept)
+    filters.restore(kept_filters)
+    resumed = market.advance([SPECS, *openings, *events[at:]])
+    assert told(resumed) == told(expected)
+    assert said(filters, [resumed])[0] == expected_alerts
+
+
+def test_a_snapshot_is_small_without_books() -> None:
+    bids = [(float(price), 1.0) for price in range(1, 2000)]
+    asks = [(float(price), 1.0) for price in range(3000, 5000)]
+    with_books, without = make_market(), make_market(keeps_books=False)
+    for market in (with_books, without):
+        market.advance([gap(0), snapshot(0.1, bids, asks)])
+    assert len(without.snapshot()) < len(with_books.snapshot()) / 10
+
+
+def test_every_venue_of_a_symbol_has_its_own_book_and_bars() -> None:
+    market = make_market()
+    out = market.advance(
+        [
+            snapshot(0.1),
+            snapshot(0.2, [(50.0, 1.0)], [(60.0, 1.0)], instrument=OTHER),
+            trade(0.3, 100),
+            trade(0.4, 55, instrument=OTHER),
+            trade(1.3, 101),
+            trade(1.4, 56, instrument=OTHER),
+        ]
+    )
+    assert {name: top.bids[0][0] for name, top in out.latest.items()} == {BTC: 99.0, OTHER: 50.0}
+    assert [(bar.instrument, bar.close) for bar in out.bars] == [(BTC, 100), (OTHER, 55)]
+
+
+def test_specs_reach_markets_that_come_later() -> None:
+    market = make_market()
+    market.advance([specs(book_spec())])
+    out = market.advance([gap(0), snapshot(0.1)])
+    assert [type(one) for one in out.moments] == [
+        StateChange,
+        StateChange,
+        BookTop,
+        type(out.moments[-1]),
+    ]
+    assert out.moments[-1].series == BTC  # type: ignore[union-attr]
+
+
+def test_only_asked_for_lists_are_filled() -> None:
+    market = SymbolMarket(MarketSettings())
+    out = market.advance([gap(0), snapshot(0.1), delta(0.2, [(99.5, 1.0)]), trade(0.3), beat(1)])
+    assert not out.tops
+    assert not out.events
+    assert [type(one) for one in out.moments] == [StateChange, StateChange, Heartbeat]
+    assert len(out.kept_tops) == 1
+
+
+def test_a_snapshot_of_another_schema_is_refused_and_leaves_nothing_behind() -> None:
+    market = make_market()
+    with pytest.raises(SnapshotError, match="schema 99"):
+        market.restore(pickle.dumps((99, {})))
+    assert market.advance([]) == MarketOutput()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"",
+        b"not a pickle",
+        pickle.dumps(None),
+        pickle.dumps((1, {BTC: "what"})),
+        pickle.dumps((1, {BTC: None, OTHER: 3})),
+        b"cflows.symbol_market\nNoSuchClass\n.",
+        b"cno.such.module\nNoSuchClass\n.",
+    ],
+    ids=["empty", "no pickle", "none", "text", "numbers", "lost class", "lost module"],
+)
+def test_a_snapshot_that_cannot_be_read_is_refused_and_leaves_nothing_behind(bad: bytes) -> None:
+    market = make_market()
+    with pytest.raises(SnapshotError):
+        market.restore(bad)
+    out = market.advance([gap(0), snapshot(0.1)])
+    assert [change.state for change in out.states][-1] is State.LIVE
+
+
+def test_indicators_that_are_configured_after_a_restart_begin_to_warm() -> None:
+    before = make_market(MarketSettings(bar_intervals=("1s",), features=("rsi(3)",)))
+    before.advance([gap(0), *(trade(at, 100 + at) for at in range(8))])
+    after = make_market(MarketSettings(bar_intervals=("1s",), features=("rsi(3)", "ema(2)")))
+    after.restore(before.snapshot())
+    out = after.advance([trade(8, 108), trade(9, 109), trade(10, 110)])
+    told = {
+        name: [one.value for one in out.features if one.name == name]
+        for name in ("rsi(3)", "ema(2)")
+    }
+    assert None not in told["rsi(3)"]
+    assert told["ema(2)"][0] is None
+    assert told["ema(2)"][1] is not None
+
+
+def test_bars_that_nobody_wants_after_a_restart_end() -> None:
+    before = make_market(MarketSettings(bar_intervals=("1s", "5s")))
+    before.advance([gap(0), trade(0), trade(1)])
+    after = make_market(MarketSettings(bar_intervals=("1s",)))
+    after.restore(before.snapshot())
+    out = after.advance([trade(20), trade(30)])
+    assert {bar.interval for bar in out.bars} == {"1s"}
