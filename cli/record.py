@@ -22,6 +22,6 @@ def record(
     from flows.composition import Run
     from flows.home import Home
 
-    print(f"recording to {Home.of(os.environ).recordings}", file=sys.stderr)
     environ = chosen_feeds(venue, symbol, simulated=simulated, config=config, record=True)
+    print(f"recording to {Home.of(os.environ).recordings}", file=sys.stderr)
     return supervise(Run(command="candlewax record", processes=processes, environ=environ), config)

@@ -310,6 +310,9 @@ class Embedded:
     def _start(
         self, cluster: Cluster, command: str, *, store: bool, simulator: bool, migrate: bool
     ) -> None:
+        addresses = SimulatorAddresses(websocket="", rest="")
+        if simulator and needs_simulator(self._configuration):
+            addresses = self._start_simulator()
         database_url = ""
         if store:
             if self._configuration.database_url is None:
@@ -317,9 +320,6 @@ class Embedded:
                 database_url = self._postgres.start()
             if migrate:
                 self._prepare(database_url or self.database_url.reveal())
-        addresses = SimulatorAddresses(websocket="", rest="")
-        if simulator and needs_simulator(self._configuration):
-            addresses = self._start_simulator()
         pids = {"owner": Process.current().pid}
         if self._simulator is not None:
             pids["simulator"] = self._simulator.pid
