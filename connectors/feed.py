@@ -43,11 +43,12 @@ _decode_steering = msgspec.json.Decoder(Steering).decode
 class _Connection:
     """A protocol object and what is still open with it."""
 
-    __slots__ = ("asked", "name", "protocol", "withheld")
+    __slots__ = ("asked", "is_broken", "name", "protocol", "withheld")
 
     def __init__(self, name: str, protocol: VenueProtocol) -> None:
         self.name = name
         self.protocol = protocol
+        self.is_broken = False
         self.asked: dict[str, Request] = {}
         self.withheld: list[Told] = []
 
@@ -138,7 +139,7 @@ class Feed:
             and record.kind == "text"
             and record.conn == current.name
             and self._seen is None
-            and not self._failures
+            and not current.is_broken
         ):  # nearly every record: no second connection, nothing broken
             try:
                 return current.protocol.received(record.body, record.ts)
@@ -161,7 +162,7 @@ class Feed:
 
     def _came(self, record: Record) -> list[Told]:
         connection = self._find(record.conn)
-        if connection is None or self._is_broken(connection):
+        if connection is None or connection.is_broken:
             return []
         try:
             if record.kind == "http":
@@ -183,7 +184,7 @@ class Feed:
     def _beat(self, now: int) -> list[Told]:
         told: list[Told] = []
         for connection in (self._current, self._waiting):
-            if connection is None or self._is_broken(connection):
+            if connection is None or connection.is_broken:
                 continue
             try:
                 said = connection.protocol.elapsed(now)
@@ -201,44 +202,64 @@ class Feed:
 
     def _opened(self, record: Record) -> list[Told]:
         connection = _Connection(record.conn, self._venue.protocol(self.description))
-        if self._current is not None:
+        current = self._current
+        if (
+            current is not None
+            and current.protocol.wants_replacement
+            and self._waiting is None
+            and _number(record.conn) > _number(current.name)
+        ):
             self._waiting = connection
             self._seen, self._seen_until = set(), None
             connection.withheld = connection.protocol.opened(record.ts)
             return []
+        # Anything else is a new beginning, also where a recording of a killed process goes on.
+        self._forget_all()
         self._current = connection
         return self._gaps("connecting", record.ts) + connection.protocol.opened(record.ts)
 
     def _closed(self, record: Record) -> list[Told]:
         waiting = self._waiting
+        reason = record.body.decode(errors="replace") or "closed"
         if record.conn == self.name:  # all of it: the flow was too slow, nothing is trusted
-            self._current = self._waiting = self._seen = self._seen_until = None
-            return self._gaps(record.body.decode(), record.ts)
+            self._forget_all()
+            return self._gaps(reason, record.ts)
+        self._failures = [failure for failure in self._failures if failure[0] != record.conn]
         if waiting is not None and record.conn == waiting.name:
             self._waiting = self._seen = None
             return []
         if self._current is None or record.conn != self._current.name:
             return []
-        told = self._gaps(record.body.decode() or "closed", record.ts)
+        told = self._gaps(reason, record.ts)
         self._current = waiting
-        self._waiting = self._seen = self._seen_until = None
-        if waiting is not None:
-            told += waiting.withheld
-            waiting.withheld = []
-        return told
+        self._waiting = None
+        if waiting is None:
+            self._seen = self._seen_until = None
+            return told
+        self._seen_until = record.ts + OVERLAP
+        withheld, waiting.withheld = waiting.withheld, []
+        return told + self._unseen(withheld)
 
     def _steered(self, record: Record) -> list[Told]:
         steering = _decode_steering(record.body)
         told: list[Told] = []
-        both = [one for one in (self._current, self._waiting) if one is not None]
         if steering.subscribe or steering.unsubscribe:
-            known = {instrument.id for instrument in self.description.instruments}
-            kept = [
-                one for one in self.description.instruments if one.id not in steering.unsubscribe
-            ]
-            kept += [one for one in steering.subscribe if one.id not in known]
-            self.description = msgspec.structs.replace(self.description, instruments=tuple(kept))
-        for connection in both:
+            kept = {one.id: one for one in self.description.instruments}
+            added = [one for one in steering.subscribe if one.id not in kept]
+            kept.update((one.id, one) for one in added)
+            for gone in steering.unsubscribe:
+                kept.pop(gone, None)
+            self.description = msgspec.structs.replace(
+                self.description, instruments=tuple(kept.values())
+            )
+            if self._current is not None:
+                told += [
+                    FeedGap(instrument=one.id, ts_recv=record.ts, reason="connecting")
+                    for one in added
+                ]
+        for connection in (self._current, self._waiting):
+            if connection is None or connection.is_broken:
+                continue
             protocol = connection.protocol
             said: list[Told] = []
             if steering.resync:
@@ -259,12 +280,14 @@ class Feed:
         waiting = self._waiting
         return waiting if waiting is not None and waiting.name == name else None
 
+    def _forget_all(self) -> None:
+        self._current = self._waiting = self._seen = self._seen_until = None
+        self._failures = []
+
     def _fail(self, connection: _Connection, error: FeedError) -> None:
+        connection.is_broken = True
         self.last_failure = (connection.name, error)
         self._failures.append(self.last_failure)
-
-    def _is_broken(self, connection: _Connection) -> bool:
-        return bool(self._failures) and any(name == connection.name for name, _ in self._failures)
 
     def _pass_on(self, connection: _Connection, told: list[Told], now: int) -> list[Told]:
         if self._seen is None:
@@ -310,3 +333,9 @@ class Feed:
             FeedGap(instrument=instrument.id, ts_recv=now, reason=reason)
             for instrument in self.description.instruments
         ]
+
+
+def _number(connection: str) -> int:
+    """Tell how many connections the feed had before, by the name of one."""
+    tail = connection.rpartition(".")[2]
+    return int(tail) if tail.isdecimal() else 0
