@@ -169,6 +169,10 @@ _encode = msgspec.json.encode
 # Nesting without end is no decode error of msgspec's, but it is no message of Binance either.
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
+_BUY, _SELL = Side.BUY, Side.SELL
+_MICROSECONDS = 100_000_000_000_000
+"""A time from here on counts microseconds, below it milliseconds."""
+
 _Told: TypeAlias = list[Told]
 
 
@@ -534,29 +538,26 @@ class BinanceProtocol:
         instrument = self._ids.get(trade.s)
         if instrument is None:
             return self._unknown_symbol(trade.s, data, now)
-        last = self._trade_ids.get(trade.s)
-        told: _Told = []
-        if last is not None:
-            if trade.t <= last:
-                return []
-            if trade.t > last + 1:
-                missing = f"trade ids {last + 1} to {trade.t - 1} are missing"
-                told.append(
-                    FeedGap(instrument=instrument, ts_recv=now, reason=missing, channel="trade")
-                )
-        self._trade_ids[trade.s] = trade.t
-        told.append(
-            Trade(
-                instrument=instrument,
-                ts_event=_nanoseconds(trade.T),
-                ts_recv=now,
-                price=trade.p,
-                size=trade.q,
-                side=Side.SELL if trade.m else Side.BUY,
-                trade_id=str(trade.t),
-            )
+        number = trade.t
+        last = self._trade_ids.get(trade.s, number - 1)
+        if number <= last:
+            return []
+        self._trade_ids[trade.s] = number
+        ts = trade.T
+        told = Trade(
+            instrument=instrument,
+            ts_event=ts * 1_000_000 if ts < _MICROSECONDS else ts * 1_000,
+            ts_recv=now,
+            price=trade.p,
+            size=trade.q,
+            side=_SELL if trade.m else _BUY,
+            trade_id=str(number),
         )
-        return told
+        if number == last + 1:
+            return [told]
+        missing = f"trade ids {last + 1} to {number - 1} are missing"
+        gap = FeedGap(instrument=instrument, ts_recv=now, reason=missing, channel="trade")
+        return [gap, told]
 
     def _other(self, data: bytes, error: Exception, now: int) -> _Told:
         """Sort out what is no trade, update or shutdown: an answer, something new, or nonsense."""
@@ -693,4 +694,4 @@ def _streams(native: str) -> list[str]:
 
 def _nanoseconds(ts: int) -> int:
     """Read a time that is milliseconds, or microseconds where the address asked for them."""
-    return ts * 1_000_000 if ts < 100_000_000_000_000 else ts * 1_000
+    return ts * 1_000_000 if ts < _MICROSECONDS else ts * 1_000

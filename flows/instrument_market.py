@@ -30,6 +30,7 @@ from market.events import (
 )
 from market.intervals import Interval
 
+_BUY = Side.BUY
 CROSSED_MESSAGES = 2
 """A book crossed for this many messages in a row, or at a heartbeat, is fetched again."""
 
@@ -138,16 +139,15 @@ class InstrumentMarket:
         self.last_recv = trade.ts_recv
         if self.is_interrupted:
             self._resume(ts)
-        if "trade" in self.open_gaps:
+        if self.open_gaps and "trade" in self.open_gaps:
             self._end_gap("trade", trade.ts_recv, out)
         out.trades.append(trade)
-        is_buy = trade.side is Side.BUY
+        price, size, is_buy = trade.price, trade.size, trade.side is _BUY
         for series in self._series:
-            closed = series.builder.add(
-                ts, trade.price, trade.size, is_buy=is_buy, may_close=believable
-            )
-            for bar in closed:
-                self._bar(series, bar, trade.ts_recv, out)
+            closed = series.builder.add(ts, price, size, is_buy=is_buy, may_close=believable)
+            if closed:
+                for bar in closed:
+                    self._bar(series, bar, trade.ts_recv, out)
 
     def changed(self, delta: BookDelta, out: MarketOutput) -> None:
         """Take a book message; without a snapshot before it, it says nothing."""

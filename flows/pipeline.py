@@ -30,7 +30,7 @@ from sinks.rows import (
     feature_row,
     gap_row,
     pack,
-    trade_row,
+    trade_rows,
 )
 
 Rows: TypeAlias = tuple[str, RowBatch]
@@ -114,7 +114,7 @@ def market_rows(items: list[tuple[str, MarketOutput]]) -> Iterable[Rows]:
     """Turn what the market told into one batch of rows for each table and micro-batch."""
     for symbol, output in items:
         if output.trades:
-            yield symbol, pack("trades", [trade_row(trade) for trade in output.trades])
+            yield symbol, pack("trades", trade_rows(output.trades))
         if output.kept_tops:
             yield symbol, pack("book_tops", [book_top_row(top) for top in output.kept_tops])
         if output.bars:

@@ -69,6 +69,30 @@ def trade_row(trade: Trade) -> Row:
     )
 
 
+def trade_rows(trades: Sequence[Trade]) -> list[Row]:
+    """Return the rows of `trades`: as `trade_row` for each, without a call for each.
+
+    Trades are nearly all there is to store, and those of a micro-batch share their instrument.
+    """
+    names = {trade.instrument for trade in trades}
+    if len(names) != 1:
+        return [trade_row(trade) for trade in trades]
+    venue, _, symbol = names.pop().partition(":")
+    return [
+        (
+            venue,
+            symbol,
+            trade.ts_event,
+            trade.trade_id,
+            trade.price,
+            trade.size,
+            "buy" if trade.side is _BUY else "sell",
+            trade.ts_recv,
+        )
+        for trade in trades
+    ]
+
+
 def book_top_row(top: BookTop) -> Row:
     """Return the row of `book_tops`."""
     venue, _, symbol = top.instrument.partition(":")
