@@ -209,7 +209,8 @@ class Writer:
         with self._changed:
             if self._is_settled():
                 self._wanted = False
-            return not (self._closing.is_set() and self._is_settled() and self._loss is None)
+            done = self._is_settled() and self._loss is None
+            return not (self._abandoned or (self._closing.is_set() and done))
 
     def _commit(
         self,

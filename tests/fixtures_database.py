@@ -37,15 +37,14 @@ def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def make_database(database_server: str) -> Iterator[Callable[[str], str]]:
-    """Make a database, from a template or from nothing (`""`), and return its address."""
+def make_database(database_server: str) -> Iterator[Callable[[], str]]:
+    """Make an empty database and return its address."""
     made: list[str] = []
 
-    def make(template: str) -> str:
+    def make() -> str:
         name = f"candlewax_test_{os.getpid()}_{next(_numbers)}"
-        source = f" TEMPLATE {template}" if template else ""
         with psycopg.connect(database_server, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}{source}")
+            connection.execute(f"CREATE DATABASE {name}")
         made.append(name)
         return make_conninfo(database_server, dbname=name)
 
@@ -57,20 +56,17 @@ def make_database(database_server: str) -> Iterator[Callable[[str], str]]:
             connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
-@pytest.fixture(scope="session")
-def database_template(make_database: Callable[[str], str]) -> str:
-    """Name of a database that has the schema and nothing else."""
-    dsn = make_database("")
+def with_schema(dsn: str) -> str:
+    """Give a database the schema, as a start of the program does."""
     upgrade(dsn)
     prepare(dsn)
-    with psycopg.connect(dsn) as connection:
-        return connection.info.dbname
+    return dsn
 
 
 @pytest.fixture(scope="session")
-def kept_database(make_database: Callable[[str], str], database_template: str) -> str:
+def kept_database(make_database: Callable[[], str]) -> str:
     """Address of the database that `database` empties."""
-    return make_database(database_template)
+    return with_schema(make_database())
 
 
 @pytest.fixture
@@ -82,7 +78,8 @@ def database(kept_database: str) -> str:
     with psycopg.connect(kept_database, autocommit=True) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            "WHERE datname = current_database() AND pid <> pg_backend_pid() "
+            "AND backend_type = 'client backend'"
         )
         tables = ", ".join(f'"{name}"' for name in [*TABLES, "outbox"])
         connection.execute(f"TRUNCATE {tables} RESTART IDENTITY")
@@ -90,15 +87,15 @@ def database(kept_database: str) -> str:
 
 
 @pytest.fixture
-def fresh_database(make_database: Callable[[str], str], database_template: str) -> str:
+def fresh_database(make_database: Callable[[], str]) -> str:
     """Address of a database of the test's own with the schema, which it may change."""
-    return make_database(database_template)
+    return with_schema(make_database())
 
 
 @pytest.fixture
-def empty_database(make_database: Callable[[str], str]) -> str:
+def empty_database(make_database: Callable[[], str]) -> str:
     """Address of a fresh database with nothing in it."""
-    return make_database("")
+    return make_database()
 
 
 @pytest.fixture(scope="session")

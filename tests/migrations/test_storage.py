@@ -58,3 +58,22 @@ def test_a_lack_can_be_made_fatal(database: str) -> None:
         pytest.skip("this server has TimescaleDB")
     with pytest.raises(ConfigError, match=r"require_timescaledb.*plain PostgreSQL"):
         prepare(database, require_timescaledb=True)
+
+
+def test_rows_that_were_there_before_stay(empty_database: str) -> None:
+    upgrade(empty_database)
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        # As a plain server left it, before it got the extension.
+        connection.execute("CREATE INDEX trades_time_brin ON trades USING brin (time)")
+        connection.execute(
+            "INSERT INTO trades SELECT 'binance', 'BTC-USDT', now() - interval '1 hour' * number, "
+            "number, 1, 1, 'buy', now() FROM generate_series(1, 100) AS number"
+        )
+        report = prepare(empty_database)
+        assert all(step.is_done for step in report.steps[1:])
+        assert connection.execute("SELECT count(*) FROM trades").fetchone() == (100,)
+        if report.kind is not ServerKind.PLAIN:
+            assert report.steps[1].reason == "made, with the rows it had, a chunk is 1 day"
+            chunks = connection.execute("SELECT count(*) FROM show_chunks('trades')").fetchone()
+            assert chunks is not None
+            assert chunks[0] >= 5

@@ -339,3 +339,19 @@ def test_closing_without_a_database_ends_in_time_and_counts(
     assert writer.totals["trades"] == TableTotals(handed=300, lost=300)
     assert writer.totals["alerts"].lost == 1
     assert "the last rows in time; they are lost" in caplog.text
+
+
+def test_a_hanging_database_does_not_keep_the_process(
+    database: str, make_writer: MakeWriter
+) -> None:
+    writer = make_writer(database)
+    with psycopg.connect(database) as holder:
+        holder.execute("LOCK TABLE trades IN ACCESS EXCLUSIVE MODE")
+        writer.put(trades(0, 10))
+        until(lambda: writer.is_connected)
+        began = time.monotonic()
+        writer.close(0.2)
+        assert time.monotonic() - began < 1.5
+    assert writer.totals["trades"] == TableTotals(handed=10, lost=10)
+    # What is told as lost may still arrive; the thread ends in any case.
+    until(lambda: not writer._thread.is_alive())
