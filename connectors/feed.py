@@ -70,6 +70,7 @@ class Feed:
         self.name = name
         self.description = description
         self._venue = venue
+        self._has_opened = False
         self._current: _Connection | None = None
         self._waiting: _Connection | None = None
         self._failures: list[tuple[str, FeedError]] = []
@@ -182,6 +183,8 @@ class Feed:
         return self._pass_on(connection, told, record.ts)
 
     def _beat(self, now: int) -> list[Told]:
+        if not self._has_opened:
+            return []  # a recording knows the feed from its first connection on
         told: list[Told] = []
         for connection in (self._current, self._waiting):
             if connection is None or connection.is_broken:
@@ -203,6 +206,7 @@ class Feed:
     def _opened(self, record: Record) -> list[Told]:
         connection = _Connection(record.conn, self._venue.protocol(self.description))
         current = self._current
+        self._has_opened = True
         if (
             current is not None
             and current.protocol.wants_replacement
