@@ -36,6 +36,10 @@ LONGEST_PAUSE_S = 30.0
 
 SAME_SIGNAL_S = 1.0
 USER_MISTAKE = 2
+
+METRICS = "BYTEWAX_DATAFLOW_API_ENABLED"
+METRICS_PORT = "BYTEWAX_DATAFLOW_API_PORT"
+FIRST_METRICS_PORT = 3030
 _TURN_S = 0.1
 _TOGETHER_S = 5.0
 
@@ -94,6 +98,9 @@ class FlowProcesses:
             environ[CLUSTER] = cluster
         self.children: list[subprocess.Popen[bytes]] = []
         for number in range(count):
+            if METRICS in environ:  # one port each, or the second process goes on without metrics
+                port = int(environ.get(METRICS_PORT) or FIRST_METRICS_PORT)
+                environ = {**environ, METRICS_PORT: str(port + (number > 0))}
             place = ["-i", str(number), "-a", addresses] if addresses else []
             self.children.append(
                 child_process.start(

@@ -180,6 +180,18 @@ def test_bytewax_is_told_where_its_store_and_its_peers_are(tmp_path: Path) -> No
         assert line.endswith(" word")
 
 
+def test_each_process_has_a_port_of_its_own_for_metrics(tmp_path: Path) -> None:
+    program = tmp_path / "arguments.py"
+    program.write_text("import os; print(os.environ['BYTEWAX_DATAFLOW_API_PORT'])")
+    environ = {**os.environ, "BYTEWAX_DATAFLOW_API_ENABLED": "1"}
+    with (tmp_path / "output").open("wb") as output:
+        processes = FlowProcesses(
+            str(program), count=3, environ=environ, output=output, program=(sys.executable,)
+        )
+        assert processes.wait(10)
+    assert sorted((tmp_path / "output").read_text().split()) == ["3030", "3031", "3032"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs parent-death signals")
 def test_no_process_outlives_a_killed_supervisor(tmp_path: Path) -> None:
     steady = tmp_path / "steady.py"
