@@ -110,7 +110,7 @@ def main() -> None:
         rounds.append(figures)
     print(file=sys.stderr)
     rows = summary(rounds)
-    print(f"{'row':30} {'CPU ns/msg':>10} {'wall':>8} {'x floor':>8} {'x loop':>7}  against 1 process")
+    print(f"{'row':30} {'CPU ns/msg':>10} {'wall':>8} {'x floor':>8} {'x loop':>7}  x 1 process")
     for row in rows:
         print(
             f"{row['name']:30} {row['median_ns']:10} {row['median_wall_ns']:8}"

@@ -1,7 +1,7 @@
 """The benchmark's input: raw Binance messages in memory, 80 % trades and 20 % book diffs.
 
-Twenty symbols; a diff has 20 levels a side, 30 % of them removals, most of them near the best; books
-start with 1000 levels a side. Seeded: every run has the same bytes.
+Twenty symbols; a diff has 20 levels a side, 30 % of them removals, most near the best; books start
+with 1000 levels a side. Seeded: every run has the same bytes.
 """
 
 import json
@@ -124,8 +124,11 @@ def opening(subscribed: list[Instrument]) -> Iterator[Record]:
         number = int(instrument.base[1:])
         market = _Market(number)
         url = f"{venue.rest_url}/api/v3/depth?symbol={instrument.native}&limit=1000"
-        yield Record(start + 1, CONN, "heartbeat")  # lets the first fetch become due
-        yield Record(start + 2, CONN, "http", json.dumps(market.snapshot()).encode(), url)
+        # A heartbeat lets the fetch become due whose answer follows.
+        yield Record(start + 2_000_000_000, CONN.partition(".")[0], "heartbeat")
+        yield Record(
+            start + 2_000_000_000, CONN, "http", json.dumps(market.snapshot()).encode(), url
+        )
 
 
 def messages(count: int = MESSAGES) -> Iterator[tuple[str, Record]]:

@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import httpx
 import msgspec
 import psycopg
 
@@ -46,7 +47,9 @@ def cpu_seconds(pid: int) -> float:
 def read_status(home: Path) -> FlowStatus:
     """Return what the flow has counted; zeros before it has begun."""
     file = home / "status" / "flow-0.json"
-    return msgspec.json.decode(file.read_bytes(), type=FlowStatus) if file.exists() else FlowStatus()
+    if not file.exists():
+        return FlowStatus()
+    return msgspec.json.decode(file.read_bytes(), type=FlowStatus)
 
 
 def measure(seconds: float, rate: float, symbols: int) -> dict[str, float]:
@@ -93,8 +96,6 @@ def measure(seconds: float, rate: float, symbols: int) -> dict[str, float]:
 
 def listed(rest_url: str) -> list[str]:
     """Return the symbols that the simulator trades."""
-    import httpx
-
     info = httpx.get(f"{rest_url}/api/v3/exchangeInfo").json()
     return [one["symbol"] for one in info["symbols"]]
 

@@ -100,7 +100,7 @@ def _flow() -> Dataflow:
         settings.settings.alerts,
     )
     sender.start()
-    atexit.register(sender.stop, drain_s=DRAIN_S)
+    atexit.register(sender.stop)
     output = Output.of(os.environ)
     return build(
         source,
@@ -113,7 +113,11 @@ def _flow() -> Dataflow:
         resync=helm.resync,
         tally=tally,
         route=routes,
-        store=TimescaleSink(embedded.database_url.reveal(), settings.settings.store),
+        store=TimescaleSink(
+            embedded.database_url.reveal(),
+            settings.settings.store,
+            closed=partial(sender.stop, drain_s=DRAIN_S),
+        ),
         lines=output.sink(),
         kinds=output.kinds,
     )

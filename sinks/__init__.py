@@ -1,0 +1,1 @@
+"""Everything out: rows into the database, alerts to people."""

@@ -3,6 +3,7 @@
 import threading
 import time
 import zlib
+from collections.abc import Callable
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
@@ -30,12 +31,23 @@ class TimescaleSink(FixedPartitionedSink[RowBatch, None]):
         dsn: libpq address of a database that `migrations.upgrade` has prepared.
         settings: sizes, times, number of partitions.
         notify: whether alerts get rows in the outbox; False for replays, which only store.
+        closed: called when the last partition of this process has closed; the interpreter still
+            runs all its services then, which it does not when it exits.
     """
 
-    def __init__(self, dsn: str, settings: StoreSettings, *, notify: bool = True) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        settings: StoreSettings,
+        *,
+        notify: bool = True,
+        closed: Callable[[], object] = lambda: None,
+    ) -> None:
         self._dsn = dsn
         self._settings = settings
         self._notify = notify
+        self._closed = closed
+        self._open = 0
         self._lock = threading.Lock()
         self._close_by: float | None = None
 
@@ -52,8 +64,18 @@ class TimescaleSink(FixedPartitionedSink[RowBatch, None]):
     ) -> "StatefulSinkPartition[RowBatch, None]":
         """Start the writer of one partition."""
         del step_id, resume_state  # what was written is known by its keys, not by a position
+        with self._lock:
+            self._open += 1
         writer = Writer(self._dsn, self._settings, name=for_part, notify=self._notify)
         return _StorePartition(writer, self)
+
+    def partition_closed(self) -> None:
+        """Note that one partition has closed."""
+        with self._lock:
+            self._open -= 1
+            is_last = self._open == 0
+        if is_last:
+            self._closed()
 
     def closing_time_left(self) -> float:
         """Return the seconds that partitions may still take; they share `CLOSE_S`."""
@@ -78,3 +100,4 @@ class _StorePartition(StatefulSinkPartition[RowBatch, None]):
 
     def close(self) -> None:
         self._writer.close(self._sink.closing_time_left())
+        self._sink.partition_closed()
