@@ -1,0 +1,139 @@
+"""A recording says the same whatever the batches, the speed and the workers are, and after a kill."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from connectors.recording import Recording
+from filters.load import load_specs
+from flows.emission import KINDS, alert_lines, digest, market_lines
+from flows.symbol_filters import SymbolFilters
+from tests.end_to_end.flow_runs import (
+    ROOT,
+    FlowRun,
+    content,
+    digest_at,
+    poll,
+    replay_run,
+)
+from tests.end_to_end.wire_recording import WireRun, record_wire
+from tests.fixtures_database import with_schema
+
+ALL = frozenset(KINDS)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> WireRun:
+    """Two minutes with dips that alert, a lost connection and a planned one."""
+    return record_wire(
+        tmp_path_factory.mktemp("recorded") / "wire.jsonl.gz",
+        seconds=120,
+        specs=load_specs(ROOT / "filters" / "specs"),
+        faults="cut",
+        max_age_s=70,
+    )
+
+
+@pytest.fixture(scope="module")
+def told(recorded: WireRun) -> str:
+    """Digest of what the flow's objects said while the recording was made."""
+    filters: dict[str, SymbolFilters] = {}
+    lines: list[bytes] = []
+    for symbol, output in recorded.outputs:
+        lines += market_lines(output, ALL)
+        one = filters.setdefault(symbol, SymbolFilters(symbol))
+        lines += alert_lines(one.advance([output]), ALL)
+    return digest(lines)
+
+
+def make_store(folder: Path) -> Sequence[str]:
+    """Make a recovery store; return the flags that use it."""
+    folder.mkdir()
+    subprocess.run([sys.executable, "-m", "bytewax.recovery", str(folder), "1"], check=True)
+    return ("-r", str(folder), "-s", "1", "-b", "0")
+
+
+def test_the_recording_has_everything_that_can_differ(recorded: WireRun, told: str) -> None:
+    assert recorded.records > 5000
+    assert " alerts=2" in told
+    gaps = {gap.reason for _, output in recorded.outputs for gap in output.gaps}
+    assert gaps == {"connection lost"}
+    assert any(bar.gap for _, output in recorded.outputs for bar in output.bars)
+    assert {record.conn for record in Recording(recorded.path) if record.kind == "open"} == {
+        "binance-0-0.1",
+        "binance-0-0.2",  # after the fault
+        "binance-0-0.3",  # took over before the second was too old
+    }
+
+
+@pytest.mark.slow
+def test_batches_workers_and_processes_change_nothing(
+    recorded: WireRun, told: str, tmp_path: Path
+) -> None:
+    ways: dict[str, dict[str, object]] = {
+        "batch=1": {"batch": 1},
+        "batch=7": {"batch": 7},
+        "batch=500": {"batch": 500},
+        "workers=2": {"arguments": ("-w2",)},
+        "processes=2": {"processes": 2},
+    }
+    with ExitStack() as running:
+        runs = {
+            name: running.enter_context(replay_run(tmp_path / name, [recorded.path], **way))  # type: ignore[arg-type]
+            for name, way in ways.items()
+        }
+        codes = {name: run.wait() for name, run in runs.items()}
+    assert codes == {name: [0, 0] if name == "processes=2" else [0] for name in ways}
+    assert {name: digest_at(tmp_path / name) for name in ways} == dict.fromkeys(ways, told)
+
+
+def has_got_on(run: FlowRun) -> Callable[[], bool]:
+    """Whether a replay has taken a good part and has been snapshotted at least once."""
+    out = run.home / "out.jsonl"
+
+    def got_on() -> bool:
+        assert run.is_alive(), run.words
+        return out.exists() and out.stat().st_size > 2_000_000
+
+    return got_on
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_killed_replay_resumes_and_nothing_is_lost_or_twice(
+    processes: int,
+    recorded: WireRun,
+    told: str,
+    tmp_path: Path,
+    make_database: Callable[[], str],
+) -> None:
+    undisturbed, disturbed = with_schema(make_database()), with_schema(make_database())
+    recovery = make_store(tmp_path / "recovery")
+    with (
+        replay_run(
+            tmp_path / "killed",
+            [recorded.path],
+            speed=25,
+            batch=50,
+            store=disturbed,
+            arguments=recovery,
+            processes=processes,
+        ) as killed,
+        replay_run(tmp_path / "whole", [recorded.path], store=undisturbed) as whole,
+    ):
+        assert whole.wait() == [0]
+        poll(has_got_on(killed), within_s=30, said="half of the replay")
+        killed.kill()
+    before = (tmp_path / "killed" / "out.jsonl").stat().st_size
+    with replay_run(
+        tmp_path / "killed", [recorded.path], store=disturbed, arguments=recovery
+    ) as resumed:
+        assert resumed.wait() == [0]
+    assert (tmp_path / "killed" / "out.jsonl").stat().st_size > before
+    assert digest_at(tmp_path / "killed") == digest_at(tmp_path / "whole") == told
+    assert content(disturbed) == content(undisturbed)
+    assert resumed.statuses[0].rows["trades"] < whole.statuses[0].rows["trades"]
