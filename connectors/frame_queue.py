@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from collections.abc import Iterable
 
 from connectors.contract import Told
 from connectors.recording import Record
@@ -22,6 +23,7 @@ class FrameQueue:
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
         self.high_water = 0
+        self._is_released = False
 
     def __len__(self) -> int:
         return len(self._items)
@@ -29,28 +31,19 @@ class FrameQueue:
     def put(self, record: Record, told: list[Told], *, wait_s: float) -> bool:
         """Append, waiting up to `wait_s` for room; return whether there was."""
         with self._room:
-            if len(self._items) >= self.capacity and not self._room.wait_for(
-                lambda: len(self._items) < self.capacity, wait_s
-            ):
+            if not self._room.wait_for(self._has_room, wait_s):
                 return False
             self._items.append((record, told))
             self.high_water = max(self.high_water, len(self._items))
             return True
 
-    def replace(self, feed: str, record: Record, told: list[Told]) -> int:
-        """Drop what one feed was told and append one record; return how many were dropped.
-
-        What says which connections there are stays: a replay must be able to follow.
-        """
+    def replace(self, feed: str, items: Iterable[tuple[Record, list[Told]]]) -> int:
+        """Drop all there is of one feed and append these; return how many were dropped."""
         with self._room:
             before = len(self._items)
-            self._items = deque(
-                item
-                for item in self._items
-                if item[0].feed != feed or item[0].kind in {"open", "close", "control"}
-            )
+            self._items = deque(item for item in self._items if item[0].feed != feed)
             dropped = before - len(self._items)
-            self._items.append((record, told))
+            self._items.extend(items)
             self._room.notify_all()
             return dropped
 
@@ -72,4 +65,15 @@ class FrameQueue:
     def wait_for_room(self, *, wait_s: float) -> bool:
         """Wait until the queue is less than half full; return whether it is."""
         with self._room:
-            return self._room.wait_for(lambda: len(self._items) < self.capacity // 2, wait_s)
+            return self._room.wait_for(
+                lambda: self._is_released or len(self._items) < max(1, self.capacity // 2), wait_s
+            )
+
+    def release(self) -> None:
+        """Take without regard to the bound from now on: the end has come, and nobody waits."""
+        with self._room:
+            self._is_released = True
+            self._room.notify_all()
+
+    def _has_room(self) -> bool:
+        return len(self._items) < self.capacity or self._is_released

@@ -1,8 +1,8 @@
 """The thread that owns a feed's sockets: it reads, stamps, sends, reconnects and decides nothing.
 
 What a message means is the feed's business, which is told every record here in the order in which
-it goes into the queue. A second thread pool makes connections and fetches, so that neither holds
-up what is being read.
+it goes into the queue. Other threads make connections and fetches, so that neither holds up what
+is being read.
 """
 
 import logging
@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import partial
 from typing import TypeVar
 
@@ -22,6 +22,7 @@ import websocket
 from prometheus_client import Counter, Gauge
 
 from connectors.contract import Request
+from connectors.errands import Errands
 from connectors.feed import Feed, Steering, encode_description, encode_steering
 from connectors.frame_queue import FrameQueue
 from connectors.recording import Record
@@ -33,11 +34,14 @@ TICK_S = 0.05
 HEARTBEAT = SECOND
 OVERRUN_S = 2.0
 FRAMES_PER_TURN = 200
+FETCHES_AT_ONCE = 4
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MOST_S = 60.0
 HEALTHY_AFTER = 10 * SECOND
 """How long a connection must have told news before the next backoff starts small again."""
 STOP_WITHIN_S = 2.0
+SET_BACK = SECOND
+"""A clock that goes back further than this was set; less is its correction."""
 
 CONNECTIONS = Counter("candlewax_feed_connections_total", "Connections opened", ["venue"])
 FRAMES = Counter("candlewax_feed_frames_total", "Messages read from a venue", ["venue"])
@@ -53,14 +57,23 @@ _T = TypeVar("_T")
 
 
 class Clock:
-    """Our clock in ns UTC, always ahead of what it said before."""
+    """Our clock in ns UTC, always ahead of what it said before.
+
+    When the system's clock is set back, time goes on from where it was at its usual pace: bars and
+    timers cannot wait until the old time comes again.
+    """
 
     def __init__(self) -> None:
         self._last = 0
+        self._ahead = time.time_ns() - time.monotonic_ns()
 
     def now(self) -> int:
         """Return the time; two calls never return the same."""
-        self._last = max(time.time_ns(), self._last + 1)
+        monotonic = time.monotonic_ns()
+        ahead = time.time_ns() - monotonic
+        if ahead > self._ahead - SET_BACK:
+            self._ahead = ahead
+        self._last = max(monotonic + self._ahead, self._last + 1)
         return self._last
 
 
@@ -72,6 +85,7 @@ class Reader:
         frames: where records go.
         clock: our clock; tests may shift it.
         seed: makes the backoff's jitter differ between feeds.
+        overrun_s: seconds without room in the queue after which the feed begins anew.
     """
 
     def __init__(
@@ -81,18 +95,21 @@ class Reader:
         *,
         clock: Callable[[], int] | None = None,
         seed: int = 0,
+        overrun_s: float = OVERRUN_S,
     ) -> None:
         self.feed = feed
         self._frames = frames
         self._now = clock or Clock().now
         self._random = random.Random(seed)  # noqa: S311 - jitter is no secret
+        self._overrun_s = overrun_s
         self._venue = feed.description.venue
         self._sockets: dict[str, Socket] = {}
         self._done: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._bell, self._rope = socket.socketpair()
         self._bell.setblocking(False)
+        self._rope.setblocking(False)
         self._count = 0
-        self._connecting = False
+        self._connecting: Future[Socket] | None = None
         self._connect_at = 0
         self._failed = 0
         self._healthy_since: int | None = None
@@ -108,8 +125,12 @@ class Reader:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask the thread to end; `join` waits for it."""
+        """Ask the thread to end; `join` waits for it.
+
+        The queue then takes what was read, however much: who stops may not be taking any more.
+        """
         self._stopping.set()
+        self._frames.release()
         self._ring()
 
     def join(self) -> None:
@@ -129,23 +150,29 @@ class Reader:
 
     def _run(self) -> None:
         log.info("feed starts", extra={"feed": self.feed.name})
-        pool = ThreadPoolExecutor(4, thread_name_prefix=f"fetch-{self.feed.name}")
+        connects = Errands(1, f"connect-{self.feed.name}")
+        fetches = Errands(FETCHES_AT_ONCE, f"fetch-{self.feed.name}")
         client = http_client()
         try:
             while not self._stopping.is_set():
-                self._turn(pool, client)
+                self._turn(connects, fetches, client)
         except BaseException as error:
             self._error = error
             log.critical("feed thread died", exc_info=error, extra={"feed": self.feed.name})
         finally:
             for name in list(self._sockets):
                 self._drop(name)
+            if self._connecting is not None:
+                self._connecting.add_done_callback(_close_unused)
+            connects.close()
+            fetches.close()
             client.close()
-            pool.shutdown(wait=False, cancel_futures=True)
+            self._bell.close()
+            self._rope.close()
 
-    def _turn(self, pool: ThreadPoolExecutor, client: httpx.Client) -> None:
+    def _turn(self, connects: Errands, fetches: Errands, client: httpx.Client) -> None:
         now = self._now()
-        self._connect_if_due(now, pool)
+        self._connect_if_due(now, connects)
         for name in self._wait():
             self._read(name)
         while not self._done.empty():
@@ -155,7 +182,7 @@ class Reader:
             self._beat_at = now + HEARTBEAT
             self._put(Record(now, self.feed.name, "heartbeat"))
             QUEUE.set(len(self._frames))
-        self._send(pool, client)
+        self._send(fetches, client)
         self._close_what_must()
 
     def _wait(self) -> list[str]:
@@ -163,16 +190,19 @@ class Reader:
         ready = [name for name, sock in self._sockets.items() if sock.has_buffered]
         by_descriptor = {sock.fileno(): name for name, sock in self._sockets.items()}
         bell = self._bell.fileno()
-        readable, _, _ = select.select([bell, *by_descriptor], [], [], 0 if ready else TICK_S)
+        poll = select.poll()  # select() ends at descriptor 1024
+        for descriptor in (bell, *by_descriptor):
+            poll.register(descriptor, select.POLLIN)
+        readable = [descriptor for descriptor, _ in poll.poll(0 if ready else TICK_S * 1000)]
         if bell in readable:
             self._bell.recv(4096)
         return ready + [by_descriptor[fd] for fd in readable if fd != bell]
 
     def _read(self, name: str) -> None:
         """Read what is there, a bounded number of messages."""
+        sock = self._sockets.get(name)
         frames = 0
-        while frames < FRAMES_PER_TURN and name in self._sockets:
-            sock = self._sockets[name]
+        while sock is not None and frames < FRAMES_PER_TURN:
             try:
                 message = sock.receive()
             except (OSError, websocket.WebSocketException) as error:
@@ -182,15 +212,15 @@ class Reader:
                 frames += 1
                 is_binary, data = message
                 self._put(Record(self._now(), name, "binary" if is_binary else "text", data))
-            if not (sock.has_buffered or select.select([sock.fileno()], [], [], 0)[0]):
-                break
+            if self._sockets.get(name) is not sock or not sock.is_readable:
+                break  # dropped by an overrun, or all read
         if frames:
             FRAMES.labels(self._venue).inc(frames)
 
-    def _send(self, pool: ThreadPoolExecutor, client: httpx.Client) -> None:
+    def _send(self, fetches: Errands, client: httpx.Client) -> None:
         for name, item in self.feed.outgoing():
             if isinstance(item, Request):
-                job = pool.submit(fetch, client, item.url)
+                job = fetches.run(partial(self._fetch, client, name, item.url))
                 job.add_done_callback(
                     partial(self._when_done, partial(self._fetched, name, item.url))
                 )
@@ -214,17 +244,16 @@ class Reader:
 
     # -- connections ---------------------------------------------------------------------------
 
-    def _connect_if_due(self, now: int, pool: ThreadPoolExecutor) -> None:
-        if self._connecting or now < self._connect_at:
+    def _connect_if_due(self, now: int, connects: Errands) -> None:
+        if self._connecting is not None or now < self._connect_at:
             return
         if self.feed.is_connected and not self.feed.wants_replacement:
             return
-        self._connecting = True
-        job = pool.submit(Socket, self.feed.url())
-        job.add_done_callback(partial(self._when_done, self._connected))
+        self._connecting = connects.run(partial(Socket, self.feed.url()))
+        self._connecting.add_done_callback(partial(self._when_done, self._connected))
 
     def _connected(self, done: Future[Socket]) -> None:
-        self._connecting = False
+        self._connecting = None
         error = done.exception()
         if error is None:
             self._count += 1
@@ -279,21 +308,37 @@ class Reader:
         told = self.feed.take(record)
         if told and self._healthy_since is None and record.kind in {"text", "binary"}:
             self._healthy_since = record.ts
-        if not self._frames.put(record, told, wait_s=OVERRUN_S):
+        if not self._frames.put(record, told, wait_s=self._overrun_s):
             self._overrun()
 
     def _overrun(self) -> None:
         """The flow has not taken anything for too long: let go, say so, begin again."""
         OVERRUNS.labels(self._venue).inc()
+        feed = self.feed
         for name in list(self._sockets):
             self._drop(name)
-        reason = f"overrun: the flow took nothing for {OVERRUN_S:.0f} s"
-        record = Record(self._now(), self.feed.name, "close", reason.encode())
-        dropped = self._frames.replace(self.feed.name, record, self.feed.take(record))
-        log.error("queue overrun", extra={"feed": self.feed.name, "records_dropped": dropped})
+        # What led here is gone from the queue, so the records must say by themselves that the feed
+        # has nothing now: a connection 0, which never was, and the end of all.
+        reason = f"overrun: the flow took nothing for {self._overrun_s:g} s"
+        feed.take(Record(self._now(), feed.name, "close"))
+        told = [
+            (record, feed.take(record))
+            for record in (
+                Record(self._now(), f"{feed.name}.0", "open", encode_description(feed.description)),
+                Record(self._now(), feed.name, "close", reason.encode()),
+            )
+        ]
+        dropped = self._frames.replace(feed.name, told)
+        log.error("queue overrun", extra={"feed": feed.name, "records_dropped": dropped})
         while not self._stopping.is_set() and not self._frames.wait_for_room(wait_s=TICK_S * 4):
             pass
         self._back_off(0.0)
+
+    def _fetch(self, client: httpx.Client, name: str, url: str) -> Answer:
+        """Make one GET, in another thread, unless its connection has ended meanwhile."""
+        if name not in self._sockets:
+            return Answer(0, b"the connection has ended")
+        return fetch(client, url)
 
     def _fetched(self, name: str, url: str, done: Future[Answer]) -> None:
         answer = done.result()
@@ -309,8 +354,7 @@ class Reader:
         self._put(Record(self._now(), self.feed.name, "control", encode_steering(steering)))
 
     def _when_done(self, then: Callable[[Future[_T]], None], done: Future[_T]) -> None:
-        if not done.cancelled():
-            self._later(partial(then, done))
+        self._later(partial(then, done))
 
     def _later(self, job: Callable[[], None]) -> None:
         self._done.put(job)
@@ -320,4 +364,9 @@ class Reader:
         try:
             self._rope.send(b"!")
         except OSError:
-            log.debug("the feed has ended", extra={"feed": self.feed.name})
+            log.debug("the bell rings already, or nobody listens", extra={"feed": self.feed.name})
+
+
+def _close_unused(done: Future[Socket]) -> None:
+    if done.exception() is None:
+        done.result().close()

@@ -1,5 +1,6 @@
 """Sockets and HTTP for the reader thread; nothing here knows a venue."""
 
+import select
 import ssl
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -53,6 +54,8 @@ class Socket:
                 ) from error
             raise
         self._socket.settimeout(TIMEOUT_S)
+        self._poll = select.poll()
+        self._poll.register(self.fileno(), select.POLLIN)
 
     def fileno(self) -> int:
         """File descriptor to wait on."""
@@ -64,6 +67,11 @@ class Socket:
         """Whether bytes are here that waiting on the descriptor would not show."""
         sock = self._socket.sock
         return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether something can be read now."""
+        return self.has_buffered or bool(self._poll.poll(0))
 
     def receive(self) -> tuple[bool, bytes] | None:
         """Read one message: whether it is binary, and its bytes.
