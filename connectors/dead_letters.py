@@ -1,5 +1,6 @@
 """The file of messages that no one understood, kept for people to look at."""
 
+import logging
 import time
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from connectors.contract import DeadLetter
 
 MOST_BYTES = 10_000_000
 FRAME_BYTES = 4_000
+
+log = logging.getLogger(__name__)
 
 
 class DeadLetterFile:
@@ -24,7 +27,17 @@ class DeadLetterFile:
         self._size: int | None = None
 
     def write(self, letters: list[DeadLetter]) -> None:
-        """Append what came; beyond the cap letters are only counted."""
+        """Append what came; beyond the cap, or without room on disk, letters are only counted."""
+        try:
+            self._write(letters)
+        except OSError as error:
+            self._size = MOST_BYTES
+            log.warning(
+                "cannot keep dead letters",
+                extra={"path": str(self._path), "reason": error.strerror},
+            )
+
+    def _write(self, letters: list[DeadLetter]) -> None:
         if self._size is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._size = self._path.stat().st_size if self._path.exists() else 0

@@ -24,6 +24,10 @@ DEAD_LETTERS = Counter(
     "candlewax_feed_dead_letters_total", "Messages that no one understood", ["venue", "reason"]
 )
 
+MOST_REASONS = 100
+"""Reasons that are counted by name: some hold words of a venue, which may be anything."""
+_reasons: set[tuple[str, str]] = set()
+
 COUNTED = ("trades", "book_updates", "gaps", "dead_letters")
 
 encode_control = msgspec.json.Encoder().encode
@@ -49,7 +53,11 @@ class Drain:
         self._counted = dict.fromkeys(COUNTED, 0)
 
     def add(self, record: Record, told: list[Told]) -> None:
-        """Take one record and what its feed told of it."""
+        """Take one record and what its feed told of it.
+
+        Raises:
+            msgspec.DecodeError: specs that are none.
+        """
         if not told:
             if record.kind == "control" and not record.conn:
                 self._control(record)
@@ -62,7 +70,7 @@ class Drain:
                 counts["book_updates"] += 1
             elif isinstance(event, DeadLetter):
                 counts["dead_letters"] += 1
-                DEAD_LETTERS.labels(event.venue, event.reason).inc()
+                _count(event)
                 self.dead_letters.append(event)
                 continue
             elif isinstance(event, FeedGap):
@@ -104,3 +112,12 @@ class Drain:
         self._specs = _decode_specs(record.body)
         for symbol in sorted(self._known):
             self._groups.setdefault(symbol, []).append(self._specs)
+
+
+def _count(letter: DeadLetter) -> None:
+    reason = (letter.venue, letter.reason)
+    if reason not in _reasons:
+        if len(_reasons) >= MOST_REASONS:
+            reason = (letter.venue, "other")
+        _reasons.add(reason)
+    DEAD_LETTERS.labels(*reason).inc()

@@ -30,25 +30,31 @@ class Playback:
         """Take one record and return what it tells.
 
         Raises:
-            RecordingError: an `open` record that does not say what the connection was for.
+            RecordingError: an `open` record that does not say what the connection was for, or a
+                `control` record that is none.
         """
         if not record.conn:
             return []
         feed = self._feeds.get(record.feed)
+        if record.kind == "open":
+            feed = self._opened(record, feed)
         if feed is None:
-            if record.kind != "open":
-                return []  # before its first connection a feed has nothing to tell
-            feed = self._feeds[record.feed] = self._new_feed(record)
+            return []  # before its first connection a feed has nothing to tell
         failure = feed.last_failure
-        told = feed.take(record)
+        try:
+            told = feed.take(record)
+        except msgspec.DecodeError as wrong:
+            raise RecordingError(f"{record.kind} record: {wrong}", path=self._path) from wrong
         if feed.last_failure is not failure and feed.last_failure is not None:
             name, error = feed.last_failure
             log.info("recorded connection failed", extra={"conn": name, "reason": str(error)})
         feed.outgoing()  # the answers are in the recording
         feed.superseded()
+        feed.failures()
         return told
 
-    def _new_feed(self, record: Record) -> Feed:
+    def _opened(self, record: Record, feed: Feed | None) -> Feed:
+        """Return the feed that a connection belongs to; what it is for may have changed."""
         try:
             description = decode_description(record.body)
         except msgspec.DecodeError as error:
@@ -59,4 +65,7 @@ class Playback:
             raise RecordingError(
                 f"unknown venue {description.venue!r}; known are {known}", path=self._path
             )
-        return Feed(record.feed, venue, description)
+        if feed is None:
+            feed = self._feeds[record.feed] = Feed(record.feed, venue, description)
+        feed.description = description
+        return feed

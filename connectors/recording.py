@@ -7,15 +7,17 @@ JSON Lines, compressed with gzip when the name ends in `.gz`. One record a line;
 import base64
 import gzip
 import heapq
-import io
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import BinaryIO, Literal, TypeAlias
 
 import msgspec
 
 from market.errors import RecordingError
+
+CHUNK = 1 << 16
+GZIP = 16 + zlib.MAX_WBITS
 
 Kind: TypeAlias = Literal[
     "open", "sent", "text", "binary", "http", "close", "heartbeat", "control", "history"
@@ -153,10 +155,10 @@ class Recording:
                 f"cannot read the recording: {error.strerror}", path=str(self.path)
             ) from error
         with raw:
-            packed = raw.read(2) == b"\x1f\x8b"
+            start = raw.read(2)
             raw.seek(0)
-            stream = gzip.GzipFile(fileobj=raw) if packed else raw
-            yield from self._read(io.BufferedReader(stream, 1 << 20))
+            self.truncated = not start  # not even a first record
+            yield from self._read(self._unpacked(raw) if start == b"\x1f\x8b" else raw)
 
     def _read(self, lines: Iterable[bytes]) -> Iterator[Record]:
         number = 0
@@ -167,16 +169,34 @@ class Recording:
                     return
                 try:
                     yield _record_of(_decode(line))
-                except (msgspec.DecodeError, ValueError) as error:
+                except (msgspec.DecodeError, ValueError, RecursionError) as error:
                     raise RecordingError(
                         f"not a record: {error}", path=str(self.path), line=number
                     ) from error
-        except EOFError:
-            self.truncated = True
-        except (gzip.BadGzipFile, zlib.error) as error:
+        except zlib.error as error:
             raise RecordingError(
                 f"damaged gzip data: {error}", path=str(self.path), line=number + 1
             ) from error
+
+    def _unpacked(self, raw: BinaryIO) -> Iterator[bytes]:
+        """Return the lines of gzip data, as far as they go: `gzip` forgets some when it is cut."""
+        unpack = zlib.decompressobj(GZIP)
+        is_begun = False
+        rest = b""
+        while chunk := raw.read(CHUNK):
+            while chunk:
+                is_begun = True
+                rest += unpack.decompress(chunk)
+                *lines, rest = rest.split(b"\n")
+                for line in lines:
+                    yield line + b"\n"
+                chunk = b""
+                if unpack.eof:  # another part may follow
+                    chunk = unpack.unused_data
+                    unpack = zlib.decompressobj(GZIP)
+                    is_begun = False
+        if is_begun or rest:
+            self.truncated = True
 
 
 def merged(recordings: Iterable[Recording]) -> Iterator[Record]:

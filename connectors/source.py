@@ -5,10 +5,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
+import msgspec
 from bytewax.inputs import (
     DynamicSource,
     FixedPartitionedSource,
@@ -315,7 +315,11 @@ class ReplayPartition(StatefulSourcePartition[MicroBatch, int]):
         self._began: tuple[int, float] | None = None
         for body in controls or ():
             drain.add(Record(0, "", "control", body), [])
-        for record in islice(self._records, position):
+        for _ in range(position):
+            record = self._peek()
+            if record is None:
+                break
+            self._next = None
             self._add(record)
         drain.take()
         drain.forget_symbols()
@@ -358,16 +362,26 @@ class ReplayPartition(StatefulSourcePartition[MicroBatch, int]):
         self._position += 1
         if record.kind == "control" and not record.conn and not self._obeys_recorded:
             return
-        self._drain.add(record, self._playback.take(record))
+        try:
+            self._drain.add(record, self._playback.take(record))
+        except RecordingError as error:
+            self._end(error)
+        except msgspec.DecodeError as error:
+            paths = ", ".join(str(recording.path) for recording in self._recordings)
+            self._end(RecordingError(f"specs of a control record: {error}", path=paths))
+
+    def _end(self, error: RecordingError) -> None:
+        """Read no further: what follows cannot be trusted."""
+        self._problems.append(str(error))
+        log.error("recording is damaged", extra={"reason": str(error)})
+        self._records = iter(())
 
     def _peek(self) -> Record | None:
         if self._next is None:
             try:
                 self._next = next(self._records, None)
             except RecordingError as error:
-                self._problems.append(str(error))
-                log.error("recording is damaged", extra={"reason": str(error)})  # noqa: TRY400
-                self._records = iter(())
+                self._end(error)
         return self._next
 
     def _is_due(self, record: Record) -> bool:
