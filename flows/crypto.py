@@ -24,6 +24,7 @@ from flows.configuration import Configuration
 from flows.embedded import Embedded
 from flows.home import Home
 from flows.instruments import list_instruments, resolve, unknown_venue
+from flows.metrics import serve_metrics
 from flows.output import Output
 from flows.pipeline import build
 from flows.recorded_settings import recorded_settings
@@ -90,6 +91,7 @@ def _flow() -> Dataflow:
         recording=partial(_recording, home.recordings, time.time_ns()) if records else None,
         dead_letters=home.dead,
     )
+    serve_metrics(settings.settings.serving.metrics_port, cluster.process)
     tally = Tally(lambda: [drain.counts for drain in source.drains])
     status = StatusFile(home.status / f"flow-{cluster.process}.json", tally)
     status.start()

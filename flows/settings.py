@@ -55,6 +55,17 @@ class FilterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     folder: str = ""
 
 
+class ServingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is offered to other programs.
+
+    Attributes:
+        metrics_port: each flow process offers Prometheus metrics at `/metrics` of this port plus
+            its number in the cluster, on the loopback interface only; 0 for none.
+    """
+
+    metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65_000)] = 0
+
+
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is logged, how and where.
 
@@ -88,6 +99,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         filters: where filter specs come from.
         alerts: how alerts are delivered.
         telegram: which chats there are.
+        serving: what is offered to other programs.
         log: what is logged.
     """
 
@@ -97,4 +109,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     filters: FilterSettings = msgspec.field(default_factory=FilterSettings)
     alerts: AlertSettings = msgspec.field(default_factory=AlertSettings)
     telegram: TelegramSettings = msgspec.field(default_factory=TelegramSettings)
+    serving: ServingSettings = msgspec.field(default_factory=ServingSettings)
     log: LogSettings = msgspec.field(default_factory=LogSettings)

@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 
 from filters.alerts import Alert
 from flows.market_output import MarketOutput
 from market.events import BookTop, State
+from market.instruments import venue_of
 from sinks.row_totals import store_totals
 
 EVERY_S = 1.0
@@ -26,6 +27,12 @@ BARS = Counter("candlewax_bars_total", "Bars closed or corrected", ["interval"])
 FEATURES = Counter("candlewax_features_total", "Indicator values told")
 ALERTS = Counter("candlewax_alerts_fired_total", "Alerts fired", ["spec"])
 STATES = Counter("candlewax_state_changes_total", "Books that changed their truth state", ["state"])
+LAG = Histogram(
+    "candlewax_feed_lag_seconds",
+    "From the venue's time of a book message to our receiving it, clocks uncorrected",
+    ["venue"],
+    buckets=(-1, -0.1, 0, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
 RESYNCS = Counter("candlewax_resyncs_total", "Books fetched again because they were crossed")
 
 
@@ -104,6 +111,9 @@ class Tally:
         for change in output.states:
             STATES.labels(change.state.value).inc()
             self._states[change.instrument] = change.state
+        for instrument, top in output.latest.items():
+            if top is not self._latest.get(instrument):
+                LAG.labels(venue_of(instrument)).observe((top.ts_recv - top.ts_event) / 1e9)
         if output.features:
             FEATURES.inc(len(output.features))
         if output.resyncs:
