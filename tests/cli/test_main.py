@@ -33,7 +33,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["replay"], "requires an argument"),
         (["replay", "no.jsonl"], "no.jsonl: no such recording; `candlewax record` makes one"),
         (["filters", "check", "no"], "no: cannot read the folder of filter specs"),
-        (["filters", "chek"], "chek"),
+        (["filters", "checks"], "checks"),
         (["telegram", "setup"], "no bot token: talk to @BotFather"),
         (["telegram", "setup", "--name", "a/b"], "--name a/b: letters, digits"),
         (["simulate", "--script", "no.yaml"], "no.yaml"),

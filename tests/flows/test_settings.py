@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -206,12 +207,14 @@ _values = st.recursive(
 )
 
 
+@hypothesis.settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from(["FEEDS", "MARKET", "LOG", "TELEGRAM"]), _values))
 def test_any_value_is_either_taken_or_refused_with_a_reason(sections: dict[str, object]) -> None:
     environ = {f"CANDLEWAX__{name}": json.dumps(value) for name, value in sections.items()}
     assert taken_or_refused(environ)
 
 
+@hypothesis.settings(max_examples=50)
 @given(
     st.lists(st.sampled_from(["MARKET", "DEPTH", "FEEDS", "BINANCE", "X", ""]), max_size=4),
     st.text(max_size=20),
