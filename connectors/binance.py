@@ -240,10 +240,12 @@ class _BookRule:
     def snapshot(self, snapshot: _Snapshot, venue_time: int, now: int) -> _Told:
         """Steps 3 to 5: join the snapshot and the kept updates, or ask again.
 
-        `venue_time` stands for the snapshot's own time where no update tells it.
+        REST gives no time: the stream's at that moment stands for it, or `venue_time`.
         """
         last = following = snapshot.lastUpdateId
         newer = []
+        if self.kept:
+            venue_time = _nanoseconds(self.kept[0][0].E)
         for update, received in self.kept:
             if update.u <= last:
                 venue_time = _nanoseconds(update.E)
@@ -471,7 +473,7 @@ class BinanceProtocol:
 
     def subscribe(self, instruments: Sequence[Instrument], now: int) -> _Told:
         """Add instruments while the connection is up."""
-        self._add([new for new in instruments if new.native not in self._ids])
+        self._add(instruments)
         self._send_subscriptions(now)
         return []
 
@@ -492,15 +494,15 @@ class BinanceProtocol:
     # -- inside --------------------------------------------------------------------------------
 
     def _add(self, instruments: Sequence[Instrument]) -> None:
-        count = len(self._books) + len(instruments)
+        new = {one.native: one for one in instruments if one.native not in self._ids}
+        count = len(self._books) + len(new)
         if count * 2 > STREAMS_PER_CONNECTION:
             raise ValueError(f"{count} instruments are too many for one connection")
-        for instrument in instruments:
-            native = instrument.native
+        for native, instrument in new.items():
             url = f"{self._rest_url}/api/v3/depth?symbol={native}&limit={SNAPSHOT_LIMIT}"
             self._ids[native] = instrument.id
             self._books[native] = _BookRule(instrument, Request(url=url, subject=native))
-        self._plan("SUBSCRIBE", [instrument.native for instrument in instruments])
+        self._plan("SUBSCRIBE", list(new))
 
     def _plan(self, method: str, natives: list[str]) -> None:
         for at in range(0, len(natives), INSTRUMENTS_PER_MESSAGE):
