@@ -64,16 +64,16 @@ class Drain:
             return
         counts = self.counts
         for event in told:
-            if isinstance(event, Trade):
+            if type(event) is Trade:
                 counts["trades"] += 1
-            elif isinstance(event, (BookDelta, BookSnapshot)):
+            elif type(event) is BookDelta or type(event) is BookSnapshot:
                 counts["book_updates"] += 1
             elif isinstance(event, DeadLetter):
                 counts["dead_letters"] += 1
                 _count(event)
                 self.dead_letters.append(event)
                 continue
-            elif isinstance(event, FeedGap):
+            elif type(event) is FeedGap:
                 counts["gaps"] += event.reason != "connecting"
                 GAPS.labels(venue_of(event.instrument), event.channel).inc()
             group = self._by_instrument.get(event.instrument)

@@ -64,16 +64,18 @@ class SymbolMarket:
             market = markets.get(event.instrument)
             if market is None:
                 market = self._new(event.instrument)
-            if isinstance(event, Trade):
+            # `type` and not `isinstance`: events have no subclasses, and a class that does not
+            # fit is found out twice as quickly.
+            if type(event) is Trade:
                 market.traded(event, out)
-            elif isinstance(event, BookDelta):
+            elif type(event) is BookDelta:
                 market.changed(event, out)
-            elif isinstance(event, Heartbeat):
+            elif type(event) is Heartbeat:
                 market.beat(event, out)
                 out.moments.append(event)
-            elif isinstance(event, BookSnapshot):
+            elif type(event) is BookSnapshot:
                 market.replaced(event, out)
-            elif isinstance(event, FeedGap):
+            elif type(event) is FeedGap:
                 market.broke(event, out)
             if wants_events:
                 out.events.append(event)
