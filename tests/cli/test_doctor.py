@@ -1,0 +1,100 @@
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.main import main
+from flows.home import Home, OwnerLock
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("CANDLEWAX_CONFIG", "CANDLEWAX_HOME", "DATABASE_URL", "TELEGRAM_BOT_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+class Answering(http.server.BaseHTTPRequestHandler):
+    date = "Thu, 01 Jan 2004 00:00:00 GMT"
+
+    def do_GET(self) -> None:
+        self.send_response_only(200)
+        self.send_header("Date", self.date)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def venue() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def findings(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    lines = capsys.readouterr().out.splitlines()
+    return {line[6:19].strip(): f"{line[:4].strip()} {line[21:]}" for line in lines}
+
+
+def test_the_defaults_are_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == 0
+    found = findings(capsys)
+    assert found["configuration"] == "ok none: the embedded demo"
+    assert found["lock"] == "ok free"
+    assert found["binance"].startswith("ok simulated")
+    assert found["database"].startswith("ok embedded PostgreSQL")
+    assert found["filters"].startswith("ok 1 in")
+    assert not [text for text in found.values() if text.startswith("bad")]
+
+
+def test_what_will_not_work_is_told_and_the_rest_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:hidden@127.0.0.1:1/x")
+    Path("candlewax.toml").write_text(
+        "[feeds.binance]\nsymbols = ['BTC-USDT']\nrest_url = 'http://127.0.0.1:1'\n"
+        "[filters]\nfolder = 'nowhere'\n"
+    )
+    assert main(["doctor"]) == 1
+    shown = capsys.readouterr().out
+    assert "hidden" not in shown
+    lines = [line.split()[:2] for line in shown.splitlines()]
+    assert ["bad", "database"] in lines
+    assert ["bad", "binance"] in lines
+    assert ["bad", "filters"] in lines
+    assert ["ok", "disk"] in lines or ["note", "disk"] in lines
+
+
+def test_a_wrong_configuration_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("candlewax.toml").write_text("[markt]\n")
+    assert main(["doctor"]) == 1
+    assert "unknown section 'markt'" in findings(capsys)["configuration"]
+
+
+def test_a_clock_that_is_off_is_noted(venue: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("candlewax.toml").write_text(
+        f"[feeds.binance]\nsymbols = ['BTC-USDT']\nrest_url = '{venue}'\n"
+    )
+    assert main(["doctor"]) == 0
+    found = findings(capsys)
+    assert found["binance"] == f"ok {venue} answers"
+    assert found["clock"].startswith("note +")
+
+
+def test_the_owner_of_the_state_folder_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = Home(tmp_path / ".candlewax")
+    home.make()
+    lock = OwnerLock(home)
+    assert lock.acquire("x", "candlewax run")
+    assert main(["doctor"]) == 0
+    assert "in use by `candlewax run`" in findings(capsys)["lock"]
+    lock.release()
