@@ -338,7 +338,7 @@ def test_a_cleared_book_takes_an_older_snapshot() -> None:
     book.apply(snapshot(10))
     book.clear()
     assert book.is_empty
-    assert len(book) == 0
+    assert (len(book), book.sequence) == (0, 0)
     assert book.apply(snapshot(3))
     assert book.sequence == 3
 
@@ -346,6 +346,7 @@ def test_a_cleared_book_takes_an_older_snapshot() -> None:
 def test_an_empty_book_is_not_crossed_and_has_no_best() -> None:
     book = Book()
     assert (book.best_bid, book.best_ask, book.is_crossed) == (None, None, False)
+    assert (book.is_empty, book.sequence) == (True, 0)
     assert book.top(10) == ([], [])
 
 

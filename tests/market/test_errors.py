@@ -128,7 +128,11 @@ def test_errors_carry_what_a_program_needs() -> None:
     )
     assert StaleFeedError("depth", 5).silence_ns == 5
     assert SinkError("full", retriable=True).retriable
-    assert RecordingError("cut", path="a", line=2).line == 2
+    recording = RecordingError("cut", path="a", line=2)
+    assert (recording.path, recording.line) == ("a", 2)
+    unknown = UnknownInstrumentError("X", venue="binance", near=("Y",), ambiguous=True)
+    assert (unknown.symbol, unknown.venue, unknown.near) == ("X", "binance", ("Y",))
+    assert unknown.ambiguous
 
 
 def test_an_offending_frame_is_kept_only_in_part() -> None:
