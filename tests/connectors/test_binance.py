@@ -569,7 +569,7 @@ def test_an_instrument_is_added_and_dropped_at_run_time() -> None:
     session.wait(1.1)
     assert sequences(session.answer(snapshot(55))) == [55]
     assert is_live(session)
-    assert session.protocol.instruments == (BTC, ETH)
+    assert list(session.protocol.instruments) == [BTC, ETH]
 
     [gap] = session.do(lambda protocol, now: protocol.unsubscribe([BTC, "binance:X-Y"], now))
     assert gap == FeedGap(instrument=BTC, ts_recv=session.now, reason="unsubscribed")
@@ -579,7 +579,7 @@ def test_an_instrument_is_added_and_dropped_at_run_time() -> None:
     assert session.receive(depth("BTCUSDT", 101, 101)) == []
     session.receive(encoded({"result": None, "id": 3}))
     assert is_live(session)
-    assert session.protocol.instruments == (ETH,)
+    assert list(session.protocol.instruments) == [ETH]
 
 
 def test_nothing_to_drop_is_nothing_to_send() -> None:
