@@ -139,6 +139,13 @@ class Book:
         elif len(window) < REFILL and len(window) < count:
             self._ask_window = sorted(held)[:WINDOW]
 
+    def _fill(self, depth: int) -> None:
+        """Draw again the windows that have become too short for `depth`."""
+        if len(self._bid_window) < min(depth, len(self._bids)):
+            self._bid_window = sorted(self._bids)[-WINDOW:]
+        if len(self._ask_window) < min(depth, len(self._asks)):
+            self._ask_window = sorted(self._asks)[:WINDOW]
+
     @property
     def best_bid(self) -> float | None:
         """Highest bid, or None."""
@@ -156,9 +163,11 @@ class Book:
         return bool(bids and asks) and bids[-1] >= asks[0]
 
     def top(self, depth: int) -> tuple[list[Level], list[Level]]:
-        """Return the best `depth` bids and asks (1 to `REFILL`), best first."""
-        if not 1 <= depth <= REFILL:
-            raise ValueError(f"depth {depth}: expected 1 to {REFILL}")
+        """Return the best `depth` bids and asks (1 to `WINDOW`), best first."""
+        if not 1 <= depth <= WINDOW:
+            raise ValueError(f"depth {depth}: expected 1 to {WINDOW}")
+        if depth > REFILL:
+            self._fill(depth)
         return (
             list(map(self._bids.__getitem__, self._bid_window[: -depth - 1 : -1])),
             list(map(self._asks.__getitem__, self._ask_window[:depth])),

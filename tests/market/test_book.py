@@ -134,6 +134,11 @@ class BookMachine(RuleBasedStateMachine):
         if self.sequence > age:
             assert not self.book.change(bids, asks, sequence=self.sequence - age)
 
+    @rule(depth=st.integers(min_value=1, max_value=WINDOW))
+    def read_deeper_than_the_window_promises(self, depth: int) -> None:
+        bids, asks = self.model.sorted_bids(), self.model.sorted_asks()
+        assert self.book.top(depth) == (bids[:depth], asks[:depth])
+
     @precondition(lambda self: not self.is_empty)
     @rule()
     def survive_a_pickle(self) -> None:
@@ -204,6 +209,18 @@ def test_the_window_is_drawn_again_when_the_best_levels_go() -> None:
         model.set(model.asks, [ask])
         check(book, model)
     assert len(book._bid_window) == len(book._ask_window) == WINDOW
+
+
+def test_a_deep_read_of_a_thinned_window_is_whole() -> None:
+    book, model = deep_book()
+    book.change(ladder(1000, 40, -1, 0.0), ladder(1001, 30, 1, 0.0), sequence=0)
+    model.set(model.bids, ladder(1000, 40, -1, 0.0))
+    model.set(model.asks, ladder(1001, 30, 1, 0.0))
+    assert (len(book._bid_window), len(book._ask_window)) == (24, 34)
+    for depth in (24, 25, 35, WINDOW):
+        bids, asks = model.sorted_bids(), model.sorted_asks()
+        assert book.top(depth) == (bids[:depth], asks[:depth])
+    check(book, model)
 
 
 def test_a_message_may_take_the_whole_window_and_add_below_it() -> None:
@@ -361,9 +378,9 @@ def test_a_book_whose_sides_meet_is_crossed(ask: float, *, crossed: bool) -> Non
     assert book.is_crossed is crossed
 
 
-@pytest.mark.parametrize("depth", [0, -1, REFILL + 1])
-def test_a_depth_that_the_window_cannot_promise_is_refused(depth: int) -> None:
-    with pytest.raises(ValueError, match="expected 1 to 10"):
+@pytest.mark.parametrize("depth", [0, -1, WINDOW + 1])
+def test_a_depth_that_no_window_holds_is_refused(depth: int) -> None:
+    with pytest.raises(ValueError, match="expected 1 to 64"):
         Book().top(depth)
 
 
