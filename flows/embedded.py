@@ -23,6 +23,7 @@ from flows.cluster import Cluster
 from flows.configuration import DATABASE_URL, Configuration
 from flows.home import Home, Membership, Owner, OwnerLock, Process, Running
 from market.errors import ConfigError
+from simulator.settings import Addresses
 from sinks.embedded_postgres import EmbeddedPostgres
 from sinks.secret import Secret
 
@@ -39,20 +40,6 @@ _RESTART_PERIOD_S = 60.0
 _POLL_S = 0.05
 
 _log = logging.getLogger(__name__)
-
-
-class SimulatorAddresses(msgspec.Struct, frozen=True, kw_only=True):
-    """The line that a simulator prints when it is ready.
-
-    Attributes:
-        websocket: base address of the streams.
-        rest: base address of the REST interface.
-        telegram: base address of the fake Bot API; empty when it is not served.
-    """
-
-    websocket: str
-    rest: str
-    telegram: str = ""
 
 
 def needs_simulator(configuration: Configuration) -> bool:
@@ -310,7 +297,7 @@ class Embedded:
     def _start(
         self, cluster: Cluster, command: str, *, store: bool, simulator: bool, migrate: bool
     ) -> None:
-        addresses = SimulatorAddresses(websocket="", rest="")
+        addresses = Addresses(websocket="", rest="")
         if simulator and needs_simulator(self._configuration):
             addresses = self._start_simulator()
         database_url = ""
@@ -334,7 +321,7 @@ class Embedded:
         )
         self._home.tell(self._running)
 
-    def _start_simulator(self, *options: str) -> SimulatorAddresses:
+    def _start_simulator(self, *options: str) -> Addresses:
         symbols = [
             symbol
             for feed in self._configuration.settings.feeds.values()
@@ -367,7 +354,7 @@ class Embedded:
             self._postgres = None
 
 
-def read_addresses(simulator: subprocess.Popen[bytes], timeout_s: float) -> SimulatorAddresses:
+def read_addresses(simulator: subprocess.Popen[bytes], timeout_s: float) -> Addresses:
     """Wait for the line that a simulator prints when it is ready.
 
     Raises:
@@ -378,7 +365,7 @@ def read_addresses(simulator: subprocess.Popen[bytes], timeout_s: float) -> Simu
     ready, _, _ = select.select([simulator.stdout], [], [], timeout_s)
     line = simulator.stdout.readline() if ready else b""
     try:
-        return msgspec.json.decode(line, type=SimulatorAddresses)
+        return msgspec.json.decode(line, type=Addresses)
     except msgspec.DecodeError:
         code = None
     with contextlib.suppress(subprocess.TimeoutExpired):
