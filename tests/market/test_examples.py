@@ -1,0 +1,13 @@
+"""The examples in the docstrings are true."""
+
+import doctest
+import importlib
+
+import pytest
+
+MODULES = ["bars", "book", "clock_offset", "errors", "events", "instruments", "intervals"]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_examples_of_a_module_are_true(module: str) -> None:
+    assert doctest.testmod(importlib.import_module(f"market.{module}")).failed == 0
