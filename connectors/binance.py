@@ -344,13 +344,13 @@ class BinanceProtocol:
         self._frames = 0
         self._frames_before = 0
         self._frames_earlier = 0
-        self._last_frame_at = 0
         self._clock: tuple[int, int] | None = None  # Binance's, and ours at that moment
         self._is_busy = False
         self._probed_at: int | None = None
         self._weight = float(WEIGHT_BURST)
         self._weight_at = 0
         self._refused_until = 0
+        self.heard = 0
         self.wants_replacement = False
         self._add(description.instruments)
 
@@ -369,7 +369,7 @@ class BinanceProtocol:
 
     def opened(self, now: int) -> _Told:
         """Subscribe to everything; snapshots come when a subscription is known to be in force."""
-        self._opened_at = self._last_frame_at = self._weight_at = now
+        self._opened_at = self.heard = self._weight_at = now
         self._send_subscriptions(now)
         return []
 
@@ -381,7 +381,7 @@ class BinanceProtocol:
             SubscriptionError: a subscription was refused.
         """
         self._frames += 1
-        self._last_frame_at = now
+        self.heard = now
         self._probed_at = None
         try:
             payload = _message(data).data
@@ -607,7 +607,7 @@ class BinanceProtocol:
             self._is_busy = max(frames, self._frames_earlier) >= BUSY_FRAMES
             self._frames_earlier = frames
             return
-        silence = now - self._last_frame_at
+        silence = now - self.heard
         if self._probed_at is None:
             quiet = QUIET_WHEN_BUSY if self._is_busy else QUIET
             if silence >= quiet and self._may_send(now):

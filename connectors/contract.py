@@ -78,6 +78,11 @@ class VenueProtocol(Protocol):
         ...
 
     @property
+    def heard(self) -> int:
+        """Our clock when the venue last said something that shows that its books are true."""
+        ...
+
+    @property
     def wants_replacement(self) -> bool:
         """Whether another connection should take over before this one ends."""
         ...

@@ -197,8 +197,9 @@ class Feed:
             told += self._pass_on(connection, said, now)
         if self._seen_until is not None and now > self._seen_until:
             self._seen = self._seen_until = None
+        heard = 0 if self._current is None else self._current.protocol.heard
         told += [
-            Heartbeat(instrument=instrument.id, ts_recv=now)
+            Heartbeat(instrument=instrument.id, ts_recv=now, heard=heard)
             for instrument in self.description.instruments
         ]
         return told

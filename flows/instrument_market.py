@@ -60,7 +60,7 @@ class InstrumentMarket:
         instrument: id.
         intervals: lengths of the bars to build.
         depth: levels a side that are shown.
-        stale_after: ns without a book message after which the book is `stale`.
+        stale_after: ns without a message of the venue after which the book is `stale`.
         wants_tops: keep the best levels after every book message.
     """
 
@@ -193,8 +193,11 @@ class InstrumentMarket:
             for series in self._series:
                 for bar in series.builder.advance(venue_time):
                     self._bar(series, bar, now, out)
-        if self.state is State.LIVE and now - self.last_book_recv > self.stale_after:
-            self._turn(State.STALE, "no book message", now, out)
+        silence = now - max(self.last_book_recv, heartbeat.heard)
+        if self.state is State.LIVE and silence > self.stale_after:
+            self._turn(State.STALE, "no message", now, out)
+        elif self.state is State.STALE and silence <= self.stale_after:
+            self._turn(State.LIVE, "", now, out)
         elif self.state is State.SUSPECT and self.crossed:
             out.resyncs.append((self.instrument, self.reason))
             self.crossed = 0

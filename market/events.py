@@ -98,10 +98,15 @@ class FeedGap(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
-    """A second has passed on our clock, and every frame read before it is ahead of it."""
+    """A second has passed on our clock, and every frame read before it is ahead of it.
+
+    `heard` is our clock when the connection last said anything, 0 when there is none: a book that
+    does not change is true as long as the venue would tell us of a change.
+    """
 
     instrument: str
     ts_recv: int
+    heard: int = 0
 
 
 class BookTop(msgspec.Struct, frozen=True, kw_only=True, tag=True):
