@@ -24,6 +24,7 @@ from connectors.feed import Feed
 from connectors.placement import owner_of
 from connectors.recording import Record
 from connectors.source import MicroBatch
+from flows.collector import tune_collector
 from flows.market_output import MarketOutput
 from flows.pipeline import build, market_rows
 from flows.settings import MarketSettings
@@ -182,6 +183,7 @@ def flow(batch: int, processes: int, index: int, addresses: list[str]) -> dict[s
 def main() -> None:
     """Measure what the command line names."""
     row = sys.argv[1]
+    tune_collector()
     gc.collect()
     if row == "decode":
         told = decode()

@@ -20,6 +20,7 @@ from filters.load import load_specs
 from filters.specs import DEFAULT_TARGET, SpecsChanged
 from flows import configuration, logs
 from flows.cluster import Cluster
+from flows.collector import tune_collector
 from flows.configuration import Configuration
 from flows.embedded import Embedded
 from flows.home import Home
@@ -72,6 +73,7 @@ def _flow() -> Dataflow:
     specs = load_specs(settings.specs_folder)
     routes = Routes(settings)
     routes.check({name for spec in specs for name in spec.targets} | {DEFAULT_TARGET})
+    tune_collector()
     stopping = Stopping()
     stopping.install()
     embedded = Embedded.enter(settings, home, cluster, command="python -m bytewax.run flows.crypto")

@@ -19,6 +19,7 @@ from filters.load import load_specs
 from filters.specs import SpecsChanged
 from flows import configuration, logs
 from flows.cluster import Cluster
+from flows.collector import tune_collector
 from flows.home import Home
 from flows.output import Output
 from flows.pipeline import build
@@ -76,6 +77,7 @@ def _flow() -> Dataflow:
     logs.configure(settings.settings.log, redactor, file=settings.log_file)
     paths = [Path(name) for name in options.files]
     market = None if options.own_market else market_of(paths)
+    tune_collector()
     stopping = Stopping()
     stopping.install()
     source = ReplaySource(
