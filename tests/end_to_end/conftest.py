@@ -1,9 +1,58 @@
 """What the end-to-end tests share."""
 
 import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
+
+from tests.end_to_end.live_scenario import Both, run_both
+from tests.fixtures_database import with_schema
+
+HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests of the live flows come last here: the flows run meanwhile."""
+    places = [at for at, item in enumerate(items) if HERE in item.path.parents]
+    ours = sorted((items[at] for at in places), key=lambda item: item.path.name == "test_live.py")
+    for at, item in zip(places, ours, strict=True):
+        items[at] = item
+
+
+class LiveFlows:
+    """Two live flows that run while other tests do."""
+
+    def __init__(self, future: Future[Both], is_quiet: Event) -> None:
+        self._future = future
+        self._is_quiet = is_quiet
+
+    def end(self) -> Both:
+        """Wait for what they still have to do; nothing else runs meanwhile."""
+        self._is_quiet.set()
+        return self._future.result()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def live_flows(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    make_database: Callable[[], str],
+) -> Iterator[LiveFlows | None]:
+    """Two live flows, started with the first test here when a test asks for them."""
+    if not any(item.path.name == "test_live.py" for item in request.session.items):
+        yield None
+        return
+    homes = tmp_path_factory.mktemp("live")
+    homes.chmod(0o700)
+    database = with_schema(make_database())
+    is_quiet = Event()
+    with ThreadPoolExecutor(1, thread_name_prefix="live") as pool:
+        yield LiveFlows(pool.submit(run_both, homes, database, is_quiet), is_quiet)
+        is_quiet.set()
 
 
 @pytest.fixture(scope="session")

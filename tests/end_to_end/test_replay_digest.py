@@ -1,9 +1,8 @@
-"""A recording says the same whatever the batches, the speed and the workers are, and after a kill."""
+"""A recording says the same whatever batches, speed and workers are, and after a kill."""
 
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -28,13 +27,13 @@ ALL = frozenset(KINDS)
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> WireRun:
-    """Two minutes with dips that alert, a lost connection and a planned one."""
+    """Dips that alert, a lost connection and one that is replaced in time."""
     return record_wire(
         tmp_path_factory.mktemp("recorded") / "wire.jsonl.gz",
-        seconds=120,
+        seconds=80,
         specs=load_specs(ROOT / "filters" / "specs"),
         faults="cut",
-        max_age_s=70,
+        max_age_s=40,
     )
 
 
@@ -58,7 +57,7 @@ def make_store(folder: Path) -> Sequence[str]:
 
 
 def test_the_recording_has_everything_that_can_differ(recorded: WireRun, told: str) -> None:
-    assert recorded.records > 5000
+    assert recorded.records > 3500
     assert " alerts=2" in told
     gaps = {gap.reason for _, output in recorded.outputs for gap in output.gaps}
     assert gaps == {"connection lost"}
@@ -81,12 +80,10 @@ def test_batches_workers_and_processes_change_nothing(
         "workers=2": {"arguments": ("-w2",)},
         "processes=2": {"processes": 2},
     }
-    with ExitStack() as running:
-        runs = {
-            name: running.enter_context(replay_run(tmp_path / name, [recorded.path], **way))  # type: ignore[arg-type]
-            for name, way in ways.items()
-        }
-        codes = {name: run.wait() for name, run in runs.items()}
+    codes = {}
+    for name, way in ways.items():  # one after the other: live flows run meanwhile
+        with replay_run(tmp_path / name, [recorded.path], **way) as run:  # type: ignore[arg-type]
+            codes[name] = run.wait()
     assert codes == {name: [0, 0] if name == "processes=2" else [0] for name in ways}
     assert {name: digest_at(tmp_path / name) for name in ways} == dict.fromkeys(ways, told)
 
@@ -97,7 +94,7 @@ def has_got_on(run: FlowRun) -> Callable[[], bool]:
 
     def got_on() -> bool:
         assert run.is_alive(), run.words
-        return out.exists() and out.stat().st_size > 2_000_000
+        return out.exists() and out.stat().st_size > 1_500_000
 
     return got_on
 
@@ -127,7 +124,7 @@ def test_a_killed_replay_resumes_and_nothing_is_lost_or_twice(
     ):
         assert whole.wait() == [0]
         poll(has_got_on(killed), within_s=30, said="half of the replay")
-        killed.kill()
+        killed.kill(1 if processes == 2 else 0)
     before = (tmp_path / "killed" / "out.jsonl").stat().st_size
     with replay_run(
         tmp_path / "killed", [recorded.path], store=disturbed, arguments=recovery

@@ -1,0 +1,190 @@
+"""Live flows on the embedded parts, ended under load.
+
+Two run at the same time: `alone` in one process on everything that is embedded, `cluster` in two
+processes on a database of its own. They need half a minute and little of the processor, so they
+run beside other tests; the tests of `test_live.py` look at what they left behind.
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Event
+
+import msgspec
+
+from flows.status import FlowStatus
+from tests.end_to_end.flow_runs import POLL_S, ROOT, FlowRun, running_with
+
+FAST = ("BTC-USDT", "ETH-USDT", "ETH-BTC")
+SILENT = "LTC-BTC"
+CLUSTER_SYMBOLS = ("BTC-USDT", "ETH-USDT", "ETH-BTC", "BNB-USDT", "SOL-USDT", "XRP-USDT")
+DIPS_WITHIN_S = 90.0
+"""The demo's script dips 20 s and 25 s after the market opened; starting takes the rest."""
+QUIET_S = 5
+"""How long the flows run with nothing beside them."""
+
+OFTEN = "version: 1\nfilters:\n" + "".join(
+    f'  - {{id: {word}-{levels}, source: {{stream: book, symbols: ["*"]}}, '
+    f'when: "imbalance({levels}) {sign} 0"}}\n'
+    for levels in (1, 2, 3, 4)
+    for word, sign in (("bought", ">"), ("sold", "<"))
+)
+"""Specs that fire whenever the balance of a book's best levels changes its side."""
+
+
+class BarHead(msgspec.Struct):
+    """What of a bar says how late it is."""
+
+    interval: str
+    end: int
+    revision: int
+
+
+class BarLine(msgspec.Struct):
+    """An emitted bar."""
+
+    kind: str
+    key: str
+    value: BarHead
+
+
+class Lags:
+    """Reads the lines of a live flow as they come, and how late each one-second bar is.
+
+    Attributes:
+        of: seconds from a bar's end to its line, by series.
+        dips: alerts of the scripted dips.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._at = 0
+        self.of: dict[str, list[float]] = {}
+        self.dips = 0
+
+    def read(self) -> None:
+        """Take what has come since."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._at)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                self._at += len(line)
+                if line.startswith(b'{"kind":"bars","key":"binance:') and b' 1s"' in line[:60]:
+                    bar = msgspec.json.decode(line, type=BarLine)
+                    if not bar.value.revision:
+                        lag = (time.time_ns() - bar.value.end) / 1e9
+                        self.of.setdefault(bar.key, []).append(lag)
+                self.dips += line.startswith(b'{"kind":"alerts","key":"dip ')
+
+
+class Ended:
+    """What a flow left behind.
+
+    Attributes:
+        stop_s: from the signal to the end.
+        dsn: where its rows are; empty while that server does not run.
+    """
+
+    def __init__(self, run: FlowRun, stop_s: float, dsn: str = "") -> None:
+        self.run = run
+        self.stop_s = stop_s
+        self.dsn = dsn
+        self.statuses: Sequence[FlowStatus] = run.statuses
+
+    def told(self, name: str) -> dict[str, int]:
+        """A count by table, summed over the processes."""
+        whole: dict[str, int] = {}
+        for status in self.statuses:
+            for table, count in getattr(status, name).items():
+                whole[table] = whole.get(table, 0) + count
+        return whole
+
+
+class Both:
+    """The two flows, and what still ran when they had ended.
+
+    Attributes:
+        lags: how late the bars of the first one were.
+        quiet_from: our clock in ns, since when no test ran beside them.
+    """
+
+    def __init__(
+        self, alone: Ended, cluster: Ended, *, lags: Lags, quiet_from: int, left: list[str]
+    ) -> None:
+        self.alone = alone
+        self.cluster = cluster
+        self.lags = lags
+        self.quiet_from = quiet_from
+        self.left = left
+
+
+def environ(symbols: Sequence[str], folder: Path, home: Path) -> dict[str, str]:
+    """Settings of a flow that records and tells everything."""
+    output = {"emit": [], "digest": True, "out": str(home / "out.jsonl")}
+    return {
+        "CANDLEWAX__FEEDS__BINANCE__SYMBOLS": ",".join(symbols),
+        "CANDLEWAX__FEEDS__BINANCE__SIMULATED": "true",
+        "CANDLEWAX__FEEDS__BINANCE__RECORD": "true",
+        "CANDLEWAX__FILTERS__FOLDER": str(folder),
+        "CANDLEWAX__LOG__FORMAT": "json",
+        "CANDLEWAX_OUTPUT": msgspec.json.encode(output).decode(),
+    }
+
+
+def run_both(homes: Path, cluster_database: str, is_quiet: Event) -> Both:
+    """Run both flows and end them by SIGTERM.
+
+    They run until the scripted dips have alerted, and `QUIET_S` after all other tests are done.
+    """
+    shipped = ROOT / "filters" / "specs"
+    folder = homes / "specs"
+    folder.mkdir()
+    for file in shipped.glob("*.yaml"):
+        (folder / file.name).write_bytes(file.read_bytes())
+    (folder / "often.yaml").write_text(OFTEN)
+    home, cluster_home = homes / "alone", homes / "cluster"
+    with ExitStack() as stack:
+        alone = stack.enter_context(
+            FlowRun("flows.crypto", home, environ=environ((*FAST, SILENT), folder, home))
+        )
+        cluster = stack.enter_context(
+            FlowRun(
+                "flows.crypto",
+                cluster_home,
+                environ={
+                    **environ(CLUSTER_SYMBOLS, shipped, cluster_home),
+                    "DATABASE_URL": cluster_database,
+                },
+                processes=2,
+            )
+        )
+        lags = Lags(home / "out.jsonl")
+        cluster_lags = Lags(cluster_home / "out.jsonl")
+        deadline = time.monotonic() + DIPS_WITHIN_S
+        quiet_from = 0
+        dips = 0
+        while dips < 4 or not quiet_from or time.time_ns() < quiet_from + QUIET_S * 10**9:
+            assert alone.is_alive(), alone.words
+            assert cluster.is_alive(), cluster.words
+            assert dips == 4 or time.monotonic() < deadline, (
+                f"no dips\n{alone.words}{cluster.words}"
+            )
+            if not quiet_from and is_quiet.is_set():
+                quiet_from = time.time_ns()
+            lags.read()
+            cluster_lags.read()
+            dips = lags.dips + cluster_lags.dips
+            time.sleep(POLL_S)
+        stops = [alone.end(), cluster.end()]
+        left = running_with(str(homes))
+        return Both(
+            Ended(alone, stops[0]),
+            Ended(cluster, stops[1], cluster_database),
+            lags=lags,
+            quiet_from=quiet_from,
+            left=left,
+        )

@@ -1,0 +1,208 @@
+"""What live flows left behind: rows, alerts, recordings, and nothing that runs."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from connectors.recording import Recording
+from sinks.embedded_postgres import EmbeddedPostgres
+from tests.end_to_end.conftest import LiveFlows
+from tests.end_to_end.flow_runs import content, counts, digest_at, replay_run
+from tests.end_to_end.live_scenario import CLUSTER_SYMBOLS, FAST, SILENT, Both, Ended
+from tests.fixtures_database import with_schema
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def both(live_flows: LiveFlows) -> Iterator[Both]:
+    ended = live_flows.end()
+    with EmbeddedPostgres(ended.alone.run.home / "pg") as dsn:
+        ended.alone.dsn = dsn
+        yield ended
+
+
+@pytest.fixture
+def alone(both: Both) -> Ended:
+    return both.alone
+
+
+@pytest.fixture
+def cluster(both: Both) -> Ended:
+    return both.cluster
+
+
+def test_sigterm_under_load_ends_both_cleanly_within_five_seconds(both: Both) -> None:
+    assert both.alone.run.codes == [0]
+    assert both.cluster.run.codes == [0, 0]
+    assert both.alone.stop_s < 5
+    assert both.cluster.stop_s < 5
+    assert both.left == []
+    for ended in (both.alone, both.cluster):
+        assert not (ended.run.home / "run.json").exists()
+        assert "Traceback" not in ended.run.words
+
+
+@pytest.mark.parametrize("which", ["alone", "cluster"])
+def test_rows_handed_over_are_rows_in_the_database(which: str, both: Both) -> None:
+    ended: Ended = getattr(both, which)
+    stored = counts(ended.dsn)
+    del stored["instruments"]
+    handed = ended.told("rows")
+    written = ended.told("rows_written")
+    assert stored["trades"] > 300
+    assert {name: count for name, count in stored.items() if count} == written
+    assert handed["trades"] == written["trades"] == sum(one.trades for one in ended.statuses)
+    assert handed["bars"] >= written["bars"]
+    assert handed["features"] >= written["features"]
+    assert stored["bars"] > 3 * 15
+
+
+def test_exactly_the_scripted_dips_alert(both: Both) -> None:
+    for ended in (both.alone, both.cluster):
+        with psycopg.connect(ended.dsn) as connection:
+            rows = connection.execute(
+                "SELECT symbol FROM alerts WHERE spec = 'dip' ORDER BY fired_at"
+            ).fetchall()
+        assert rows == [("BTC-USDT",), ("ETH-USDT",)]
+
+
+def test_an_alert_is_in_the_outbox_within_half_a_second(both: Both) -> None:
+    with psycopg.connect(both.alone.dsn) as connection:
+        rows = connection.execute(
+            "SELECT extract(epoch FROM created_at - fired_at)::float8,"
+            " extract(epoch FROM fired_at) > %s FROM outbox ORDER BY 1",
+            [both.quiet_from / 1e9],
+        ).fetchall()
+        alerts = connection.execute("SELECT count(*) FROM alerts").fetchone()
+    assert alerts == (len(rows),)
+    late = [seconds for seconds, _ in rows]
+    quiet = [seconds for seconds, was_quiet in rows if was_quiet]
+    told = (
+        f"{len(late)} alerts: p50 {late[len(late) // 2]:.4f} s, most {late[-1]:.4f} s;"
+        f" {len(quiet)} of them with nothing beside: p50 {quiet[len(quiet) // 2]:.4f} s,"
+        f" p99 {quiet[len(quiet) * 99 // 100]:.4f} s, most {quiet[-1]:.4f} s"
+    )
+    print(told)
+    assert len(quiet) > 100, told
+    assert quiet[len(quiet) * 99 // 100] < 0.5, told
+    assert late[len(late) // 2] < 0.1, told
+
+
+def test_every_alert_has_an_end_or_waits(alone: Ended) -> None:
+    with psycopg.connect(alone.dsn) as connection:
+        rows = connection.execute("SELECT state, count(*) FROM outbox GROUP BY state").fetchall()
+        fired = connection.execute("SELECT count(*) FROM alerts").fetchone()
+    assert fired is not None
+    assert sum(count for _, count in rows) == fired[0]
+    assert {state for state, _ in rows} <= {"sent", "pending", "digested", "suppressed", "expired"}
+
+
+def test_the_alerts_book_is_stored_with_it(alone: Ended) -> None:
+    with psycopg.connect(alone.dsn) as connection:
+        lost = connection.execute(
+            "SELECT count(*) FROM alerts LEFT JOIN book_tops USING (venue, symbol, time)"
+            " WHERE alerts.spec <> 'dip' AND book_tops.time IS NULL"
+        ).fetchone()
+    assert lost == (0,)
+
+
+def test_a_silent_symbol_holds_nobody_up(both: Both) -> None:
+    lags = both.lags.of
+    for symbol in FAST:
+        late = sorted(lags[f"binance:{symbol} 1s"])
+        assert len(late) > 20
+        assert late[len(late) // 2] < 1.0  # closed by the next second's first trade
+        assert late[-1] < 3.5  # or by the heartbeat after the grace period
+    assert len(lags.get(f"binance:{SILENT} 1s", [])) <= 2
+    book = both.alone.statuses[0].books[f"binance:{SILENT}"]
+    assert book.state in ("live", "stale")
+    with psycopg.connect(both.alone.dsn) as connection:
+        tops = connection.execute(
+            "SELECT count(*) FROM book_tops WHERE symbol = %s", [SILENT]
+        ).fetchone()
+    assert tops is not None
+    assert tops[0] > 15  # one a second all the while
+
+
+def test_a_fast_symbol_has_a_bar_for_every_second(alone: Ended) -> None:
+    with psycopg.connect(alone.dsn) as connection:
+        rows = connection.execute(
+            "SELECT symbol, count(*), extract(epoch FROM max(start) - min(start)) + 1 FROM bars"
+            " WHERE \"interval\" = '1s' AND symbol <> %s GROUP BY symbol",
+            [SILENT],
+        ).fetchall()
+        flags = connection.execute("SELECT count(*) FROM bars WHERE gap").fetchone()
+    assert len(rows) == len(FAST)
+    for _, bars, seconds in rows:
+        assert bars >= 0.9 * float(seconds)  # a second without any trade has no bar
+    assert flags == (0,)
+
+
+def test_every_trade_of_every_symbol_arrived(both: Both) -> None:
+    for ended, symbols in ((both.alone, FAST), (both.cluster, CLUSTER_SYMBOLS)):
+        with psycopg.connect(ended.dsn) as connection:
+            rows = connection.execute(
+                "SELECT symbol, count(*), max(trade_id::bigint) - min(trade_id::bigint) + 1"
+                " FROM trades GROUP BY symbol"
+            ).fetchall()
+        assert {symbol for symbol, _, _ in rows} >= set(symbols)
+        assert [(symbol, count) for symbol, count, _ in rows] == [
+            (symbol, span) for symbol, _, span in rows
+        ]
+
+
+def test_both_processes_did_their_part(cluster: Ended) -> None:
+    assert len(cluster.statuses) == 2
+    assert all(status.trades > 50 for status in cluster.statuses)
+    books = [set(status.books) for status in cluster.statuses]
+    assert not books[0] & books[1]
+    assert books[0] | books[1] == {f"binance:{symbol}" for symbol in CLUSTER_SYMBOLS}
+    assert len(cluster.run.recordings) == 2
+
+
+def test_a_replay_says_and_stores_what_the_live_flow_did(
+    both: Both, tmp_path: Path, make_database: Callable[[], str]
+) -> None:
+    stores = {name: with_schema(make_database()) for name in ("alone", "cluster")}
+    with ExitStack() as stack:
+        runs = {
+            name: stack.enter_context(
+                replay_run(
+                    tmp_path / name,
+                    getattr(both, name).run.recordings,
+                    batch=batch,
+                    store=stores[name],
+                )
+            )
+            for name, batch in (("alone", 7), ("cluster", 500))
+        }
+        for run in runs.values():
+            assert run.wait() == [0]
+    for name in runs:
+        live: Ended = getattr(both, name)
+        assert digest_at(tmp_path / name) == digest_at(live.run.home)
+        expected, found = content(live.dsn), content(stores[name])
+        for table in ("trades", "book_tops", "bars", "features", "gaps"):
+            assert found[table] == expected[table], table
+        # The targets differ: a replay sends nothing and leaves them as the specs name them.
+        assert [row[:-1] for row in found["alerts"]] == [row[:-1] for row in expected["alerts"]]
+
+
+def test_a_recording_holds_what_came_and_when_the_flow_took_it(alone: Ended) -> None:
+    (path,) = alone.run.recordings
+    recording = Recording(path)
+    kinds: dict[str, int] = {}
+    last = 0
+    for record in recording:
+        kinds[record.kind] = kinds.get(record.kind, 0) + 1
+        assert record.ts >= last
+        last = record.ts
+    assert not recording.truncated
+    assert kinds["open"] == 1
+    assert kinds["http"] == len(FAST) + 1
+    assert kinds["control"] == 2
+    assert kinds["heartbeat"] > 20
