@@ -62,7 +62,8 @@ def build(
     flow = Dataflow("candlewax")
     events = op.input("feeds", flow, source)
     market = op.stateful_batch("market", events, market_builder(new_market, resync))
-    filtered = op.stateful_batch("filters", market, filter_builder())
+    moments = op.flat_map_batch("moments", market, with_moments)
+    filtered = op.stateful_batch("filters", moments, filter_builder())
 
     def count_market(items: list[tuple[str, MarketOutput]]) -> Iterable[tuple[str, MarketOutput]]:
         for _, output in items:
@@ -108,6 +109,11 @@ def build(
     if store is None and lines is None:
         op.output("nowhere", op.merge("ends", counted, alerted), Nowhere())
     return flow
+
+
+def with_moments(items: list[tuple[str, MarketOutput]]) -> Iterable[tuple[str, MarketOutput]]:
+    """Leave out what tells the filters nothing, which is most of it."""
+    return [item for item in items if item[1].moments]
 
 
 def market_rows(items: list[tuple[str, MarketOutput]]) -> Iterable[Rows]:

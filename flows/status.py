@@ -100,6 +100,7 @@ class Tally:
         self._features = 0
         self._alerts = 0
         self._latest: dict[str, BookTop] = {}
+        self._sampled: dict[str, BookTop] = {}
         self._states: dict[str, State] = {}
         self._last_alerts: deque[str] = deque(maxlen=LAST_ALERTS)
         self._lock = threading.Lock()
@@ -111,9 +112,6 @@ class Tally:
         for change in output.states:
             STATES.labels(change.state.value).inc()
             self._states[change.instrument] = change.state
-        for instrument, top in output.latest.items():
-            if top is not self._latest.get(instrument):
-                LAG.labels(venue_of(instrument)).observe((top.ts_recv - top.ts_event) / 1e9)
         if output.features:
             FEATURES.inc(len(output.features))
         if output.resyncs:
@@ -134,8 +132,9 @@ class Tally:
                 self._last_alerts.append(alert.text)
 
     def status(self) -> FlowStatus:
-        """Return what there is now."""
+        """Return what there is now; called about once a second, which samples the lag."""
         totals = store_totals()
+        self._sample_lag()
         drained = list(self._counts())
         with self._lock:
             return FlowStatus(
@@ -156,6 +155,14 @@ class Tally:
                 last_alerts=list(self._last_alerts),
                 problems=list(self._problems),
             )
+
+    def _sample_lag(self) -> None:
+        with self._lock:
+            latest = dict(self._latest)
+        for instrument, top in latest.items():
+            if top is not self._sampled.get(instrument):
+                LAG.labels(venue_of(instrument)).observe((top.ts_recv - top.ts_event) / 1e9)
+        self._sampled = latest
 
 
 class StatusFile:
