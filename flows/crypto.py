@@ -65,6 +65,7 @@ def flow() -> Dataflow:
 
 def _flow() -> Dataflow:
     settings = configuration.load()
+    output = Output.of(os.environ)
     secrets = [one for one in (settings.database_url, settings.bot_token) if one is not None]
     redactor = Redactor(secrets)
     logs.configure(settings.settings.log, redactor, file=settings.log_file)
@@ -105,7 +106,6 @@ def _flow() -> Dataflow:
     )
     sender.start()
     atexit.register(sender.stop)
-    output = Output.of(os.environ)
     return build(
         source,
         new_market=partial(

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import msgspec
 
-from flows.emission import KINDS, LineSink, digest
+from flows.emission import KINDS, LineSink, digest, read_kinds
+from market.errors import ConfigError
 
 VARIABLE = "CANDLEWAX_OUTPUT"
 """How the command line tells the flow processes."""
 
 
-class Output(msgspec.Struct, frozen=True, kw_only=True):
+class Output(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which lines are written, and where.
 
     Attributes:
@@ -26,8 +27,24 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> "Output":
-        """Read what the command line asked for."""
-        return msgspec.json.decode(environ.get(VARIABLE) or "{}", type=cls)
+        """Read what the command line asked for.
+
+        Raises:
+            ConfigError: words that we do not know, or a file that cannot be written to.
+        """
+        try:
+            output = msgspec.json.decode(environ.get(VARIABLE) or "{}", type=cls)
+        except msgspec.DecodeError as error:
+            raise ConfigError(f"{VARIABLE}: {error}; --emit, --out and --digest set it") from error
+        read_kinds(",".join(output.emit))
+        if output.out:
+            path = Path(output.out)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.open("ab").close()
+            except OSError as error:
+                raise ConfigError(f"--out {path}: cannot be written: {error.strerror}") from error
+        return output
 
     @property
     def kinds(self) -> frozenset[str]:

@@ -7,8 +7,10 @@ says so.
 import atexit
 import os
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 from bytewax.dataflow import Dataflow
@@ -20,6 +22,7 @@ from filters.specs import SpecsChanged
 from flows import configuration, logs
 from flows.cluster import Cluster
 from flows.collector import tune_collector
+from flows.embedded import prepare_database
 from flows.home import Home
 from flows.output import Output
 from flows.pipeline import build
@@ -30,12 +33,13 @@ from flows.stopping import Stopping
 from flows.symbol_market import SymbolMarket
 from market.errors import ConfigError, RecordingError
 from sinks.redaction import Redactor
+from sinks.secret import Secret
 from sinks.timescale import TimescaleSink
 
 VARIABLE = "CANDLEWAX_REPLAY"
 
 
-class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
+class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to replay and how.
 
     Attributes:
@@ -52,9 +56,29 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     specs: str = ""
     store: str = ""
     notify: bool = False
-    speed: float = 0.0
-    batch: int = 500
+    speed: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    batch: Annotated[int, msgspec.Meta(ge=1)] = 500
     own_market: bool = False
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> "ReplayOptions":
+        """Read what the command line asked for.
+
+        Raises:
+            ConfigError: it asked for nothing, or in words that we do not know.
+        """
+        told = environ.get(VARIABLE)
+        if not told:
+            raise ConfigError(
+                f"nothing to replay: use `candlewax replay FILE`, which sets {VARIABLE}"
+            )
+        try:
+            options = msgspec.json.decode(told, type=cls)
+        except msgspec.DecodeError as error:
+            raise ConfigError(f"{VARIABLE}: {error}; `candlewax replay` sets it") from error
+        if not options.files:
+            raise ConfigError(f"{VARIABLE}: no files to replay; use `candlewax replay FILE`")
+        return options
 
 
 def flow() -> Dataflow:
@@ -67,16 +91,22 @@ def flow() -> Dataflow:
 
 
 def _flow() -> Dataflow:
-    options = msgspec.json.decode(os.environ.get(VARIABLE) or '{"files":[]}', type=ReplayOptions)
-    if not options.files:
-        raise ConfigError(f"nothing to replay: use `candlewax replay FILE`, which sets {VARIABLE}")
+    options = ReplayOptions.of(os.environ)
+    output = Output.of(os.environ)
     settings = configuration.load()
     redactor = Redactor(
         [one for one in (settings.database_url, settings.bot_token) if one is not None]
     )
+    if options.store:
+        redactor.add(Secret(options.store))
     logs.configure(settings.settings.log, redactor, file=settings.log_file)
     paths = [Path(name) for name in options.files]
-    market = None if options.own_market else market_of(paths)
+    recorded = market_of(paths)  # in any case: it reads the beginning of every file
+    market = recorded if recorded and not options.own_market else settings.settings.market
+    if options.store:
+        prepare_database(
+            options.store, require_timescaledb=settings.settings.store.require_timescaledb
+        )
     tune_collector()
     stopping = Stopping()
     stopping.install()
@@ -93,12 +123,11 @@ def _flow() -> Dataflow:
     status = StatusFile(Home.of(os.environ).status / f"flow-{cluster.process}.json", tally)
     status.start()
     atexit.register(status.close)
-    output = Output.of(os.environ)
     return build(
         source,
         new_market=partial(
             SymbolMarket,
-            market or settings.settings.market,
+            market,
             wants_tops="books" in output.kinds,
             wants_events="events" in output.kinds,
             keeps_books=True,

@@ -14,13 +14,14 @@ from threading import Event
 import msgspec
 
 from flows.status import FlowStatus
-from tests.end_to_end.flow_runs import POLL_S, ROOT, FlowRun, running_with
+from tests.end_to_end.flow_runs import POLL_S, ROOT, FlowRun, poll, running_with
 
 FAST = ("BTC-USDT", "ETH-USDT", "ETH-BTC")
 SILENT = "LTC-BTC"
 CLUSTER_SYMBOLS = ("BTC-USDT", "ETH-USDT", "ETH-BTC", "BNB-USDT", "SOL-USDT", "XRP-USDT")
 DIPS_WITHIN_S = 90.0
 """The demo's script dips 20 s and 25 s after the market opened; starting takes the rest."""
+STARTS_WITHIN_S = 60.0
 QUIET_S = 5
 """How long the flows run with nothing beside them."""
 
@@ -108,15 +109,24 @@ class Both:
     """The two flows, and what still ran when they had ended.
 
     Attributes:
+        second: a flow that was started on the first one's state folder.
         lags: how late the bars of the first one were.
         quiet_from: our clock in ns, since when no test ran beside them.
     """
 
     def __init__(
-        self, alone: Ended, cluster: Ended, *, lags: Lags, quiet_from: int, left: list[str]
+        self,
+        alone: Ended,
+        cluster: Ended,
+        *,
+        second: FlowRun,
+        lags: Lags,
+        quiet_from: int,
+        left: list[str],
     ) -> None:
         self.alone = alone
         self.cluster = cluster
+        self.second = second
         self.lags = lags
         self.quiet_from = quiet_from
         self.left = left
@@ -133,6 +143,16 @@ def environ(symbols: Sequence[str], folder: Path, home: Path) -> dict[str, str]:
         "CANDLEWAX__LOG__FORMAT": "json",
         "CANDLEWAX_OUTPUT": msgspec.json.encode(output).decode(),
     }
+
+
+def second_flow(first: FlowRun) -> FlowRun:
+    """Start a flow on the state folder of one that runs, and wait for its end."""
+    told = first.home / "run.json"
+    poll(told.exists, within_s=STARTS_WITHIN_S, said="the embedded parts")
+    place = first.home.with_name("second")
+    with FlowRun("flows.crypto", place, environ={"CANDLEWAX_HOME": str(first.home)}) as second:
+        second.wait()
+    return second
 
 
 def run_both(homes: Path, cluster_database: str, is_quiet: Event) -> Both:
@@ -166,6 +186,7 @@ def run_both(homes: Path, cluster_database: str, is_quiet: Event) -> Both:
         cluster_lags = Lags(cluster_home / "out.jsonl")
         deadline = time.monotonic() + DIPS_WITHIN_S
         quiet_from = 0
+        second = second_flow(alone)
         dips = 0
         while dips < 4 or not quiet_from or time.time_ns() < quiet_from + QUIET_S * 10**9:
             assert alone.is_alive(), alone.words
@@ -184,6 +205,7 @@ def run_both(homes: Path, cluster_database: str, is_quiet: Event) -> Both:
         return Both(
             Ended(alone, stops[0]),
             Ended(cluster, stops[1], cluster_database),
+            second=second,
             lags=lags,
             quiet_from=quiet_from,
             left=left,

@@ -46,6 +46,15 @@ def test_sigterm_under_load_ends_both_cleanly_within_five_seconds(both: Both) ->
         assert "Traceback" not in ended.run.words
 
 
+def test_a_second_flow_on_the_same_state_folder_is_refused(both: Both) -> None:
+    words = both.second.words
+    assert both.second.codes == [2], words
+    assert "in use by" in words
+    assert str(both.alone.run.processes[0].pid) in words
+    assert "CANDLEWAX_HOME" in words
+    assert "Traceback" not in words
+
+
 @pytest.mark.parametrize("which", ["alone", "cluster"])
 def test_rows_handed_over_are_rows_in_the_database(which: str, both: Both) -> None:
     ended: Ended = getattr(both, which)
