@@ -19,6 +19,7 @@ class _Remembered(msgspec.Struct):
     schema: int
     engine: EngineState
     states: dict[str, tuple[State, str]]
+    tops: dict[str, BookTop]
 
 
 class SymbolFilters:
@@ -66,7 +67,9 @@ class SymbolFilters:
 
     def snapshot(self) -> bytes:
         """Return the state for recovery."""
-        return pickle.dumps(_Remembered(self.SCHEMA, self._engine.snapshot(), dict(self._states)))
+        return pickle.dumps(
+            _Remembered(self.SCHEMA, self._engine.snapshot(), dict(self._states), dict(self._tops))
+        )
 
     def restore(self, snapshot: bytes) -> None:
         """Go on from a snapshot that this program wrote into its own recovery store.
@@ -80,6 +83,7 @@ class SymbolFilters:
                 raise SnapshotError(f"filters snapshot of schema {kept.schema}")
             self._engine = FilterEngine(self._symbol, state=kept.engine)
             self._states = dict(kept.states)
+            self._tops = dict(kept.tops)
         except (
             pickle.UnpicklingError,
             AttributeError,
