@@ -95,7 +95,6 @@ class InstrumentMarket:
         self._imbalance = VolumeImbalance(depth).measure
         self._bar_observers: dict[str, BarObserver] = {}
         self._book_observer: BookObserver | None = None
-        self._told_top: BookTop | None = None
         self._configured = frozenset(self.series)
         self._series = list(self.series.values())
 
@@ -328,7 +327,6 @@ class InstrumentMarket:
             top = self.top
             if top is not None and top.state is not self.state:
                 top = msgspec.structs.replace(top, state=self.state)
-            if top is not None and top is not self._told_top:
-                self._told_top = top
+            if top is not None:
                 out.moments.append(top)
             out.moments.append(observer.observe(bar, series, top, ts_recv=now))
