@@ -277,7 +277,6 @@ class InstrumentMarket:
         if self.wants_tops:
             out.tops.append(top)
         if self._book_observer is not None:
-            self._told_top = top
             out.moments.append(top)
             out.moments.append(self._book_observer.observe(top, self.reason))
 

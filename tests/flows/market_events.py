@@ -53,9 +53,15 @@ def trade(
     )
 
 
-def beat(at: float, *, instrument: str = BTC, lag: int = LATENCY) -> Heartbeat:
+def beat(
+    at: float, *, instrument: str = BTC, lag: int = LATENCY, heard: float | None = None
+) -> Heartbeat:
     """A heartbeat `at` seconds after START by the venue's clock."""
-    return Heartbeat(instrument=instrument, ts_recv=START + round(at * SECOND) + lag)
+    return Heartbeat(
+        instrument=instrument,
+        ts_recv=START + round(at * SECOND) + lag,
+        heard=0 if heard is None else START + round(heard * SECOND) + lag,
+    )
 
 
 def gap(at: float, channel: str = "all", *, reason: str = "cut", instrument: str = BTC) -> FeedGap:
@@ -195,7 +201,8 @@ def random_stream(seed: int, length: int) -> list[MarketEvent]:
             case "gap":
                 event = gap(at, random.choice(("all", "book", "trade")), instrument=name)
             case _:
-                event = beat(at, instrument=name)
+                heard = random.choice((None, at, at - 4))
+                event = beat(at, instrument=name, heard=heard)
         events.append(event)
     return events
 
