@@ -1,0 +1,72 @@
+import logging
+import pickle
+
+import pytest
+from bytewax.operators import StatefulBatchLogic
+
+from connectors.drain import FlowEvent
+from flows.steps import filter_builder, market_builder
+from market.events import State
+from tests.flows.market_events import (
+    BTC,
+    book_spec,
+    delta,
+    gap,
+    make_market,
+    snapshot,
+    specs,
+    trade,
+)
+
+
+def forget(_instrument: str, _reason: str) -> None:
+    pass
+
+
+def test_micro_batches_of_one_turn_make_one_output() -> None:
+    logic = market_builder(make_market, forget)(None)
+    first: list[FlowEvent] = [gap(0), snapshot(0.1)]
+    outputs, discards = logic.on_batch([first, [trade(0.2)], [trade(0.3)]])
+    (output,) = outputs
+    assert len(output.trades) == 2
+    assert len(output.tops) == 1
+    assert discards is StatefulBatchLogic.RETAIN
+
+
+def test_books_to_be_fetched_again_are_told() -> None:
+    told: list[tuple[str, str]] = []
+    logic = market_builder(make_market, lambda *wish: told.append(wish))(None)
+    crossing: list[FlowEvent] = [
+        snapshot(0),
+        delta(0.1, [(101.5, 1.0)], sequence=2),
+        delta(0.2, [(101.4, 1.0)], sequence=3),
+    ]
+    logic.on_batch([crossing])
+    assert told == [(BTC, "crossed book")]
+
+
+def test_state_goes_over_a_restart_of_both_steps() -> None:
+    build_market, build_filters = market_builder(make_market, forget), filter_builder()
+    market, filters = build_market(None), build_filters(None)
+    spec = specs(book_spec("best_bid > 98.5"))
+    (output,) = market.on_batch([[spec, snapshot(0)]])[0]
+    assert len(list(filters.on_batch([output])[0])) == 1
+    market, filters = build_market(market.snapshot()), build_filters(filters.snapshot())
+    (output,) = market.on_batch([[spec, delta(0.1, [(99.5, 1.0)])]])[0]
+    assert output.latest[BTC].state is State.LIVE
+    assert list(filters.on_batch([output])[0]) == []  # it has fired already
+
+
+def test_an_unknown_snapshot_is_dropped_with_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    unknown = pickle.dumps((99, {}))
+    with caplog.at_level(logging.WARNING):
+        market = market_builder(make_market, forget)(unknown)
+    assert len(caplog.records) == 1
+    assert "schema 99" in str(vars(caplog.records[0])["reason"])
+    (output,) = market.on_batch([[gap(0), snapshot(0.1)]])[0]
+    assert output.latest[BTC].state is State.LIVE
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        filters = filter_builder()(b"no pickle")
+    assert len(caplog.records) == 1
+    assert list(filters.on_batch([output])[0]) == []

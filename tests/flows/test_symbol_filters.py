@@ -1,0 +1,158 @@
+import pickle
+
+import msgspec
+import pytest
+
+from filters.specs import Spec
+from flows.market_output import FilterOutput, MarketOutput
+from flows.symbol_filters import SymbolFilters
+from flows.symbol_market import SnapshotError, SymbolMarket
+from market.events import MarketEvent
+from tests.flows.market_events import (
+    BTC,
+    SECOND,
+    bar_spec,
+    beat,
+    book_spec,
+    delta,
+    gap,
+    make_market,
+    snapshot,
+    specs,
+    trade,
+)
+
+
+class Rig:
+    """Both pure steps of the flow, one behind the other."""
+
+    def __init__(self, *given: Spec) -> None:
+        self.market: SymbolMarket = make_market()
+        self.filters = SymbolFilters("BTC-USDT")
+        self.filters.advance([self.market.advance([specs(*given)])])
+
+    def advance(self, *events: MarketEvent) -> FilterOutput:
+        return self.filters.advance([self.market.advance(events)])
+
+
+def test_an_alert_comes_with_the_book_as_it_was() -> None:
+    rig = Rig(book_spec("best_bid > 99.2"))
+    out = rig.advance(
+        snapshot(0),
+        delta(0.1, [(99.5, 1.0)], sequence=2),
+        delta(0.2, [(100.0, 1.0)], sequence=3),
+    )
+    (alert,) = out.alerts
+    (top,) = out.tops
+    assert alert.values == {"best_bid": 99.5}
+    assert top.sequence == 2
+    assert top.bids[0] == (99.5, 1.0)
+
+
+def test_an_alert_on_a_bar_comes_with_the_book_of_its_close() -> None:
+    rig = Rig(bar_spec("close > 100"))
+    out = rig.advance(
+        snapshot(0),
+        trade(0.1, 101),
+        delta(0.9, [(99.5, 1.0)], sequence=5),
+        trade(1.1, 101),
+        delta(1.2, [(99.9, 1.0)], sequence=6),
+    )
+    assert len(out.alerts) == 1
+    assert [top.sequence for top in out.tops] == [5]
+
+
+def test_there_is_no_book_while_it_is_fetched() -> None:
+    rig = Rig(bar_spec("close > 100"))
+    rig.advance(snapshot(0), trade(0.1, 99), trade(1.1, 99))
+    out = rig.advance(gap(2, "book"), trade(2.1, 101), trade(3.1, 101))
+    assert len(out.alerts) == 1
+    assert out.tops == []
+
+
+def test_a_wait_ends_at_a_heartbeat_with_the_book_of_then() -> None:
+    spec = msgspec.structs.replace(book_spec("best_bid > 99.2"), hold=2 * SECOND)
+    rig = Rig(spec)
+    out = rig.advance(snapshot(0), delta(0.1, [(99.5, 1.0)], sequence=2), beat(1), beat(2))
+    assert out.alerts == []
+    out = rig.advance(beat(3))
+    (alert,) = out.alerts
+    (top,) = out.tops
+    assert alert.ts_fired == beat(3).ts_recv
+    assert (top.sequence, top.ts_recv) == (2, beat(3).ts_recv)
+
+
+def test_a_wait_does_not_go_through_a_gap() -> None:
+    spec = msgspec.structs.replace(book_spec("best_bid > 98.5"), hold=2 * SECOND)
+    rig = Rig(spec)
+    out = rig.advance(snapshot(0), beat(1), gap(1.5, "book"), beat(2), beat(3))
+    assert out.alerts == []
+    out = rig.advance(snapshot(3.5, sequence=9), beat(4), beat(5))
+    assert out.alerts == []
+    assert len(rig.advance(beat(6)).alerts) == 1
+
+
+def test_a_suspect_book_and_a_marked_bar_fire_nothing() -> None:
+    rig = Rig(book_spec("spread < 0"), bar_spec("close > 0"))
+    out = rig.advance(
+        snapshot(0),
+        delta(0.1, [(101.5, 1.0)], sequence=2),
+        gap(0.2, "trade"),
+        trade(0.3),
+        trade(1.1),
+    )
+    assert [alert.spec for alert in out.alerts] == ["bars"]  # the first bar is partial, not marked
+    rig = Rig(bar_spec("close > 0"))
+    rig.advance(snapshot(0), trade(0.1))
+    out = rig.advance(gap(0.5), snapshot(0.6, sequence=5), trade(0.7), trade(1.1))
+    assert out.alerts == []
+
+
+def test_most_of_the_time_nothing_comes_of_it() -> None:
+    rig = Rig(book_spec("best_bid > 1000"))
+    assert rig.advance(snapshot(0), trade(1), beat(2)) == FilterOutput()
+
+
+def test_specs_that_are_gone_fire_no_more() -> None:
+    rig = Rig(book_spec("best_bid > 99.2"))
+    rig.filters.advance([rig.market.advance([specs(generation=2)])])
+    assert rig.advance(snapshot(0), delta(0.1, [(99.5, 1.0)])) == FilterOutput()
+
+
+def test_what_has_fired_stays_fired_over_a_restart() -> None:
+    spec = book_spec("best_bid > 98.5")
+    rig = Rig(spec)
+    assert len(rig.advance(snapshot(0)).alerts) == 1
+    kept = rig.filters.snapshot()
+    rig.filters = SymbolFilters("BTC-USDT")
+    rig.filters.restore(kept)
+    rig.filters.advance([rig.market.advance([specs(spec)])])
+    assert rig.advance(delta(0.1, [(99.5, 1.0)], sequence=2)).alerts == []
+
+
+def test_a_wait_goes_on_over_a_restart() -> None:
+    spec = msgspec.structs.replace(book_spec("best_bid > 98.5"), hold=2 * SECOND)
+    rig = Rig(spec)
+    rig.advance(snapshot(0), beat(1))
+    kept = rig.filters.snapshot()
+    rig.filters = SymbolFilters("BTC-USDT")
+    rig.filters.restore(kept)
+    rig.filters.advance([rig.market.advance([specs(spec)])])
+    (alert,) = rig.advance(beat(2)).alerts
+    assert alert.series == BTC
+
+
+class _Other(msgspec.Struct):
+    schema: int
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [b"", b"no pickle", pickle.dumps(None), pickle.dumps(7), pickle.dumps(_Other(99))],
+    ids=["empty", "no pickle", "none", "a number", "another schema"],
+)
+def test_a_snapshot_that_cannot_be_read_is_refused(bad: bytes) -> None:
+    filters = SymbolFilters("BTC-USDT")
+    with pytest.raises(SnapshotError):
+        filters.restore(bad)
+    assert filters.advance([MarketOutput()]) == FilterOutput()
