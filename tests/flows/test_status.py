@@ -1,0 +1,87 @@
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, sleep
+
+import msgspec
+
+from filters.alerts import Alert
+from flows.status import FlowStatus, StatusFile, Tally
+from market.events import State
+from tests.flows.market_events import BTC, delta, gap, make_market, snapshot, trade
+
+
+def alert(number: int) -> Alert:
+    return Alert(
+        key=f"dip/{number}",
+        spec="dip",
+        spec_hash="abc",
+        series=BTC,
+        interval="1s",
+        ts_event=1,
+        ts_fired=2,
+        severity="info",
+        targets=("console",),
+        text=f"alert {number}",
+        values={},
+    )
+
+
+COUNTS = {"trades": 3, "book_updates": 2, "gaps": 1, "dead_letters": 4}
+
+
+def poll(what: Callable[[], bool], within_s: float = 10.0) -> None:
+    deadline = monotonic() + within_s
+    while not what():
+        assert monotonic() < deadline
+        sleep(0.02)
+
+
+def test_nothing_has_been_counted_before_the_first_event() -> None:
+    assert Tally(list).status() == FlowStatus()
+
+
+def test_what_passes_is_counted() -> None:
+    market = make_market()
+    tally = Tally(lambda: [COUNTS, COUNTS], ["a recording is cut"])
+    first = market.advance([gap(0), snapshot(0.1), *(trade(at) for at in range(4))])
+    second = market.advance([delta(4, [(99.5, 2.0)])])
+    tally.market([first, second])
+    tally.alerts([alert(1), alert(2)])
+    status = tally.status()
+    assert status.seconds > 0
+    assert (status.trades, status.book_updates, status.gaps, status.dead_letters) == (6, 4, 2, 8)
+    assert (status.bars, status.features, status.alerts) == (3, 6, 2)
+    assert status.last_alerts == ["alert 1", "alert 2"]
+    assert status.problems == ["a recording is cut"]
+    book = status.books[BTC]
+    assert (book.bid, book.ask, book.spread, book.state) == (99.5, 101.0, 1.5, "live")
+
+
+def test_a_book_that_is_being_fetched_is_not_shown_as_live() -> None:
+    market = make_market()
+    tally = Tally(list)
+    tally.market([market.advance([gap(0), snapshot(0.1)]), market.advance([gap(1, "book")])])
+    assert tally.status().books[BTC].state == State.RESYNCING
+
+
+def test_only_the_last_alerts_are_kept() -> None:
+    tally = Tally(list)
+    for number in range(50):
+        tally.alerts([alert(number)])
+    status = tally.status()
+    assert status.alerts == 50
+    assert status.last_alerts[0] == "alert 30"
+    assert len(status.last_alerts) == 20
+
+
+def test_the_file_is_written_while_it_runs_and_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "status" / "flow-0.json"
+    tally = Tally(list)
+    file = StatusFile(path, tally)
+    file.start()
+    poll(path.exists)
+    tally.alerts([alert(1)])
+    file.close()
+    status = msgspec.json.decode(path.read_bytes(), type=FlowStatus)
+    assert status.alerts == 1
+    assert [each.name for each in path.parent.iterdir()] == ["flow-0.json"]  # no part is left
