@@ -26,7 +26,7 @@ from connectors.recording import Record
 from connectors.source import MicroBatch
 from flows.collector import tune_collector
 from flows.market_output import MarketOutput
-from flows.pipeline import build, market_rows
+from flows.pipeline import MarketRows, build
 from flows.settings import MarketSettings
 from flows.status import Tally
 from flows.symbol_market import SymbolMarket
@@ -108,15 +108,16 @@ def loop(batch: int) -> dict[str, int]:
     for symbol, events in first:
         markets[symbol] = SymbolMarket(SETTINGS)
         markets[symbol].advance(events)
+    rows = MarketRows(RowsNowhere())
     clock = _Clock()
     for at in range(0, len(records), batch):
-        for record in records[at : at + batch]:
-            drain.add(record, feed.take(record))
+        drain.add_all([(record, feed.take(record)) for record in records[at : at + batch]])
+        outputs = []
         for symbol, events in drain.take():
             out = MarketOutput()
             markets[symbol].advance(events, out)
-            for _ in market_rows([(symbol, out)]):
-                pass
+            outputs.append((symbol, out))
+        rows.batches(outputs)
     return {**clock.stop(), "messages": len(records)}
 
 
@@ -155,8 +156,8 @@ class _MixPartition(StatelessSourcePartition[MicroBatch]):
             raise StopIteration
         batch = self._source.batch
         feed, drain = self._feed, self._drain
-        for record in self._records[self._at : self._at + batch]:
-            drain.add(record, feed.take(record))
+        taken = self._records[self._at : self._at + batch]
+        drain.add_all([(record, feed.take(record)) for record in taken])
         self._at += batch
         return drain.take()
 

@@ -4,6 +4,7 @@ The same object drains a live queue and a recording, so both give every symbol t
 the same order.
 """
 
+from collections.abc import Iterable
 from typing import TypeAlias
 
 import msgspec
@@ -53,33 +54,35 @@ class Drain:
         self._counted = dict.fromkeys(COUNTED, 0)
 
     def add(self, record: Record, told: list[Told]) -> None:
-        """Take one record and what its feed told of it.
+        """Take one record and what its feed told of it."""
+        self.add_all(((record, told),))
 
-        Raises:
-            msgspec.DecodeError: specs that are none.
-        """
-        if not told:
-            if record.kind == "control" and not record.conn:
-                self._control(record)
-            return
-        counts = self.counts
-        for event in told:
-            if type(event) is Trade:
-                counts["trades"] += 1
-            elif type(event) is BookDelta or type(event) is BookSnapshot:
-                counts["book_updates"] += 1
-            elif isinstance(event, DeadLetter):
-                counts["dead_letters"] += 1
-                _count(event)
-                self.dead_letters.append(event)
+    def add_all(self, items: Iterable[tuple[Record, list[Told]]]) -> None:
+        """Take records with what their feeds told, in their order."""
+        groups = self._by_instrument
+        trades = updates = 0
+        for record, told in items:
+            if not told:
+                if record.kind == "control" and not record.conn:
+                    self._control(record)
                 continue
-            elif type(event) is FeedGap:
-                counts["gaps"] += event.reason != "connecting"
-                GAPS.labels(venue_of(event.instrument), event.channel).inc()
-            group = self._by_instrument.get(event.instrument)
-            if group is None:
-                group = self._by_instrument[event.instrument] = self._group(event.instrument)
-            group.append(event)
+            for event in told:
+                if type(event) is Trade:
+                    trades += 1
+                elif type(event) is BookDelta or type(event) is BookSnapshot:
+                    updates += 1
+                elif isinstance(event, DeadLetter):
+                    self._put_aside(event)
+                    continue
+                elif type(event) is FeedGap:
+                    self.counts["gaps"] += event.reason != "connecting"
+                    GAPS.labels(venue_of(event.instrument), event.channel).inc()
+                group = groups.get(event.instrument)
+                if group is None:
+                    group = groups[event.instrument] = self._group(event.instrument)
+                group.append(event)
+        self.counts["trades"] += trades
+        self.counts["book_updates"] += updates
 
     def take(self) -> list[tuple[str, list[FlowEvent]]]:
         """Return the micro-batches that came together, and begin new ones."""
@@ -91,9 +94,18 @@ class Drain:
                 self._counted[kind] = count
         return list(groups.items())
 
+    def has_told(self, symbol: str) -> bool:
+        """Tell whether any event of a symbol came through here."""
+        return symbol in self._known
+
     def forget_symbols(self) -> None:
         """Tell every symbol the specs again: the flow was restored and has none compiled."""
         self._known = set()
+
+    def _put_aside(self, letter: DeadLetter) -> None:
+        self.counts["dead_letters"] += 1
+        DEAD_LETTERS.labels(letter.venue, letter.reason).inc()
+        self.dead_letters.append(letter)
 
     def _group(self, instrument: str) -> list[FlowEvent]:
         symbol = symbol_of(instrument)

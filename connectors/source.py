@@ -203,10 +203,10 @@ class FeedPartition(StatelessSourcePartition[MicroBatch]):
                 raise StopIteration
             return ()
         drain = self._drain
-        for record, told in items:
-            if self._writer is not None:
+        if self._writer is not None:
+            for record, _ in items:
                 self._writer.write(record)
-            drain.add(record, told)
+        drain.add_all(items)
         if drain.dead_letters:
             letters, drain.dead_letters = drain.dead_letters, []
             if self._letters is not None:

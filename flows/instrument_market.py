@@ -197,8 +197,6 @@ class InstrumentMarket:
             self._turn(State.STALE, "no message", now, out)
         elif self.state is State.STALE and silence <= self.stale_after:
             self._turn(State.LIVE, "", now, out)
-        elif self.state is State.STALE and silence <= self.stale_after:
-            self._turn(State.LIVE, "", now, out)
         elif self.state is State.SUSPECT and self.crossed:
             out.resyncs.append((self.instrument, self.reason))
             self.crossed = 0

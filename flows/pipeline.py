@@ -5,7 +5,7 @@ source ─► market ─┬─► filters ─┬─► store ─► database
                   └────────────┘
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TypeAlias
 
@@ -23,6 +23,7 @@ from flows.status import Tally
 from flows.steps import filter_builder, market_builder
 from flows.symbol_market import SymbolMarket
 from sinks.rows import (
+    Row,
     RowBatch,
     alert_row,
     bar_row,
@@ -62,25 +63,25 @@ def build(
     flow = Dataflow("candlewax")
     events = op.input("feeds", flow, source)
     market = op.stateful_batch("market", events, market_builder(new_market, resync))
-    moments = op.flat_map_batch("moments", market, with_moments)
-    filtered = op.stateful_batch("filters", moments, filter_builder())
 
-    def count_market(items: list[tuple[str, MarketOutput]]) -> Iterable[tuple[str, MarketOutput]]:
-        for _, output in items:
-            tally.market(output)
-        return items
+    def moments_of(items: list[tuple[str, MarketOutput]]) -> Iterable[tuple[str, MarketOutput]]:
+        """Count what passes, and leave out what tells the filters nothing: most of it."""
+        tally.market([output for _, output in items])
+        return [item for item in items if item[1].moments]
+
+    moments = op.flat_map_batch("moments", market, moments_of)
+    filtered = op.stateful_batch("filters", moments, filter_builder())
 
     def count_alerts(items: list[tuple[str, FilterOutput]]) -> Iterable[tuple[str, FilterOutput]]:
         for _, output in items:
             tally.alerts(output.alerts)
         return items
 
-    counted = op.flat_map_batch("market-tally", market, count_market)
     alerted = op.flat_map_batch("alert-tally", filtered, count_alerts)
     if store is not None:
         rows = op.merge(
             "rows",
-            op.flat_map_batch("market-rows", counted, market_rows),
+            op.flat_map_batch("market-rows", market, MarketRows(store).batches),
             op.flat_map_batch("alert-rows", alerted, partial(alert_rows, route)),
         )
         op.output("store", rows, store)
@@ -102,33 +103,64 @@ def build(
 
         written = op.merge(
             "lines",
-            op.flat_map_batch("market-lines", counted, write_market),
+            op.flat_map_batch("market-lines", market, write_market),
             op.flat_map_batch("alert-lines", alerted, write_alerts),
         )
         op.output("out", written, lines)
     if store is None and lines is None:
-        op.output("nowhere", op.merge("ends", counted, alerted), Nowhere())
+        op.output("nowhere", op.merge("ends", market, alerted), Nowhere())
     return flow
 
 
-def with_moments(items: list[tuple[str, MarketOutput]]) -> Iterable[tuple[str, MarketOutput]]:
-    """Leave out what tells the filters nothing, which is most of it."""
-    return [item for item in items if item[1].moments]
+class MarketRows:
+    """Turns what the market told into few batches of rows.
+
+    The rows of all symbols that go to one partition of the store travel together: a batch for each
+    partition and table, and not for each symbol. Each symbol's rows keep their order.
+
+    Args:
+        store: says which partition a symbol belongs to.
+    """
+
+    def __init__(self, store: FixedPartitionedSink[RowBatch, None]) -> None:
+        self._store = store
+        self._count = len(store.list_parts())
+        self._partitions: dict[str, int] = {}
+
+    def batches(self, items: list[tuple[str, MarketOutput]]) -> Iterable[Rows]:
+        """Return one batch for each partition and table that has rows."""
+        rows: dict[tuple[int, str], list[Row]] = {}
+        keys: dict[int, str] = {}
+        for symbol, output in items:
+            partition = self._partitions.get(symbol)
+            if partition is None:
+                partition = self._store.part_fn(symbol) % self._count
+                self._partitions[symbol] = partition
+            keys.setdefault(partition, symbol)
+            for table, new in tables_of(output):
+                found = rows.get((partition, table))
+                if found is None:
+                    rows[partition, table] = new
+                else:
+                    found += new
+        return [
+            (keys[partition], pack(table, together))
+            for (partition, table), together in rows.items()
+        ]
 
 
-def market_rows(items: list[tuple[str, MarketOutput]]) -> Iterable[Rows]:
-    """Turn what the market told into one batch of rows for each table and micro-batch."""
-    for symbol, output in items:
-        if output.trades:
-            yield symbol, pack("trades", trade_rows(output.trades))
-        if output.kept_tops:
-            yield symbol, pack("book_tops", [book_top_row(top) for top in output.kept_tops])
-        if output.bars:
-            yield symbol, pack("bars", [bar_row(bar) for bar in output.bars])
-        if output.features:
-            yield symbol, pack("features", [feature_row(each) for each in output.features])
-        if output.gaps:
-            yield symbol, pack("gaps", [gap_row(gap) for gap in output.gaps])
+def tables_of(output: MarketOutput) -> Iterator[tuple[str, list[Row]]]:
+    """Return the rows of each table that an output has any for."""
+    if output.trades:
+        yield "trades", trade_rows(output.trades)
+    if output.kept_tops:
+        yield "book_tops", [book_top_row(top) for top in output.kept_tops]
+    if output.bars:
+        yield "bars", [bar_row(bar) for bar in output.bars]
+    if output.features:
+        yield "features", [feature_row(each) for each in output.features]
+    if output.gaps:
+        yield "gaps", [gap_row(gap) for gap in output.gaps]
 
 
 def alert_rows(

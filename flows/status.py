@@ -105,23 +105,30 @@ class Tally:
         self._last_alerts: deque[str] = deque(maxlen=LAST_ALERTS)
         self._lock = threading.Lock()
 
-    def market(self, output: MarketOutput) -> None:
+    def market(self, outputs: Sequence[MarketOutput]) -> None:
         """Count what the first keyed step told."""
-        for bar in output.bars:
-            BARS.labels(bar.interval).inc()
-        for change in output.states:
-            STATES.labels(change.state.value).inc()
-            self._states[change.instrument] = change.state
-        if output.features:
-            FEATURES.inc(len(output.features))
-        if output.resyncs:
-            RESYNCS.inc(len(output.resyncs))
+        bars = features = 0
+        for output in outputs:
+            if output.bars:
+                bars += len(output.bars)
+                for bar in output.bars:
+                    BARS.labels(bar.interval).inc()
+            if output.states:
+                for change in output.states:
+                    STATES.labels(change.state.value).inc()
+                    self._states[change.instrument] = change.state
+            features += len(output.features)
+            if output.resyncs:
+                RESYNCS.inc(len(output.resyncs))
+        if features:
+            FEATURES.inc(features)
         with self._lock:
             if self._began is None:
                 self._began = time.monotonic()
-            self._bars += len(output.bars)
-            self._features += len(output.features)
-            self._latest.update(output.latest)
+            self._bars += bars
+            self._features += features
+            for output in outputs:
+                self._latest.update(output.latest)
 
     def alerts(self, alerts: Sequence[Alert]) -> None:
         """Count what the second keyed step told."""
