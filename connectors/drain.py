@@ -54,7 +54,11 @@ class Drain:
         self._counted = dict.fromkeys(COUNTED, 0)
 
     def add(self, record: Record, told: list[Told]) -> None:
-        """Take one record and what its feed told of it."""
+        """Take one record and what its feed told of it.
+
+        Raises:
+            msgspec.DecodeError: specs that are none.
+        """
         self.add_all(((record, told),))
 
     def add_all(self, items: Iterable[tuple[Record, list[Told]]]) -> None:
@@ -104,7 +108,7 @@ class Drain:
 
     def _put_aside(self, letter: DeadLetter) -> None:
         self.counts["dead_letters"] += 1
-        DEAD_LETTERS.labels(letter.venue, letter.reason).inc()
+        _count(letter)
         self.dead_letters.append(letter)
 
     def _group(self, instrument: str) -> list[FlowEvent]:
