@@ -202,6 +202,13 @@ def replay_run(
     )
 
 
+def recovery_flags(folder: Path) -> Sequence[str]:
+    """Make a recovery store; return the flags that use it."""
+    folder.mkdir()
+    subprocess.run([sys.executable, "-m", "bytewax.recovery", str(folder), "1"], check=True)
+    return ("-r", str(folder), "-s", "1", "-b", "0")
+
+
 def digest_at(home: Path) -> str:
     """Return the digest of what a run has emitted."""
     return digest_of(home / "out.jsonl")

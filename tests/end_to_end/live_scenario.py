@@ -1,20 +1,29 @@
 """Live flows on the embedded parts, ended under load.
 
 Two run at the same time: `alone` in one process on everything that is embedded, `cluster` in two
-processes on a database of its own. They need half a minute and little of the processor, so they
-run beside other tests; the tests of `test_live.py` look at what they left behind.
+processes on a database of its own, with recovery, stopped and started again after some seconds.
+They need little of the processor, so they run beside other tests; the tests of `test_live.py` look
+at what they left behind.
 """
 
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
+from typing import Self
 
 import msgspec
 
 from flows.status import FlowStatus
-from tests.end_to_end.flow_runs import POLL_S, ROOT, FlowRun, poll, running_with
+from tests.end_to_end.flow_runs import (
+    POLL_S,
+    ROOT,
+    FlowRun,
+    poll,
+    recovery_flags,
+    running_with,
+)
 
 FAST = ("BTC-USDT", "ETH-USDT", "ETH-BTC")
 SILENT = "LTC-BTC"
@@ -53,6 +62,8 @@ class BarLine(msgspec.Struct):
 class Lags:
     """Reads the lines of a live flow as they come, and how late each one-second bar is.
 
+    Used around what it shall watch.
+
     Attributes:
         of: seconds from a bar's end to its line, by series.
         dips: alerts of the scripted dips.
@@ -61,8 +72,22 @@ class Lags:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._at = 0
+        self._ended = Event()
+        self._thread = Thread(target=self._watch, name="lags")
         self.of: dict[str, list[float]] = {}
         self.dips = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(POLL_S):
+            self.read()
 
     def read(self) -> None:
         """Take what has come since."""
@@ -86,15 +111,29 @@ class Ended:
     """What a flow left behind.
 
     Attributes:
-        stop_s: from the signal to the end.
+        run: the last one on this state folder.
+        codes: exit codes, of earlier runs too.
+        stop_s: from the signal to the end, the longest.
+        words: what was said.
         dsn: where its rows are; empty while that server does not run.
+        statuses: what its processes counted, in earlier runs too.
     """
 
     def __init__(self, run: FlowRun, stop_s: float, dsn: str = "") -> None:
         self.run = run
+        self.codes = run.codes
         self.stop_s = stop_s
+        self.words = run.words
         self.dsn = dsn
         self.statuses: Sequence[FlowStatus] = run.statuses
+
+    def after(self, earlier: "Ended") -> "Ended":
+        """Add what an earlier run on the same folder left."""
+        self.codes = [*earlier.codes, *self.codes]
+        self.stop_s = max(earlier.stop_s, self.stop_s)
+        self.words = earlier.words + self.words
+        self.statuses = [*earlier.statuses, *self.statuses]
+        return self
 
     def told(self, name: str) -> dict[str, int]:
         """A count by table, summed over the processes."""
@@ -167,22 +206,36 @@ def run_both(homes: Path, cluster_database: str, is_quiet: Event) -> Both:
         (folder / file.name).write_bytes(file.read_bytes())
     (folder / "often.yaml").write_text(OFTEN)
     home, cluster_home = homes / "alone", homes / "cluster"
+    recovery = recovery_flags(homes / "recovery")
     with ExitStack() as stack:
+
+        def start_cluster() -> FlowRun:
+            variables = {
+                **environ(CLUSTER_SYMBOLS, shipped, cluster_home),
+                "DATABASE_URL": cluster_database,
+            }
+            return stack.enter_context(
+                FlowRun(
+                    "flows.crypto",
+                    cluster_home,
+                    environ=variables,
+                    arguments=recovery,
+                    processes=2,
+                )
+            )
+
         alone = stack.enter_context(
             FlowRun("flows.crypto", home, environ=environ((*FAST, SILENT), folder, home))
         )
-        cluster = stack.enter_context(
-            FlowRun(
-                "flows.crypto",
-                cluster_home,
-                environ={
-                    **environ(CLUSTER_SYMBOLS, shipped, cluster_home),
-                    "DATABASE_URL": cluster_database,
-                },
-                processes=2,
-            )
+        first = start_cluster()
+        poll(
+            lambda: len(first.statuses) == 2 and all(one.bars > 6 for one in first.statuses),
+            within_s=STARTS_WITHIN_S,
+            said="bars of both processes",
         )
-        lags = Lags(home / "out.jsonl")
+        earlier = Ended(first, first.end())
+        cluster = start_cluster()
+        lags = stack.enter_context(Lags(home / "out.jsonl"))
         cluster_lags = Lags(cluster_home / "out.jsonl")
         deadline = time.monotonic() + DIPS_WITHIN_S
         quiet_from = 0
@@ -196,7 +249,6 @@ def run_both(homes: Path, cluster_database: str, is_quiet: Event) -> Both:
             )
             if not quiet_from and is_quiet.is_set():
                 quiet_from = time.time_ns()
-            lags.read()
             cluster_lags.read()
             dips = lags.dips + cluster_lags.dips
             time.sleep(POLL_S)
@@ -204,7 +256,7 @@ def run_both(homes: Path, cluster_database: str, is_quiet: Event) -> Both:
         left = running_with(str(homes))
         return Both(
             Ended(alone, stops[0]),
-            Ended(cluster, stops[1], cluster_database),
+            Ended(cluster, stops[1], cluster_database).after(earlier),
             second=second,
             lags=lags,
             quiet_from=quiet_from,

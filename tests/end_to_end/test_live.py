@@ -36,14 +36,14 @@ def cluster(both: Both) -> Ended:
 
 
 def test_sigterm_under_load_ends_both_cleanly_within_five_seconds(both: Both) -> None:
-    assert both.alone.run.codes == [0]
-    assert both.cluster.run.codes == [0, 0]
+    assert both.alone.codes == [0]
+    assert both.cluster.codes == [0, 0, 0, 0]  # it was started again in between
     assert both.alone.stop_s < 5
     assert both.cluster.stop_s < 5
     assert both.left == []
     for ended in (both.alone, both.cluster):
         assert not (ended.run.home / "run.json").exists()
-        assert "Traceback" not in ended.run.words
+        assert "Traceback" not in ended.words
 
 
 def test_a_second_flow_on_the_same_state_folder_is_refused(both: Both) -> None:
@@ -125,7 +125,7 @@ def test_a_silent_symbol_holds_nobody_up(both: Both) -> None:
         late = sorted(lags[f"binance:{symbol} 1s"])
         assert len(late) > 20
         assert late[len(late) // 2] < 1.0  # closed by the next second's first trade
-        assert late[-1] < 3.5  # or by the heartbeat after the grace period
+        assert late[len(late) * 9 // 10] < 3.5  # or by the heartbeat after the grace period
     assert len(lags.get(f"binance:{SILENT} 1s", [])) <= 2
     book = both.alone.statuses[0].books[f"binance:{SILENT}"]
     assert book.state in ("live", "stale")
@@ -151,26 +151,40 @@ def test_a_fast_symbol_has_a_bar_for_every_second(alone: Ended) -> None:
     assert flags == (0,)
 
 
-def test_every_trade_of_every_symbol_arrived(both: Both) -> None:
-    for ended, symbols in ((both.alone, FAST), (both.cluster, CLUSTER_SYMBOLS)):
-        with psycopg.connect(ended.dsn) as connection:
-            rows = connection.execute(
-                "SELECT symbol, count(*), max(trade_id::bigint) - min(trade_id::bigint) + 1"
-                " FROM trades GROUP BY symbol"
-            ).fetchall()
-        assert {symbol for symbol, _, _ in rows} >= set(symbols)
-        assert [(symbol, count) for symbol, count, _ in rows] == [
-            (symbol, span) for symbol, _, span in rows
-        ]
+def test_every_trade_of_every_symbol_arrived(alone: Ended) -> None:
+    with psycopg.connect(alone.dsn) as connection:
+        rows = connection.execute(
+            "SELECT symbol, count(*), max(trade_id::bigint) - min(trade_id::bigint) + 1"
+            " FROM trades GROUP BY symbol"
+        ).fetchall()
+    assert {symbol for symbol, _, _ in rows} >= set(FAST)
+    assert [(symbol, count) for symbol, count, _ in rows] == [
+        (symbol, span) for symbol, _, span in rows
+    ]
+
+
+def test_the_time_between_two_runs_is_a_gap(cluster: Ended) -> None:
+    with psycopg.connect(cluster.dsn) as connection:
+        gaps = connection.execute(
+            "SELECT symbol, count(*), min(extract(epoch FROM ended_at - started_at)) FROM gaps"
+            " GROUP BY symbol"
+        ).fetchall()
+        marked = connection.execute("SELECT DISTINCT symbol FROM bars WHERE gap").fetchall()
+    assert {(symbol, count) for symbol, count, _ in gaps} == {
+        (symbol, 1) for symbol in CLUSTER_SYMBOLS
+    }
+    assert all(seconds > 1 for _, _, seconds in gaps)
+    assert {symbol for (symbol,) in marked} >= set(FAST)
 
 
 def test_both_processes_did_their_part(cluster: Ended) -> None:
-    assert len(cluster.statuses) == 2
-    assert all(status.trades > 50 for status in cluster.statuses)
+    assert len(cluster.statuses) == 4
+    assert all(status.trades > 20 for status in cluster.statuses)
     books = [set(status.books) for status in cluster.statuses]
+    assert books[:2] == books[2:]
     assert not books[0] & books[1]
     assert books[0] | books[1] == {f"binance:{symbol}" for symbol in CLUSTER_SYMBOLS}
-    assert len(cluster.run.recordings) == 2
+    assert len(cluster.run.recordings) == 4
 
 
 def test_a_replay_says_and_stores_what_the_live_flow_did(

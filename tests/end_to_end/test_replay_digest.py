@@ -1,8 +1,6 @@
 """A recording says the same whatever batches, speed and workers are, and after a kill."""
 
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from tests.end_to_end.flow_runs import (
     content,
     digest_at,
     poll,
+    recovery_flags,
     replay_run,
 )
 from tests.end_to_end.wire_recording import WireRun, record_wire
@@ -47,13 +46,6 @@ def told(recorded: WireRun) -> str:
         one = filters.setdefault(symbol, SymbolFilters(symbol))
         lines += alert_lines(one.advance([output]), ALL)
     return digest(lines)
-
-
-def make_store(folder: Path) -> Sequence[str]:
-    """Make a recovery store; return the flags that use it."""
-    folder.mkdir()
-    subprocess.run([sys.executable, "-m", "bytewax.recovery", str(folder), "1"], check=True)
-    return ("-r", str(folder), "-s", "1", "-b", "0")
 
 
 def test_the_recording_has_everything_that_can_differ(recorded: WireRun, told: str) -> None:
@@ -109,7 +101,7 @@ def test_a_killed_replay_resumes_and_nothing_is_lost_or_twice(
     make_database: Callable[[], str],
 ) -> None:
     undisturbed, disturbed = with_schema(make_database()), with_schema(make_database())
-    recovery = make_store(tmp_path / "recovery")
+    recovery = recovery_flags(tmp_path / "recovery")
     with (
         replay_run(
             tmp_path / "killed",
