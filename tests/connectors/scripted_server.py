@@ -18,7 +18,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 Script: TypeAlias = Callable[[ServerConnection], None]
 
-DEADLINE_S = 15.0
+DEADLINE_S = 30.0
 POLL_S = 0.005
 
 
