@@ -95,7 +95,10 @@ def _flow() -> Dataflow:
         dead_letters=home.dead,
     )
     serve_metrics(settings.settings.serving.metrics_port, cluster.process)
-    tally = Tally(lambda: [drain.counts for drain in source.drains])
+    tally = Tally(
+        lambda: [drain.counts for drain in source.drains],
+        reads=lambda symbol: any(drain.has_told(symbol) for drain in source.drains),
+    )
     status = StatusFile(home.status / f"flow-{cluster.process}.json", tally)
     status.start()
     atexit.register(status.close)

@@ -62,7 +62,7 @@ def build(
     """
     flow = Dataflow("candlewax")
     events = op.input("feeds", flow, source)
-    market = op.stateful_batch("market", events, market_builder(new_market, resync))
+    market = op.stateful_batch("market", events, market_builder(new_market, resync, tally.arrived))
 
     def moments_of(items: list[tuple[str, MarketOutput]]) -> Iterable[tuple[str, MarketOutput]]:
         """Count what passes, and leave out what tells the filters nothing: most of it."""

@@ -118,7 +118,11 @@ def _flow() -> Dataflow:
         controls=_controls(options),
         stopping=stopping.flag,
     )
-    tally = Tally(lambda: [drain.counts for drain in source.drains], source.problems)
+    tally = Tally(
+        lambda: [drain.counts for drain in source.drains],
+        source.problems,
+        reads=lambda symbol: any(drain.has_told(symbol) for drain in source.drains),
+    )
     cluster = Cluster.of(sys.argv[1:], os.environ)
     status = StatusFile(Home.of(os.environ).status / f"flow-{cluster.process}.json", tally)
     status.start()

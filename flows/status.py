@@ -14,10 +14,12 @@ from pathlib import Path
 import msgspec
 from prometheus_client import Counter, Histogram
 
+from connectors.drain import FlowEvent
 from filters.alerts import Alert
+from filters.specs import SpecsChanged
 from flows.market_output import MarketOutput
 from market.events import BookTop, State
-from market.instruments import venue_of
+from market.instruments import symbol_of, venue_of
 from sinks.row_totals import store_totals
 
 EVERY_S = 1.0
@@ -32,6 +34,9 @@ LAG = Histogram(
     "From the venue's time of a book message to our receiving it, clocks uncorrected",
     ["venue"],
     buckets=(-1, -0.1, 0, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+CROSSED = Counter(
+    "candlewax_crossed_events_total", "Events that another process read: a cost, not a fault"
 )
 RESYNCS = Counter("candlewax_resyncs_total", "Books fetched again because they were crossed")
 
@@ -60,6 +65,7 @@ class FlowStatus(msgspec.Struct, frozen=True, kw_only=True):
         alerts: alerts fired.
         gaps: gaps told by venues, the opening of a feed left out.
         dead_letters: messages that no one understood.
+        crossed: events that another process read and sent here; live feeds have none.
         books: the best of every book, by instrument.
         last_alerts: texts of the last alerts, oldest first.
         problems: what went wrong with the input, for people.
@@ -75,6 +81,7 @@ class FlowStatus(msgspec.Struct, frozen=True, kw_only=True):
     alerts: int = 0
     gaps: int = 0
     dead_letters: int = 0
+    crossed: int = 0
     books: dict[str, BookLine] = {}
     last_alerts: list[str] = []
     problems: list[str] = []
@@ -86,15 +93,21 @@ class Tally:
     Args:
         counts: what the source has drained, one mapping a worker.
         problems: what went wrong with the input.
+        reads: whether this process's own input has told of a symbol.
     """
 
     def __init__(
         self,
         counts: Callable[[], Sequence[Mapping[str, int]]],
         problems: Sequence[str] = (),
+        *,
+        reads: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._counts = counts
         self._problems = problems
+        self._reads = reads
+        self._crosses: dict[str, bool] = {}
+        self._crossed = 0
         self._began: float | None = None
         self._bars = 0
         self._features = 0
@@ -104,6 +117,21 @@ class Tally:
         self._states: dict[str, State] = {}
         self._last_alerts: deque[str] = deque(maxlen=LAST_ALERTS)
         self._lock = threading.Lock()
+
+    def arrived(self, batches: Sequence[Sequence[FlowEvent]]) -> None:
+        """Count what the first keyed step takes, where it was read by another process."""
+        for events in batches:
+            first = next((one for one in events if not isinstance(one, SpecsChanged)), None)
+            if first is None:
+                continue
+            crosses = self._crosses.get(first.instrument)
+            if crosses is None:
+                symbol = symbol_of(first.instrument)
+                crosses = self._crosses[first.instrument] = not self._reads(symbol)
+            if crosses:
+                CROSSED.inc(len(events))
+                with self._lock:
+                    self._crossed += len(events)
 
     def market(self, outputs: Sequence[MarketOutput]) -> None:
         """Count what the first keyed step told."""
@@ -155,6 +183,7 @@ class Tally:
                 alerts=self._alerts,
                 gaps=sum(count["gaps"] for count in drained),
                 dead_letters=sum(count["dead_letters"] for count in drained),
+                crossed=self._crossed,
                 books={
                     name: _line(top, self._states.get(name, top.state))
                     for name, top in sorted(self._latest.items())

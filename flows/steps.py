@@ -1,7 +1,7 @@
 """The two keyed steps: thin covers that let Bytewax run the pure objects."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from bytewax.operators import StatefulBatchLogic
 
@@ -19,15 +19,23 @@ class MarketLogic(StatefulBatchLogic[list[FlowEvent], MarketOutput, bytes]):
     Args:
         market: the pure object.
         resync: told of each book that must be fetched again.
+        arrived: told of everything that comes in.
     """
 
-    def __init__(self, market: SymbolMarket, resync: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        market: SymbolMarket,
+        resync: Callable[[str, str], None],
+        arrived: Callable[[Sequence[list[FlowEvent]]], None],
+    ) -> None:
         self._market = market
         self._resync = resync
+        self._arrived = arrived
 
     def on_batch(self, values: list[list[FlowEvent]]) -> tuple[Iterable[MarketOutput], bool]:
         """Take micro-batches; one output comes of all of them."""
         out = MarketOutput()
+        self._arrived(values)
         for events in values:
             self._market.advance(events, out)
         for instrument, reason in out.resyncs:
@@ -56,7 +64,9 @@ class FilterLogic(StatefulBatchLogic[MarketOutput, FilterOutput, bytes]):
 
 
 def market_builder(
-    new: Callable[[], SymbolMarket], resync: Callable[[str, str], None]
+    new: Callable[[], SymbolMarket],
+    resync: Callable[[str, str], None],
+    arrived: Callable[[Sequence[list[FlowEvent]]], None],
 ) -> Callable[[bytes | None], MarketLogic]:
     """Return what Bytewax calls for each new symbol."""
 
@@ -68,7 +78,7 @@ def market_builder(
             except SnapshotError as error:
                 log.warning("starting a symbol afresh", extra={"reason": str(error)})
                 market = new()
-        return MarketLogic(market, resync)
+        return MarketLogic(market, resync, arrived)
 
     return build
 

@@ -185,6 +185,7 @@ def test_both_processes_did_their_part(cluster: Ended) -> None:
     assert not books[0] & books[1]
     assert books[0] | books[1] == {f"binance:{symbol}" for symbol in CLUSTER_SYMBOLS}
     assert len(cluster.run.recordings) == 4
+    assert [status.crossed for status in cluster.statuses] == [0] * 4  # each reads what it owns
 
 
 def test_a_replay_says_and_stores_what_the_live_flow_did(

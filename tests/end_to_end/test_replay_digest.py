@@ -72,10 +72,13 @@ def test_batches_workers_and_processes_change_nothing(
         "workers=2": {"arguments": ("-w2",)},
         "processes=2": {"processes": 2},
     }
-    codes = {}
+    codes: dict[str, list[int]] = {}
+    crossed: dict[str, int] = {}
     for name, way in ways.items():  # one after the other: live flows run meanwhile
         with replay_run(tmp_path / name, [recorded.path], **way) as run:  # type: ignore[arg-type]
             codes[name] = run.wait()
+        crossed[name] = sum(status.crossed for status in run.statuses)
+    assert [name for name, count in crossed.items() if count] == ["processes=2"]
     assert codes == {name: [0, 0] if name == "processes=2" else [0] for name in ways}
     assert {name: digest_at(tmp_path / name) for name in ways} == dict.fromkeys(ways, told)
 

@@ -7,7 +7,7 @@ import msgspec
 from filters.alerts import Alert
 from flows.status import FlowStatus, StatusFile, Tally
 from market.events import State
-from tests.flows.market_events import BTC, delta, gap, make_market, snapshot, trade
+from tests.flows.market_events import BTC, beat, delta, gap, make_market, snapshot, specs, trade
 
 
 def alert(number: int) -> Alert:
@@ -62,6 +62,23 @@ def test_a_book_that_is_being_fetched_is_not_shown_as_live() -> None:
     tally = Tally(list)
     tally.market([market.advance([gap(0), snapshot(0.1)]), market.advance([gap(1, "book")])])
     assert tally.status().books[BTC].state == State.RESYNCING
+
+
+def test_events_that_another_process_read_are_counted() -> None:
+    asked: list[str] = []
+
+    def reads(symbol: str) -> bool:
+        asked.append(symbol)
+        return symbol == "BTC-USDT"
+
+    tally = Tally(list, reads=reads)
+    other = "binance:ETH-USDT"
+    tally.arrived([[specs()], [specs(), trade(1), trade(2)], [beat(3)]])
+    assert tally.status().crossed == 0
+    tally.arrived([[trade(1, instrument=other), trade(2, instrument=other)]])
+    tally.arrived([[specs()], [specs(), beat(3, instrument=other)]])
+    assert tally.status().crossed == 4
+    assert asked == ["BTC-USDT", "ETH-USDT"]  # once for each
 
 
 def test_only_the_last_alerts_are_kept() -> None:

@@ -1,5 +1,6 @@
 import logging
 import pickle
+from collections.abc import Sequence
 
 import pytest
 from bytewax.operators import StatefulBatchLogic
@@ -19,12 +20,16 @@ from tests.flows.market_events import (
 )
 
 
+def pass_over(_batches: Sequence[list[FlowEvent]]) -> None:
+    pass
+
+
 def forget(_instrument: str, _reason: str) -> None:
     pass
 
 
 def test_micro_batches_of_one_turn_make_one_output() -> None:
-    logic = market_builder(make_market, forget)(None)
+    logic = market_builder(make_market, forget, pass_over)(None)
     first: list[FlowEvent] = [gap(0), snapshot(0.1)]
     outputs, discards = logic.on_batch([first, [trade(0.2)], [trade(0.3)]])
     (output,) = outputs
@@ -35,7 +40,7 @@ def test_micro_batches_of_one_turn_make_one_output() -> None:
 
 def test_books_to_be_fetched_again_are_told() -> None:
     told: list[tuple[str, str]] = []
-    logic = market_builder(make_market, lambda *wish: told.append(wish))(None)
+    logic = market_builder(make_market, lambda *wish: told.append(wish), pass_over)(None)
     crossing: list[FlowEvent] = [
         snapshot(0),
         delta(0.1, [(101.5, 1.0)], sequence=2),
@@ -46,7 +51,7 @@ def test_books_to_be_fetched_again_are_told() -> None:
 
 
 def test_state_goes_over_a_restart_of_both_steps() -> None:
-    build_market, build_filters = market_builder(make_market, forget), filter_builder()
+    build_market, build_filters = market_builder(make_market, forget, pass_over), filter_builder()
     market, filters = build_market(None), build_filters(None)
     spec = specs(book_spec("best_bid > 98.5"))
     (output,) = market.on_batch([[spec, snapshot(0)]])[0]
@@ -60,7 +65,7 @@ def test_state_goes_over_a_restart_of_both_steps() -> None:
 def test_an_unknown_snapshot_is_dropped_with_one_line(caplog: pytest.LogCaptureFixture) -> None:
     unknown = pickle.dumps((99, {}))
     with caplog.at_level(logging.WARNING):
-        market = market_builder(make_market, forget)(unknown)
+        market = market_builder(make_market, forget, pass_over)(unknown)
     assert len(caplog.records) == 1
     assert "schema 99" in str(vars(caplog.records[0])["reason"])
     (output,) = market.on_batch([[gap(0), snapshot(0.1)]])[0]
