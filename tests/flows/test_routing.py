@@ -35,8 +35,8 @@ def test_the_default_may_be_configured(tmp_path: Path) -> None:
 
 def test_a_name_that_means_nothing_is_refused_before_anything_starts(tmp_path: Path) -> None:
     routes = Routes(settings(tmp_path, CHATS, token="1:abc"))
-    with pytest.raises(ConfigError, match="telegram/mian"):
-        routes.check(["default", "telegram/mian"])
+    with pytest.raises(ConfigError, match="telegram/man"):
+        routes.check(["default", "telegram/man"])
 
 
 def test_a_chat_needs_a_bot(tmp_path: Path) -> None:
