@@ -155,7 +155,7 @@ def test_it_subscribes_reads_and_beats(server: ScriptedServer, start: Start) -> 
     assert {record.conn for record in records} == {f"{NAME}.1"}
     assert records[0].body == encode_description(rig.feed.description)
     assert records[1].body == f"subscribe {BTC}".encode()
-    assert server.received == [(1, f"subscribe {BTC}")]
+    eventually(lambda: server.received == [(1, f"subscribe {BTC}")])
     assert rig.gaps() == ["connecting"]
     times = [record.ts for record, _ in rig.taken]
     assert times == sorted(set(times))
