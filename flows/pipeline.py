@@ -129,30 +129,26 @@ class MarketRows:
 
     def batches(self, items: list[tuple[str, MarketOutput]]) -> Iterable[Rows]:
         """Return one batch for each partition and table that has rows."""
-        rows: dict[tuple[int, str], list[Row]] = {}
+        together: dict[tuple[int, str], list[Row]] = {}
         keys: dict[int, str] = {}
         for symbol, output in items:
             partition = self._partitions.get(symbol)
             if partition is None:
                 partition = self._store.part_fn(symbol) % self._count
                 self._partitions[symbol] = partition
-            keys.setdefault(partition, symbol)
-            for table, new in tables_of(output):
-                found = rows.get((partition, table))
-                if found is None:
-                    rows[partition, table] = new
-                else:
-                    found += new
+            keys[partition] = symbol
+            if output.trades:
+                together.setdefault((partition, "trades"), []).extend(trade_rows(output.trades))
+            if output.kept_tops or output.bars or output.gaps:
+                for table, rows in _rarer(output):
+                    together.setdefault((partition, table), []).extend(rows)
         return [
-            (keys[partition], pack(table, together))
-            for (partition, table), together in rows.items()
+            (keys[partition], pack(table, rows)) for (partition, table), rows in together.items()
         ]
 
 
-def tables_of(output: MarketOutput) -> Iterator[tuple[str, list[Row]]]:
-    """Return the rows of each table that an output has any for."""
-    if output.trades:
-        yield "trades", trade_rows(output.trades)
+def _rarer(output: MarketOutput) -> Iterator[tuple[str, list[Row]]]:
+    """Return the rows that come with bars and heartbeats; features come with bars."""
     if output.kept_tops:
         yield "book_tops", [book_top_row(top) for top in output.kept_tops]
     if output.bars:
