@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import re
 import zlib
 from pathlib import Path
 from typing import get_args
@@ -11,6 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors import VENUES
+from connectors.drain import Drain
+from connectors.playback import Playback
 from connectors.recording import Kind, Record, Recording, RecordingWriter, merged
 from market.errors import RecordingError
 
@@ -267,3 +271,24 @@ def test_several_are_read_by_time_and_each_in_its_own_order(
     for number, each in enumerate(times):
         own = [record.conn for record in read if record.feed == f"f-{number}"]
         assert own == [f"f-{number}.{at}" for at in range(len(each))]
+
+
+# -- the documentation -----------------------------------------------------------------------------
+
+
+def test_the_documented_recording_is_one(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "recording.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    path = tmp_path / "documented.jsonl"
+    path.write_text(block, encoding="utf-8")
+    playback = Playback(VENUES)
+    drain = Drain()
+    told = []
+    for record in Recording(path):
+        events = playback.take(record)
+        drain.add(record, events)
+        told += [type(event).__name__ for event in events]
+    assert told == ["FeedGap", "BookSnapshot", "BookDelta", "Heartbeat", "FeedGap", "FeedGap"]
+    assert write(tmp_path / "again.jsonl", list(Recording(path))).read_text() == block
+    for kind in get_args(Kind):
+        assert f"`{kind}`" in text
