@@ -16,14 +16,15 @@ from hypothesis.stateful import (
 from sinks import outbox
 from sinks.outbox import REPEAT_MARK, OutboxRow
 from tests.fakes.outbox_rows import empty, fire, insert, read_states, states
+from tests.fixtures_database import with_schema
 
 TARGETS = ["telegram/main"]
 MINUTE = 60_000_000_000
 
 
 @pytest.fixture(scope="module")
-def outbox_database(make_database: Callable[[str], str], database_template: str) -> str:
-    return make_database(database_template)
+def outbox_database(make_database: Callable[[], str]) -> str:
+    return with_schema(make_database())
 
 
 @pytest.fixture

@@ -28,14 +28,15 @@ from sinks.telegram.target import TelegramTarget
 from tests.fakes.outbox_rows import empty, fire, states, until
 from tests.fakes.proxy import CuttableProxy
 from tests.fakes.telegram import TOKEN, Drop, FakeTelegram, Refuse, Slow
+from tests.fixtures_database import with_schema
 
 CHAT = "telegram/main"
 Start = Callable[..., Sender]
 
 
 @pytest.fixture(scope="module")
-def outbox_database(make_database: Callable[[str], str], database_template: str) -> str:
-    return make_database(database_template)
+def outbox_database(make_database: Callable[[], str]) -> str:
+    return with_schema(make_database())
 
 
 @pytest.fixture
