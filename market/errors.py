@@ -83,7 +83,7 @@ class UnknownInstrumentError(ConfigError):
         elif near:
             text = f"unknown symbol {symbol!r}{where}; did you mean {names}?"
         else:
-            text = f"unknown symbol {symbol!r}{where}; see `candlewax symbols`"
+            text = f"unknown symbol {symbol!r}{where}; see the list that the venue publishes"
         super().__init__(text)
 
 

@@ -113,8 +113,8 @@ class BookTop(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The best levels of one venue's book after one message.
 
     `bids` fall, `asks` rise, at most the configured depth (10) each. `imbalance` is
-    (bid size - ask size) / (bid size + ask size) over these levels, -1 to 1, None for an empty
-    book; `spread` is best ask - best bid, None unless both sides are there.
+    (bid size - ask size) / (bid size + ask size) over these levels, -1 to 1, None when a side is
+    empty; `spread` is best ask - best bid, None unless both sides are there.
     """
 
     instrument: str

@@ -64,7 +64,7 @@ CREATE TABLE book_tops (
 COMMENT ON TABLE book_tops IS 'Best levels of a book: one row a second, and one at each alert.';
 COMMENT ON COLUMN book_tops.venue IS 'Lower-case name of the venue.';
 COMMENT ON COLUMN book_tops.symbol IS 'BASE-QUOTE.';
-COMMENT ON COLUMN book_tops.time IS 'The venue''s time of the message that made the book so.';
+COMMENT ON COLUMN book_tops.time IS 'The venue''s time: of the second that the row was kept for, or of the message that an alert fired on.';
 COMMENT ON COLUMN book_tops.received_at IS 'When we had that message, by our clock.';
 COMMENT ON COLUMN book_tops.sequence IS 'The venue''s update id; 0 where it has none.';
 COMMENT ON COLUMN book_tops.bid_prices IS 'Best first, falling, in the quote asset.';

@@ -86,7 +86,7 @@ def test_no_error_is_caught_as_a_mistake_of_ours() -> None:
             SpecError("bad", path="a.yaml", line=3, source="if: rsj"),
             "a.yaml:3: bad\n    if: rsj",
         ),
-        (UnknownInstrumentError("X"), "unknown symbol 'X'; see `candlewax symbols`"),
+        (UnknownInstrumentError("X"), "unknown symbol 'X'; see the list that the venue publishes"),
         (
             UnknownInstrumentError("ETHBCT", venue="binance", near=("ETH-BTC", "ETC-BTC")),
             "unknown symbol 'ETHBCT' at binance; did you mean ETH-BTC, ETC-BTC?",

@@ -168,7 +168,7 @@ def test_the_list_can_be_walked(known: InstrumentList) -> None:
 
 
 def test_an_empty_list_knows_nothing() -> None:
-    with pytest.raises(UnknownInstrumentError, match="see `candlewax symbols`"):
+    with pytest.raises(UnknownInstrumentError, match="see the list that the venue publishes"):
         InstrumentList([]).resolve("BTC-USDT")
 
 
