@@ -114,7 +114,6 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         )
     for key in _leaves(msgspec.to_builtins(settings), Settings):
         sources.setdefault(key, DEFAULT)
-    sources.pop("store.database_url", None)
     return Configuration(
         settings=settings,
         sources=sources,

@@ -93,7 +93,7 @@ def connect(dsn: str) -> psycopg.Connection:
         # The driver's text quotes the address, password included.
         raise ConfigError(
             "the database's address is malformed: expected "
-            "postgresql://user:password@host:port/database in DATABASE_URL or store.database_url"
+            "postgresql://user:password@host:port/database in DATABASE_URL"
         ) from None
     name = "{}:{}/{}".format(
         place.get("host", "localhost"), place.get("port", "5432"), place.get("dbname", "")

@@ -6,10 +6,9 @@ import msgspec
 
 
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where rows go and how they get there.
+    """How rows get into the database; where it is says `DATABASE_URL`, which is a secret.
 
     Attributes:
-        database_url: libpq address with its password; empty for the embedded PostgreSQL.
         require_timescaledb: refuse to start on a server without TimescaleDB.
         partitions: writer threads, each with a connection, over all processes. A number that
             recovery has seen may grow but not shrink: Bytewax then misses a partition.
@@ -18,14 +17,8 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         buffer_rows: rows that a writer keeps in memory while the database is away.
     """
 
-    database_url: str = ""
     require_timescaledb: bool = False
     partitions: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
     flush_rows: Annotated[int, msgspec.Meta(ge=1, le=50_000)] = 2_000
     flush_interval_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 0.25
     buffer_rows: Annotated[int, msgspec.Meta(ge=1_000, le=10_000_000)] = 200_000
-
-    def __repr__(self) -> str:
-        """Show everything but the address, which holds a password."""
-        place = "..." if self.database_url else ""
-        return f"StoreSettings(database_url={place!r}, partitions={self.partitions})"

@@ -36,7 +36,7 @@ def complete(dsn: str) -> str:
         # The driver's text quotes the address, password included.
         raise ConfigError(
             "the store's address is malformed: expected "
-            "postgresql://user:password@host:port/database in DATABASE_URL or store.database_url"
+            "postgresql://user:password@host:port/database in DATABASE_URL"
         ) from None
     missing = {name: text for name, text in DRIVER_SETTINGS.items() if name not in given}
     return make_conninfo(dsn, **missing)
