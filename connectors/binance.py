@@ -69,7 +69,7 @@ KEPT_BEFORE_ASKING = 100
 
 _Price = Annotated[float, msgspec.Meta(gt=0, lt=1e18)]
 _Size = Annotated[float, msgspec.Meta(ge=0, lt=1e18)]
-_Time = Annotated[int, msgspec.Meta(gt=0, lt=10**16)]
+_Time = Annotated[int, msgspec.Meta(gt=0, lt=9 * 10**15)]  # in ns it fits 63 bits either way
 _Id = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
 
 
@@ -170,7 +170,7 @@ _encode = msgspec.json.encode
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _BUY, _SELL = Side.BUY, Side.SELL
-_MICROSECONDS = 100_000_000_000_000
+_MICROSECONDS = 9_000_000_000_000
 """A time from here on counts microseconds, below it milliseconds."""
 
 _Told: TypeAlias = list[Told]

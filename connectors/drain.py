@@ -106,6 +106,12 @@ class Drain:
         """Tell every symbol the specs again: the flow was restored and has none compiled."""
         self._known = set()
 
+    def forget_counts(self) -> None:
+        """Begin counting anew: what came so far was passed over on the way to a resume."""
+        self.counts = dict.fromkeys(COUNTED, 0)
+        self._counted = dict.fromkeys(COUNTED, 0)
+        self.dead_letters = []
+
     def _put_aside(self, letter: DeadLetter) -> None:
         self.counts["dead_letters"] += 1
         _count(letter)

@@ -15,8 +15,9 @@ from bytewax.inputs import (
     StatefulSourcePartition,
     StatelessSourcePartition,
 )
+from prometheus_client import Counter
 
-from connectors.contract import FeedDescription, Venue
+from connectors.contract import FeedDescription, Told, Venue
 from connectors.dead_letters import DeadLetterFile
 from connectors.drain import Drain, FlowEvent
 from connectors.feed import Feed, Steering
@@ -33,6 +34,10 @@ MicroBatch: TypeAlias = tuple[str, list[FlowEvent]]
 RECORDS_PER_BATCH = 500
 FLUSH_EVERY_S = 1.0
 PACE = timedelta(milliseconds=20)
+
+RECORDINGS_ENDED = Counter(
+    "candlewax_recordings_ended_total", "Recordings that ended because they could not be written"
+)
 
 log = logging.getLogger(__name__)
 
@@ -197,21 +202,18 @@ class FeedPartition(StatelessSourcePartition[MicroBatch]):
             reader.check()
         items = self._frames.take(RECORDS_PER_BATCH)
         if not items:
-            self._flush()
+            self._record(())
             if self._is_ending:
                 self.close()
                 raise StopIteration
             return ()
         drain = self._drain
-        if self._writer is not None:
-            for record, _ in items:
-                self._writer.write(record)
+        self._record(items)
         drain.add_all(items)
         if drain.dead_letters:
             letters, drain.dead_letters = drain.dead_letters, []
             if self._letters is not None:
                 self._letters.write(letters)
-        self._flush()
         return drain.take()
 
     def close(self) -> None:
@@ -219,13 +221,30 @@ class FeedPartition(StatelessSourcePartition[MicroBatch]):
         for reader in self._readers:
             reader.stop()
         if self._writer is not None:
-            self._writer.close()
+            try:
+                self._writer.close()
+            except OSError as error:
+                log.error(  # noqa: TRY400 - the reason is all there is to say
+                    "recording is cut", extra={"reason": str(error)}
+                )
             self._writer = None
 
-    def _flush(self) -> None:
-        if self._writer is not None and time.monotonic() >= self._flush_at:
-            self._flush_at = time.monotonic() + FLUSH_EVERY_S
-            self._writer.flush()
+    def _record(self, items: Sequence[tuple[Record, list[Told]]]) -> None:
+        """Keep what came; a disk that is full ends the recording and nothing else."""
+        if self._writer is None:
+            return
+        try:
+            for record, _ in items:
+                self._writer.write(record)
+            if time.monotonic() >= self._flush_at:
+                self._flush_at = time.monotonic() + FLUSH_EVERY_S
+                self._writer.flush()
+        except OSError as error:
+            log.error(  # noqa: TRY400 - the reason is all there is to say
+                "recording ended", extra={"path": str(self._writer.path), "reason": str(error)}
+            )
+            RECORDINGS_ENDED.inc()
+            self._writer = None
 
 
 class ReplaySource(FixedPartitionedSource[MicroBatch, int]):
@@ -323,6 +342,7 @@ class ReplayPartition(StatefulSourcePartition[MicroBatch, int]):
             self._add(record)
         drain.take()
         drain.forget_symbols()
+        drain.forget_counts()
 
     def next_batch(self) -> Iterable[MicroBatch]:
         """Take the records that are due."""

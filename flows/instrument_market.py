@@ -92,6 +92,7 @@ class InstrumentMarket:
         self.had_data = False
         self.is_interrupted = True
         self.crossed = 0
+        self.told_outside = 0
         self._imbalance = VolumeImbalance(depth).measure
         self._bar_observers: dict[str, BarObserver] = {}
         self._book_observer: BookObserver | None = None
@@ -136,7 +137,7 @@ class InstrumentMarket:
         ts = trade.ts_event
         believable = self.offset.sample(ts, trade.ts_recv)
         self.last_recv = trade.ts_recv
-        if self.is_interrupted:
+        if believable and self.is_interrupted:
             self._resume(ts)
         if self.open_gaps and "trade" in self.open_gaps:
             self._end_gap("trade", trade.ts_recv, out)
@@ -192,6 +193,9 @@ class InstrumentMarket:
             for series in self._series:
                 for bar in series.builder.advance(venue_time):
                     self._bar(series, bar, now, out)
+        outside = sum(series.builder.late_trades for series in self._series)
+        out.trades_outside += max(0, outside - self.told_outside)
+        self.told_outside = outside
         silence = now - max(self.last_book_recv, heartbeat.heard)
         if self.state is State.LIVE and silence > self.stale_after:
             self._turn(State.STALE, "no message", now, out)
@@ -238,6 +242,7 @@ class InstrumentMarket:
                 self.series[name] = BarSeries(BarBuilder(self.instrument, interval), interval)
             self.series[name].restore(self.instrument, state)
         self._series = list(self.series.values())
+        self.told_outside = sum(series.builder.late_trades for series in self._series)
         self.open_gaps = dict(kept.open_gaps)
         self.last_recv = kept.last_recv
         self.last_book_recv = kept.last_book_recv
@@ -292,7 +297,7 @@ class InstrumentMarket:
         self.crossed = 0
         self.had_data = True
         self._turn(State.LIVE, "", now, out)
-        if self.is_interrupted:
+        if self.is_interrupted and not self.offset.is_future(event.ts_event, now):
             self._resume(event.ts_event)
         for channel in ("all", "book"):
             if channel in self.open_gaps:

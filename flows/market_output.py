@@ -35,6 +35,8 @@ class MarketOutput(msgspec.Struct):
         moments: for the filters.
         events: everything that came in, when somebody wants it.
         latest: the best levels at the end of the micro-batch, by instrument.
+        trades_outside: trades too late, or of a time we do not believe, for each bar that they are
+            missing in; told at heartbeats.
         resyncs: instruments whose book must be fetched again, and why.
     """
 
@@ -49,6 +51,7 @@ class MarketOutput(msgspec.Struct):
     events: list[MarketEvent] = []
     latest: dict[str, BookTop] = {}
     resyncs: list[tuple[str, str]] = []
+    trades_outside: int = 0
 
 
 class FilterOutput(msgspec.Struct):

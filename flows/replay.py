@@ -5,10 +5,11 @@ says so.
 """
 
 import atexit
+import logging
 import os
 import sys
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,7 @@ from bytewax.dataflow import Dataflow
 from connectors import VENUES
 from connectors.source import ReplaySource
 from filters.load import load_specs
-from filters.specs import SpecsChanged
+from filters.specs import DEFAULT_TARGET, SpecsChanged
 from flows import configuration, logs
 from flows.cluster import Cluster
 from flows.collector import tune_collector
@@ -35,6 +36,8 @@ from market.errors import ConfigError, RecordingError
 from sinks.redaction import Redactor
 from sinks.secret import Secret
 from sinks.timescale import TimescaleSink
+
+log = logging.getLogger(__name__)
 
 VARIABLE = "CANDLEWAX_REPLAY"
 
@@ -138,7 +141,7 @@ def _flow() -> Dataflow:
         ),
         resync=_no_resync,
         tally=tally,
-        route=Routes(settings) if options.notify else _as_named,
+        route=_forgiving(Routes(settings)) if options.notify else _as_named,
         store=(
             TimescaleSink(options.store, settings.settings.store, notify=options.notify)
             if options.store
@@ -159,6 +162,19 @@ def _controls(options: ReplayOptions) -> list[bytes] | None:
 
 def _as_named(target: str) -> tuple[str, ...]:
     return (target,)
+
+
+def _forgiving(routes: Routes) -> Callable[[str], tuple[str, ...]]:
+    """Send what is for a target of the recorded configuration to the default one of this."""
+
+    def route(target: str) -> tuple[str, ...]:
+        try:
+            return routes(target)
+        except ConfigError as error:
+            log.warning("recorded target is not configured", extra={"reason": str(error)})
+            return routes(DEFAULT_TARGET)
+
+    return cache(route)
 
 
 def _no_resync(_instrument: str, _reason: str) -> None:

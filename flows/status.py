@@ -4,6 +4,7 @@ Written to `status/flow-<process>.json` about once a second and at the end. It i
 and read by others; nothing in the flow depends on it.
 """
 
+import logging
 import os
 import threading
 import time
@@ -38,7 +39,13 @@ LAG = Histogram(
 CROSSED = Counter(
     "candlewax_crossed_events_total", "Events that another process read: a cost, not a fault"
 )
-RESYNCS = Counter("candlewax_resyncs_total", "Books fetched again because they were crossed")
+RESYNCS = Counter("candlewax_resyncs_total", "Books that had to be fetched again")
+OUTSIDE = Counter(
+    "candlewax_trades_outside_bars_total", "Trades too late, or of an unbelievable time, for a bar"
+)
+
+
+log = logging.getLogger(__name__)
 
 
 class BookLine(msgspec.Struct, frozen=True):
@@ -144,10 +151,12 @@ class Tally:
             if output.states:
                 for change in output.states:
                     STATES.labels(change.state.value).inc()
+                    if change.state is State.RESYNCING and change.reason != "connecting":
+                        RESYNCS.inc()
                     self._states[change.instrument] = change.state
             features += len(output.features)
-            if output.resyncs:
-                RESYNCS.inc(len(output.resyncs))
+            if output.trades_outside:
+                OUTSIDE.inc(output.trades_outside)
         if features:
             FEATURES.inc(features)
         with self._lock:
@@ -223,7 +232,10 @@ class StatusFile:
 
     def _run(self) -> None:
         while not self._closed.wait(EVERY_S):
-            self._write()
+            try:
+                self._write()
+            except OSError as error:  # a display must not end what it displays
+                log.warning("cannot write the status", extra={"reason": str(error)})
 
     def _write(self) -> None:
         part = self._path.with_suffix(f".{os.getpid()}.part")

@@ -33,7 +33,7 @@ class SymbolMarket:
             empties them anyway.
     """
 
-    SCHEMA = 1
+    SCHEMA = 2
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class SymbolMarket:
             instrument: market.snapshot(with_book=self._keeps_books)
             for instrument, market in self._markets.items()
         }
-        return pickle.dumps((self.SCHEMA, markets))
+        return pickle.dumps((self.SCHEMA, self._specs, markets))
 
     def restore(self, snapshot: bytes) -> None:
         """Go on from a snapshot that this program wrote into its own recovery store.
@@ -99,9 +99,10 @@ class SymbolMarket:
             SnapshotError: it is of another version; the state is empty then.
         """
         try:
-            schema, markets = pickle.loads(snapshot)  # noqa: S301 - our own store, never from outside
+            schema, *rest = pickle.loads(snapshot)  # noqa: S301 - our own store, never from outside
             if schema != self.SCHEMA:
                 raise SnapshotError(f"market snapshot of schema {schema}")
+            self._specs, markets = rest  # what specs ask for is kept until others come
             for instrument, kept in markets.items():
                 market = self._new(instrument)
                 market.restore(kept)
@@ -116,6 +117,7 @@ class SymbolMarket:
             LookupError,
         ) as error:
             self._markets.clear()
+            self._specs = None
             raise SnapshotError(f"market snapshot: {error}") from error
 
     def _new(self, instrument: str) -> InstrumentMarket:

@@ -739,3 +739,17 @@ def test_names_that_are_no_latin_letters_are_followed_too() -> None:
     session = Session("币安人生-USDT")
     assert session.messages[0]["params"] == ["币安人生usdt@trade", "币安人生usdt@depth@100ms"]
     assert len(only(Trade, session.receive(trade("币安人生USDT")))) == 1
+
+
+@pytest.mark.parametrize("time", [9 * 10**15, 10**17, 0, -1])
+def test_a_time_that_does_not_fit_is_the_venues_fault(time: int) -> None:
+    session = Session("BTC-USDT")
+    with pytest.raises(VenueProtocolError):
+        session.receive(trade(T=time))
+
+
+@pytest.mark.parametrize("time", [8_999_999_999_999, 9_000_000_000_000, 99_999_999_999_999])
+def test_every_time_that_passes_fits_a_row(time: int) -> None:
+    session = Session("BTC-USDT")
+    [told] = only(Trade, session.receive(trade(T=time)))
+    assert 0 < told.ts_event < 2**63

@@ -147,6 +147,8 @@ def joined(outputs: Iterable[MarketOutput]) -> MarketOutput:
         for field in msgspec.structs.fields(MarketOutput):
             if field.name == "latest":
                 whole.latest.update(output.latest)
+            elif field.name == "trades_outside":
+                whole.trades_outside += output.trades_outside
             else:
                 getattr(whole, field.name).extend(getattr(output, field.name))
     return whole

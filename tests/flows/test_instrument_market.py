@@ -1,5 +1,6 @@
 """The truth of one instrument: states, gaps, bars and what follows from them."""
 
+import msgspec
 import pytest
 
 from filters.alerts import Observation
@@ -348,3 +349,12 @@ def test_a_spec_may_ask_for_an_interval_of_its_own() -> None:
     assert [(bar.partial, bar.gap) for bar in bars] == [(True, False), *[(False, False)] * 3]
     out = market.advance([specs(generation=2), *(trade(at / 2) for at in range(25, 40))])
     assert {bar.interval for bar in out.bars} == {"1s"}
+
+
+def test_a_trade_of_the_future_does_not_say_when_trades_flow_again(market: SymbolMarket) -> None:
+    market.advance([snapshot(0), *(trade(at / 2) for at in range(8)), gap(4.1)])
+    hour = 3600 * SECOND
+    wrong = msgspec.structs.replace(trade(5), ts_event=START + 5 * SECOND + hour)
+    out = market.advance([wrong, snapshot(5.2, sequence=9), *(trade(6 + at) for at in range(6))])
+    assert [bar.gap for bar in out.bars if bar.interval == "1s"][-3:] == [False] * 3
+    assert market.advance([beat(14)]).trades_outside >= 1, "it is in no bar, and that is told"

@@ -122,6 +122,22 @@ def test_a_users_mistake_is_not_tried_again(flow: Flow) -> None:
     assert len(flow.generations) == 1
 
 
+def test_a_restart_that_meets_an_outage_is_tried_again(flow: Flow) -> None:
+    starts = flow.starter("import sys; sys.exit(1)", *["import sys; sys.exit(2)"] * 2, STEADY)
+    with Signals() as signals:
+        supervisor = Supervisor(lambda: next(starts), signals)
+        supervisor.run(lambda: supervisor.restarts < 3)
+    assert [one.codes() for one in flow.generations[:3]] == [[1], [2], [2]]
+    assert len(flow.generations) == 4
+
+
+def test_a_mistake_that_stays_after_a_restart_ends_the_run(flow: Flow) -> None:
+    starts = flow.starter("import sys; sys.exit(1)", *["import sys; sys.exit(2)"] * 9)
+    with Signals() as signals:
+        assert Supervisor(lambda: next(starts), signals).run() == 1
+    assert len(flow.generations) == module.QUICK_DEATHS
+
+
 def test_processes_that_come_to_their_end_are_not_started_again(flow: Flow) -> None:
     starts = flow.starter("", STEADY, count=2)
     with Signals() as signals:

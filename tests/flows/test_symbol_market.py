@@ -95,6 +95,22 @@ def test_a_restart_with_books_changes_nothing(
     assert (alerts + more_alerts, tops + more_tops) == expected
 
 
+@given(events=streams(), sizes=SIZES, at=CUTS)
+def test_a_restart_keeps_what_only_a_spec_asks_for(
+    events: list[MarketEvent], sizes: list[int], at: int
+) -> None:
+    wanted = specs(bar_spec("rsi(2) < 45 or close > ema(3)", interval="2s"))
+    settings = MarketSettings(bar_intervals=("1m",), features=())
+    whole = make_market(settings).advance([wanted, *events])
+    market = make_market(settings)
+    before = [market.advance(part) for part in parts([wanted, *events[:at]], sizes)]
+    kept = market.snapshot()
+    market = make_market(settings)
+    market.restore(kept)
+    after = [market.advance(part) for part in parts([wanted, *events[at:]], sizes)]
+    assert told(joined([*before, *after])) == told(whole)
+
+
 @given(events=streams(), at=CUTS)
 def test_a_restart_without_books_is_like_a_gap(events: list[MarketEvent], at: int) -> None:
     """A live flow's snapshots carry no books: its opening gap would empty them anyway."""
