@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from flows.composition import Run
     from flows.supervisor import Supervisor
 
+NOT_USED = ("DATABASE_URL", "TELEGRAM_BOT_TOKEN")
+WITHOUT = tuple(name + end for name in NOT_USED for end in ("", "_FILE"))
+"""A demo's trades and alerts are invented: they reach no real database and no chat."""
+
+OWN = {"CANDLEWAX__ALERTS__TARGETS": "console", "CANDLEWAX__STORE__REQUIRE_TIMESCALEDB": "false"}
+"""Settings that would ask for what the demo leaves out."""
+
 START_LIMIT_S = 60.0
 TAIL_LINES = 20
 
@@ -36,7 +43,8 @@ def demo(
 ) -> int:
     """Show everything at work: simulated exchange, books, bars, indicators, alerts, database.
 
-    Needs no network and no key. Ctrl-C ends it; a second demo adds rows to the same database.
+    Needs no network and no key, and uses neither DATABASE_URL nor TELEGRAM_BOT_TOKEN. Ctrl-C ends
+    it; a second demo adds rows to the same embedded database.
     """
     from flows.composition import Run
     from flows.settings import DEMO_SYMBOLS
@@ -51,7 +59,8 @@ def demo(
             command="candlewax demo",
             processes=processes,
             recover=False,
-            environ={**feeds, **lines.environ},
+            environ={**feeds, **OWN, **lines.environ},
+            without=WITHOUT,
         )
         return Show(limit_s=limit_s, json=json, plain=plain).run(what, config, lines)
 
@@ -79,7 +88,7 @@ class Show:
         from flows.home import Home
         from sinks.redaction import Redactor
 
-        settings = configuration.load(config, {**os.environ, **what.environ})
+        settings = configuration.load(config, what.settled(os.environ))
         home = Home.of(os.environ)
         home.make()
         log_file = home.logs / "demo.log"
@@ -90,6 +99,9 @@ class Show:
             )
             logs.configure(settings.settings.log, redactor, stream=own_words)
             shown = display.for_stream(stream, plain=self._plain or self._json)
+            set_here = [name for name in what.without if os.environ.get(name)]
+            if set_here:
+                print(f"not used by a demo: {', '.join(set_here)}", file=stream)
             print(f"starting; what the processes say goes to {log_file}", file=stream, flush=True)
             started = time.monotonic()
             with shown:

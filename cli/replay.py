@@ -154,7 +154,7 @@ class _Work:
                 "flows.replay",
                 count=self._processes,
                 workers=self._workers,
-                environ=environ_of(told, place, more),
+                environ=environ_of(told, place, {**os.environ, **more}),
                 cluster=f"candlewax replay {os.getpid()}",
                 recovery=self._prepared(),
             )

@@ -69,7 +69,7 @@ def supervise(what: "Run", config: Config) -> int:
     from sinks.redaction import Redactor
 
     options.check_processes(what.processes)
-    told = configuration.load(config, {**os.environ, **what.environ})
+    told = configuration.load(config, what.settled(os.environ))
     redactor = Redactor([one for one in (told.database_url, told.bot_token) if one is not None])
     logs.configure(told.settings.log, redactor, file=told.log_file)
 

@@ -27,6 +27,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         processes: how many processes; at least 1.
         recover: keep state in the home's recovery store.
         environ: variables for the flow processes, besides ours.
+        without: variables of ours that the flow processes do not get.
         restart: start again what dies.
     """
 
@@ -35,12 +36,26 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     processes: int = 1
     recover: bool = True
     environ: dict[str, str] = {}
+    without: tuple[str, ...] = ()
     restart: bool = True
 
+    def settled(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Return `environ` as the flow processes see it."""
+        kept = {name: value for name, value in environ.items() if name not in self.without}
+        return {**kept, **self.environ}
 
-def environ_of(configuration: Configuration, home: Home, more: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment in which a flow process reads the same configuration as we did."""
-    environ = {**os.environ, **more, HOME_VARIABLE: str(home.path)}
+
+def environ_of(
+    configuration: Configuration, home: Home, settled: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the environment in which a flow process reads the same configuration as we did.
+
+    Args:
+        configuration: as we read it.
+        home: the state folder of the flow process.
+        settled: all other variables.
+    """
+    environ = {**settled, HOME_VARIABLE: str(home.path)}
     if configuration.file is not None:
         environ[FILE_VARIABLE] = str(configuration.file)
     return environ
@@ -79,7 +94,7 @@ def run(
             if signals.count:
                 return 0
             clear_status(home)
-            environ = environ_of(configuration, home, what.environ)
+            environ = environ_of(configuration, home, what.settled(os.environ))
 
             def start() -> FlowProcesses:
                 recovery = _recovery(home) if what.recover else None

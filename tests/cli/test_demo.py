@@ -84,10 +84,13 @@ class Finished(NamedTuple):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     candlewax = Candlewax(tmp_path_factory.mktemp("demo"))
+    candlewax.environ["DATABASE_URL"] = "postgresql://u:hidden@127.0.0.1:1/x"
+    candlewax.environ["TELEGRAM_BOT_TOKEN_FILE"] = str(candlewax.folder / "no-such-file")
     code, out, err = candlewax.run("demo", "--for", "4s", "--json", "--record", "--digest")
     assert code == 0, err
     left = candlewax.processes()
     told = json.loads(out.splitlines()[-1])
+    del candlewax.environ["DATABASE_URL"], candlewax.environ["TELEGRAM_BOT_TOKEN_FILE"]
     code, out, _ = candlewax.run("db", "status", "--json")
     assert code == 0
     return Finished(candlewax, told, err, left, json.loads(out)["rows"])
@@ -111,6 +114,12 @@ def test_a_demo_ends_by_itself_and_the_database_has_every_row(finished: Finished
     assert (told["alerts"], told["gaps"], told["dead_letters"]) == (0, 0, 0)
     assert "binance:BTC-USDT" in finished.err
     assert finished.left == []
+
+
+def test_a_demo_uses_no_real_database_and_no_bot(finished: Finished) -> None:
+    # They were set, and nothing is there: whatever used them would have failed.
+    assert "not used by a demo: DATABASE_URL, TELEGRAM_BOT_TOKEN_FILE\n" in finished.err
+    assert "hidden" not in finished.err
 
 
 def test_its_recording_replays_to_the_same_digest(finished: Finished) -> None:
