@@ -23,10 +23,11 @@ class Emitted:
         emit: kinds of lines; empty for all of them when `out` or `digest` is given.
         out: file for the lines.
         digest: tell a digest at the end.
-        keep_in: folder of a run that can be resumed; lines without a file are kept there.
+        keep_in: folder of a run that can be resumed; lines without a file are kept there, and
+            when it has begun already, the lines in `out` are gone on with.
 
     Raises:
-        ConfigError: an unknown kind, or `out` cannot be written to.
+        ConfigError: an unknown kind, or `out` cannot be written to, or holds something else.
     """
 
     def __init__(
@@ -49,6 +50,9 @@ class Emitted:
             raise ConfigError(f"--out {out}: there is no folder {self._out.parent}")
         if self._out is not None and self._out.is_dir():
             raise ConfigError(f"--out {out}: is a folder, expected a file")
+        # The flow begins its lines at the beginning of the file, whatever stands there.
+        if self._out is not None and self._is_full(self._out) and not self._resumes():
+            raise ConfigError(f"--out {out}: holds something; remove it or choose another file")
 
     def __enter__(self) -> Self:
         from flows.output import VARIABLE, Output
@@ -70,6 +74,12 @@ class Emitted:
     def __exit__(self, *_: object) -> None:
         if self._own is not None:
             shutil.rmtree(self._own, ignore_errors=True)
+
+    def _is_full(self, out: Path) -> bool:
+        return out.is_file() and out.stat().st_size > 0
+
+    def _resumes(self) -> bool:
+        return self._keep_in is not None and any(self._keep_in.glob("part-*.sqlite3"))
 
     def tell(self) -> str:
         """Print the lines that go to no file, then the digest; return the digest."""

@@ -53,6 +53,7 @@ def replay(
     from flows.home import Home
     from sinks.redaction import Redactor
 
+    _check_out(out, files)
     _check(files, speed=speed, batch=batch, workers=workers, store=store, notify=notify)
     options.check_processes(processes)
     told = configuration.load(config, os.environ)
@@ -89,6 +90,12 @@ def _check(
         raise ConfigError(f"--workers {workers}: expected 1 to {MOST_WORKERS}")
     if notify and not store:
         raise ConfigError("--notify needs --store: alerts are queued in the database")
+
+
+def _check_out(out: Path | None, files: tuple[Path, ...]) -> None:
+    for file in files:
+        if out is not None and out.exists() and file.exists() and out.samefile(file):
+            raise ConfigError(f"--out {out}: is one of the recordings; choose another file")
 
 
 class _Work:

@@ -54,6 +54,10 @@ def run(
     """
     from flows.composition import Run
 
+    if emit and out is None:
+        raise ConfigError(
+            "--emit needs --out FILE: a run goes on, so lines cannot wait for its end"
+        )
     feeds = chosen_feeds(venue, symbol, simulated=simulated, config=config, record=record)
     with Emitted(emit, out, digest=digest) as lines:
         what = Run(command="candlewax run", processes=processes, environ={**feeds, **lines.environ})

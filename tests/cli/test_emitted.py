@@ -4,6 +4,7 @@ import pytest
 
 from cli.emitted import Emitted
 from flows.output import Output
+from market.errors import ConfigError
 
 LINE = '{"kind":"bars","key":"a","value":1}\n'
 
@@ -58,3 +59,14 @@ def test_a_run_that_can_be_resumed_keeps_its_lines(tmp_path: Path) -> None:
         file = written(lines)
     assert file.parent == tmp_path
     assert file.exists()
+
+
+def test_lines_of_a_run_that_goes_on_may_stand_in_the_file(tmp_path: Path) -> None:
+    out, recovery = tmp_path / "lines.jsonl", tmp_path / "recovery"
+    out.write_text(LINE)
+    recovery.mkdir()
+    with pytest.raises(ConfigError, match="holds something; remove it or choose another file"):
+        Emitted(("bars",), out, digest=False, keep_in=recovery)
+    (recovery / "part-0.sqlite3").touch()
+    Emitted(("bars",), out, digest=False, keep_in=recovery)
+    assert out.read_text() == LINE

@@ -27,6 +27,14 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["demo", "--emit", "bar"], "--emit bar: expected some of"),
         (["demo", "--out", "no/such/folder/x"], "there is no folder"),
         (["demo", "--out", "."], "is a folder, expected a file"),
+        (["run", "--emit", "bars"], "--emit needs --out FILE"),
+        (["run", "--emit", "bars", "--out", "full"], "--out full: holds something; remove it or"),
+        (["demo", "--out", "full"], "--out full: holds something; remove it or choose another"),
+        (
+            ["replay", "full", "--out", "full"],
+            "--out full: is one of the recordings; choose another",
+        ),
+        (["replay", "full", "--out", "./link"], "--out link: is one of the recordings"),
         (["run", "--venue", "binanse"], "--venue binanse: unknown; did you mean 'binance'?"),
         (["run", "--config", "no.toml"], "no.toml: no such file, named by --config"),
         (["record", "--venue", "x"], "--venue x: unknown; known: binance"),
@@ -43,7 +51,10 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_mistake_is_told_in_words_with_exit_code_2(
     arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    Path("full").write_text("kept\n")
+    Path("link").symlink_to("full")
     assert main(arguments) == 2
+    assert Path("full").read_text() == "kept\n"
     told = capsys.readouterr()
     assert told.err.startswith("error: ")
     assert expected in told.err
