@@ -40,7 +40,7 @@ from sinks.redaction import Redactor
 from sinks.rows import instrument_row, pack, unpack
 from sinks.secret import Secret
 from sinks.sender import Sender
-from sinks.store_connection import connect
+from sinks.store_connection import RETRIABLE, complete, connect
 from sinks.tables import TABLES
 from sinks.targets import make_targets
 from sinks.timescale import TimescaleSink
@@ -156,10 +156,20 @@ def _feeds(settings: Configuration, embedded: Embedded) -> list[VenueFeeds]:
 
 
 def _store_instruments(dsn: Secret, instruments: list[Instrument]) -> None:
-    """Keep what the venue says of each instrument; the rows are few and known before any other."""
+    """Keep what the venue says of each instrument; the rows are few and known before any other.
+
+    Raises:
+        ConfigError: the database is away, or does not take them.
+    """
     rows = unpack(pack("instruments", [instrument_row(one) for one in instruments]))
-    with connect(dsn.reveal()) as connection, connection.transaction():
-        insert(connection, TABLES["instruments"], rows)
+    try:
+        with connect(complete(dsn.reveal())) as connection, connection.transaction():
+            insert(connection, TABLES["instruments"], rows)
+    except RETRIABLE as error:
+        raise ConfigError(
+            f"the database does not take the list of instruments: {str(error).strip()}; start it, "
+            "or correct DATABASE_URL, or leave it unset to use the embedded PostgreSQL"
+        ) from None
 
 
 def _recording(folder: Path, began: int, worker: int) -> Path:

@@ -2,7 +2,8 @@
 
 A process cannot join a running Bytewax cluster again, so when one dies the others are ended and
 all start anew, after a pause that doubles each time. Several quick deaths in a row end the run:
-what fails at once will fail again. Exit code 2 is a person's mistake and is never tried again.
+what fails at once will fail again. Exit code 2 of the first processes is a person's mistake and is
+not tried again; later it is more likely a venue or a database that is away: a death like others.
 """
 
 import logging
@@ -222,8 +223,8 @@ class Supervisor:
             turn: called about ten times a second; False ends the run.
 
         Returns:
-            Exit code: 0 for a clean end, 2 for a person's mistake that a process has told, 1 for
-            an end that was not clean.
+            Exit code: 0 for a clean end, 2 for a person's mistake that one of the first processes
+            has told, 1 for an end that was not clean.
         """
         quick, pause_s = 0, FIRST_PAUSE_S
         while True:
@@ -233,7 +234,7 @@ class Supervisor:
             if not self._watch(processes, turn):
                 return self._end(processes)
             codes = self._gather(processes)
-            if USER_MISTAKE in codes:
+            if USER_MISTAKE in codes and not self.restarts:
                 return USER_MISTAKE
             if all(code == 0 for code in codes):
                 return 0
