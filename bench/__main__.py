@@ -1,42 +1,42 @@
-"""The benchmark: `make bench`, or `python -m bench [--rounds N] [--quick]`.
+"""The benchmark: `make bench`, or `python -m bench [--rounds N] [--no-whole] [--no-file]`.
 
 Every row runs in processes of its own, the rows in turn, round after round, so that a machine that
-changes its speed changes it for all of them; ratios are taken within a round. Prints a table and
-writes `bench/results/latest.json`.
+changes its speed changes it for all of them; ratios are taken within a round. Last comes the whole
+way from socket to database, once (`bench.whole`). Prints a table and writes
+`bench/results/latest.json`.
 """
 
 import argparse
 import json
 import os
 import platform
-import socket
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 
+from bench import whole
+from flows.cluster import free_addresses
+
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 TIMEOUT_S = 120
 ROWS: dict[str, tuple[int, list[str]]] = {
     "decode": (1, ["decode"]),
-    "loop": (1, ["loop", "500"]),
+    "loop batch=100": (1, ["loop", "100"]),
+    "loop batch=500": (1, ["loop", "500"]),
     **{
         f"flow batch={batch} processes=1": (1, ["flow", str(batch), "1", "0"])
         for batch in (1, 10, 100, 500)
     },
-    "flow batch=100 processes=2": (2, ["flow", "100", "2"]),
-    "flow batch=500 processes=2": (2, ["flow", "500", "2"]),
+    **{
+        f"flow batch={batch} processes=2": (2, ["flow", str(batch), "2"])
+        for batch in (10, 100, 500)
+    },
 }
 """Name to processes and arguments of `bench.measure`."""
 
-
-def free_addresses(count: int) -> list[str]:
-    """Return loopback addresses that nobody listens on."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
-    for one in sockets:
-        one.close()
-    return addresses
+FLOOR = "decode"
+LOOP = "loop batch=500"
 
 
 def together(command: list[str], processes: int) -> list[dict[str, int]]:
@@ -46,10 +46,19 @@ def together(command: list[str], processes: int) -> list[dict[str, int]]:
         subprocess.Popen([*command, str(index), *addresses], stdout=subprocess.PIPE)
         for index in range(processes)
     ]
-    lines = [one.communicate(timeout=TIMEOUT_S)[0] for one in running]
-    # The engine itself talks on standard output while processes look for each other.
-    told = [line.splitlines()[-1] for line in lines if line.strip()]
-    return [json.loads(line) for line in told] if len(told) == processes else []
+    try:
+        outputs = [one.communicate(timeout=TIMEOUT_S)[0] for one in running]
+    finally:
+        for one in running:
+            one.kill()
+    told = [last_line(output) for output in outputs if output.strip()]
+    return told if len(told) == processes else []
+
+
+def last_line(output: bytes) -> dict[str, int]:
+    """Read what `bench.measure` tells: the engine too talks on standard output, before it."""
+    told: dict[str, int] = json.loads(output.splitlines()[-1])
+    return told
 
 
 def measure(name: str) -> dict[str, float]:
@@ -57,7 +66,7 @@ def measure(name: str) -> dict[str, float]:
     processes, arguments = ROWS[name]
     command = [sys.executable, "-m", "bench.measure", *arguments]
     if processes == 1:
-        told = [json.loads(subprocess.check_output(command, timeout=TIMEOUT_S))]
+        told = [last_line(subprocess.check_output(command, timeout=TIMEOUT_S))]
     else:
         told = together(command, processes) or together(command, processes)
         if not told:
@@ -92,7 +101,7 @@ def summary(rounds: list[dict[str, dict[str, float]]]) -> list[dict[str, float |
             "median_ns": round(statistics.median(one[name]["cpu"] for one in rounds), 1),
             "median_wall_ns": round(statistics.median(one[name]["wall"] for one in rounds), 1),
         }
-        for other, key in (("decode", "ratio_to_floor"), ("loop", "ratio_to_loop")):
+        for other, key in ((FLOOR, "ratio_to_floor"), (LOOP, "ratio_to_loop")):
             row[key] = round(
                 statistics.median(one[name]["cpu"] / one[other]["cpu"] for one in rounds), 3
             )
@@ -106,9 +115,10 @@ def summary(rounds: list[dict[str, dict[str, float]]]) -> list[dict[str, float |
 
 
 def main() -> None:
-    """Run the rounds, print the table, write the file."""
+    """Run the rounds and the whole way, print the figures, write the file."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--no-whole", action="store_true", help="leave the database out")
     parser.add_argument("--no-file", action="store_true", help="print only")
     options = parser.parse_args()
     rounds = []
@@ -127,9 +137,16 @@ def main() -> None:
             f" {row['ratio_to_floor']:8} {row['ratio_to_loop']:7}"
             f"  {row.get('speed_against_one_process', '')}"
         )
+    results: dict[str, object] = {"machine": machine(), "rows": rows}
+    if not options.no_whole:
+        print("the whole way, simulator to database:", flush=True)
+        figures_of_all = whole.measure(whole.SECONDS, whole.RATE, whole.SYMBOLS)
+        for name, value in figures_of_all.items():
+            print(f"  {name:28} {value:>10}")
+        results["whole"] = figures_of_all
     if not options.no_file:
         RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

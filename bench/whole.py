@@ -21,6 +21,7 @@ import httpx
 import msgspec
 import psycopg
 
+from flows.configuration import SECRETS
 from flows.home import Running
 from flows.status import FlowStatus
 
@@ -34,6 +35,9 @@ filters:
     notify:
       - to: console
 """
+SECONDS = 15.0
+RATE = 40.0
+SYMBOLS = 20
 START_LIMIT_S = 60
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -63,6 +67,7 @@ def measure(seconds: float, rate: float, symbols: int) -> dict[str, float]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
+        assert simulator.stdin is not None
         assert simulator.stdout is not None
         addresses = json.loads(simulator.stdout.readline())
         names = listed(addresses["rest"])[:symbols]
@@ -72,7 +77,7 @@ def measure(seconds: float, rate: float, symbols: int) -> dict[str, float]:
             "rest_url": addresses["rest"],
         }
         environ = {
-            **os.environ,
+            **surroundings(),
             "CANDLEWAX_HOME": str(home),
             "CANDLEWAX__FEEDS": json.dumps({"binance": feed}),
             "CANDLEWAX__FILTERS__FOLDER": str(home / "specs"),
@@ -90,8 +95,17 @@ def measure(seconds: float, rate: float, symbols: int) -> dict[str, float]:
             finally:
                 flow.send_signal(signal.SIGTERM)
                 flow.wait(15)
-                simulator.terminate()
+                simulator.stdin.close()
                 simulator.wait(5)
+
+
+def surroundings() -> dict[str, str]:
+    """Return our environment without what would change the run, or lead it to a real database."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CANDLEWAX", *SECRETS))
+    }
 
 
 def listed(rest_url: str) -> list[str]:
@@ -105,6 +119,9 @@ def figures(pid: int, home: Path, seconds: float) -> dict[str, float]:
     deadline = time.monotonic() + START_LIMIT_S
     while read_status(home).trades < 100 and time.monotonic() < deadline:
         time.sleep(0.2)
+    if not read_status(home).trades:
+        words = (home / "words").read_text(errors="replace")
+        raise SystemExit(f"no trade came within {START_LIMIT_S} s; the flow said:\n{words}")
     before, cpu, began = read_status(home), cpu_seconds(pid), time.monotonic()
     time.sleep(seconds)
     after, used, lasted = read_status(home), cpu_seconds(pid) - cpu, time.monotonic() - began
@@ -136,9 +153,9 @@ def figures(pid: int, home: Path, seconds: float) -> dict[str, float]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=15)
-    parser.add_argument("--rate", type=float, default=40)
-    parser.add_argument("--symbols", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--rate", type=float, default=RATE)
+    parser.add_argument("--symbols", type=int, default=SYMBOLS)
     options = parser.parse_args()
     print(json.dumps(measure(options.seconds, options.rate, options.symbols)))
 
