@@ -143,7 +143,9 @@ def _flow() -> Dataflow:
         tally=tally,
         route=_forgiving(Routes(settings)) if options.notify else _as_named,
         store=(
-            TimescaleSink(options.store, settings.settings.store, notify=options.notify)
+            TimescaleSink(
+                options.store, settings.settings.store, notify=options.notify, patient=True
+            )
             if options.store
             else None
         ),

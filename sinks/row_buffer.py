@@ -61,6 +61,10 @@ class RowBuffer:
         """When the oldest waiting batch came, by the monotonic clock."""
         return min((rank[0].at for rank in self._ranks if rank), default=None)
 
+    def has_room(self, rows: int) -> bool:
+        """Return whether a batch of so many rows fits and nothing has to go for it."""
+        return self.batches == 0 or self.rows + rows <= self._limit
+
     def put(self, batch: RowBatch, *, ts: int, at: float) -> list[Waiting]:
         """Add a batch; return those that had to go for it."""
         self._ranks[TABLES[batch.table].precious].append(Waiting(batch, ts, at))

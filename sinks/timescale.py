@@ -12,7 +12,7 @@ from sinks.settings import StoreSettings
 from sinks.writer import Writer
 
 BARRIER_S = 1.0
-"""How long `snapshot` waits for the writer; the cluster waits with it."""
+"""How long `snapshot` waits for a writer that is not patient; the cluster waits with it."""
 CLOSE_S = 2.0
 """How long all partitions of a process together may take to write what is left at the end."""
 
@@ -23,14 +23,16 @@ class TimescaleSink(FixedPartitionedSink[RowBatch, None]):
     Expects `(symbol, RowBatch)`. A symbol's rows always go through the same partition, so they
     arrive in order; partitions have fixed names, because recovery needs those it has seen.
 
-    Delivery: at least once, and the natural keys make one row of what comes twice. When `snapshot`
-    returns in time, every row of the epoch is committed. While the database is away the rows wait
-    in a bounded buffer and the flow goes on.
+    Delivery: at least once, and the natural keys make one row of what comes twice. Of a patient
+    sink, every row of an epoch is in the database when the epoch is committed; while the database
+    is away or slow, the flow stands. Otherwise the epoch waits `BARRIER_S`; what is not written by
+    then waits in a bounded buffer, the flow goes on, and the late barrier is logged and counted.
 
     Args:
         dsn: libpq address of a database that `migrations.upgrade` has prepared.
         settings: sizes, times, number of partitions.
         notify: whether alerts get rows in the outbox; False for replays, which only store.
+        patient: wait for the database for as long as it takes, as a replay can and a feed cannot.
         closed: called when the last partition of this process has closed; the interpreter still
             runs all its services then, which it does not when it exits.
     """
@@ -41,11 +43,13 @@ class TimescaleSink(FixedPartitionedSink[RowBatch, None]):
         settings: StoreSettings,
         *,
         notify: bool = True,
+        patient: bool = False,
         closed: Callable[[], object] = lambda: None,
     ) -> None:
         self._dsn = dsn
         self._settings = settings
         self._notify = notify
+        self._patient = patient
         self._closed = closed
         self._open = 0
         self._lock = threading.Lock()
@@ -66,7 +70,9 @@ class TimescaleSink(FixedPartitionedSink[RowBatch, None]):
         del step_id, resume_state  # what was written is known by its keys, not by a position
         with self._lock:
             self._open += 1
-        writer = Writer(self._dsn, self._settings, name=for_part, notify=self._notify)
+        writer = Writer(
+            self._dsn, self._settings, name=for_part, notify=self._notify, patient=self._patient
+        )
         return _StorePartition(writer, self)
 
     def partition_closed(self) -> None:

@@ -1,23 +1,23 @@
-"""The thread that writes rows: its own clock, its own connection, and nobody waits for it.
+"""The thread that writes rows: its own clock, its own connection, and no feed waits for it.
 
 Rows are handed over in memory and committed by size or age; alerts at once. While the database is
 away the rows wait in a bounded buffer. What does not fit is counted, and written to the gap ledger
-once the database is back. A network's or a server's trouble is waited out; a bug (an unknown
-column, a value that a type refuses) stops the thread and is raised to whoever hands rows over.
+once the database is back; a patient writer has its owner wait instead. A network's or a server's
+trouble is waited out; a bug (an unknown column, a value that a type refuses) stops the thread and
+is raised to whoever hands rows over.
 """
 
 import logging
 import threading
 import time
-from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Sequence
 
-import msgspec
 import psycopg
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 
 from market.errors import SinkError
 from sinks.insertion import Written, insert, insert_alerts, insert_loss
+from sinks.lost_rows import LostRows
 from sinks.row_buffer import RowBuffer, Waiting
 from sinks.row_totals import RowTotals
 from sinks.rows import ALERTS, Cell, RowBatch, unpack
@@ -31,6 +31,10 @@ COMMIT_SECONDS = Gauge(
     "candlewax_store_commit_seconds", "How long the last commit took", ["partition"]
 )
 
+LATE_BARRIERS = Counter(
+    "candlewax_store_late_barriers_total", "Epochs that ended with rows in memory", ["partition"]
+)
+
 COMMIT_ROWS = 10_000
 """Rows of one transaction while a backlog drains; more gains nothing."""
 FIRST_PAUSE_S = 0.05
@@ -38,17 +42,10 @@ LONGEST_PAUSE_S = 2.0
 LOSS_QUIET_S = 1.0
 """How long no row must be lost before the ledger tells the interval."""
 REMIND_S = 30.0
+WAIT_S = 0.5
+"""How long a patient owner waits before it looks again whether the writer lives."""
 
 _log = logging.getLogger(__name__)
-
-
-class _Loss(msgspec.Struct):
-    """Rows lost since the ledger was last told."""
-
-    started: int
-    ended: int
-    at: float
-    tables: Tally[str]
 
 
 _live: set["Writer"] = set()
@@ -67,16 +64,20 @@ class Writer:
         settings: sizes and times.
         name: for logs and metrics, `"store-0"`.
         notify: whether alerts get rows in the outbox; without, they are only stored.
+        patient: the owner can wait, as a replay can: no row is dropped for want of room.
 
     Raises:
         ConfigError: the address is malformed.
     """
 
-    def __init__(self, dsn: str, settings: StoreSettings, *, name: str, notify: bool) -> None:
+    def __init__(
+        self, dsn: str, settings: StoreSettings, *, name: str, notify: bool, patient: bool = False
+    ) -> None:
         self.name = name
         self.totals = RowTotals()
         self._settings = settings
         self._notify = notify
+        self._patient = patient
         self._dsn = complete(dsn)
         self._changed = threading.Condition()
         self._closing = threading.Event()
@@ -85,8 +86,9 @@ class Writer:
         self._close_by = 0.0
         self._commits = 0
         self._stalled_at = -1
+        self._late = False
         self._abandoned = False
-        self._loss: _Loss | None = None
+        self._loss: LostRows | None = None
         self._failure: BaseException | None = None
         self._connection: psycopg.Connection | None = None
         self._pause_s = FIRST_PAUSE_S
@@ -99,7 +101,7 @@ class Writer:
     # -- for the owner -----------------------------------------------------------------------
 
     def put(self, batch: RowBatch) -> None:
-        """Hand over rows; never waits for the database.
+        """Hand over rows; waits for room when the writer is patient, and never when it is not.
 
         Raises:
             SinkError: the thread met a bug and has stopped.
@@ -109,6 +111,8 @@ class Writer:
             raise ValueError(f"table {batch.table!r}: expected one of {', '.join(TABLES)}")
         with self._changed:
             self._check()
+            if self._patient:
+                self._wait_until(lambda: self._buffer.has_room(batch.count))
             before = self._buffer.waiting_rows
             gone = self._buffer.put(batch, ts=time.time_ns(), at=time.monotonic())
             self.totals.count(batch.table, handed=batch.count)
@@ -120,7 +124,8 @@ class Writer:
     def barrier(self, timeout_s: float) -> bool:
         """Wait until everything handed over is committed, or known to be lost.
 
-        Returns at once while the database is away: waiting would only hold up the feeds.
+        Returns at once while the database is away: waiting would only hold up the feeds. A patient
+        writer holds up its owner for as long as it takes, whatever `timeout_s`, until it is closed.
 
         Returns:
             Whether nothing is left in the buffer.
@@ -130,6 +135,8 @@ class Writer:
         """
         with self._changed:
             self._check()
+            if self._patient:
+                return self._wait_until(self._is_settled)
             if self._trouble_since or self._stalled_at == self._commits:
                 timeout_s = 0.0
             self._wanted = True
@@ -137,7 +144,27 @@ class Writer:
             done = self._changed.wait_for(self._is_settled, timeout_s)
             self._check()
             self._stalled_at = -1 if done else self._commits
+            self._note_barrier(done=done)
             return done
+
+    def _wait_until(self, reached: Callable[[], bool]) -> bool:
+        """Have the buffer emptied until it is enough or the end has come; return whether it is."""
+        while not (enough := reached()) and not self._closing.is_set():
+            self._wanted = True
+            self._changed.notify_all()
+            self._changed.wait(WAIT_S)
+            self._check()
+        return enough
+
+    def _note_barrier(self, *, done: bool) -> None:
+        if not done:
+            LATE_BARRIERS.labels(self.name).inc()
+        if not done and not self._late:
+            _log.warning(
+                "an epoch ended before its rows were in the database; they wait in memory",
+                extra={"partition": self.name, "rows": self._buffer.rows},
+            )
+        self._late = not done
 
     def close(self, timeout_s: float) -> None:
         """Write what is left, for at most `timeout_s`; the rest is counted as lost, and logged."""
@@ -252,14 +279,11 @@ class Writer:
             if loss is None or not (quiet or self._closing.is_set()):
                 return
             self._loss = None
-        lost = ", ".join(f"{count} rows of {table}" for table, count in sorted(loss.tables.items()))
         try:
-            insert_loss(
-                connection, started=loss.started, ended=loss.ended, reason=f"store: {lost} lost"
-            )
+            insert_loss(connection, started=loss.started, ended=loss.ended, reason=loss.reason)
         except RETRIABLE:
             with self._changed:
-                self._loss = _joined(loss, self._loss)
+                self._loss = loss.joined(self._loss)
             raise
         with self._changed:
             self.totals.count("gaps", handed=1, written=1)
@@ -360,18 +384,14 @@ class Writer:
     def _lose(self, gone: Sequence[Waiting]) -> None:
         if not gone:
             return
-        tables: Tally[str] = Tally()
-        for waiting in gone:
-            tables[waiting.batch.table] += waiting.batch.count
-        times = [waiting.ts for waiting in gone]
-        loss = _Loss(min(times), max(times), time.monotonic(), tables)
+        loss = LostRows.of(gone, at=time.monotonic())
         if self._loss is None:
             _log.error(
                 "the store's buffer is full and its oldest rows are lost",
                 extra={"partition": self.name, "limit": self._settings.buffer_rows},
             )
-        self._loss = _joined(loss, self._loss)
-        for table, count in tables.items():
+        self._loss = loss.joined(self._loss)
+        for table, count in loss.tables.items():
             self.totals.count(table, lost=count)
 
     def _give_up_all(self) -> None:
@@ -386,14 +406,3 @@ class Writer:
 
 def _rows_of(batches: Iterable[RowBatch]) -> list[list[Cell]]:
     return [row for batch in batches for row in unpack(batch)]
-
-
-def _joined(first: _Loss, second: _Loss | None) -> _Loss:
-    if second is None:
-        return first
-    return _Loss(
-        min(first.started, second.started),
-        max(first.ended, second.ended),
-        max(first.at, second.at),
-        first.tables + second.tables,
-    )

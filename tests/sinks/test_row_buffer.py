@@ -111,3 +111,15 @@ def test_the_oldest_is_the_oldest_of_all_tables() -> None:
     assert buffer.oldest == 1.0
     assert [waiting.batch.table for waiting in buffer.take_rows(9)] == ["bars", "trades"]
     assert buffer.is_empty
+
+
+def test_room_is_what_costs_no_other_batch() -> None:
+    buffer = RowBuffer(10)
+    assert buffer.has_room(99)  # the newest batch is kept in any case
+    buffer.put(batch("trades", 6), ts=1, at=1.0)
+    assert buffer.has_room(4)
+    assert not buffer.has_room(5)
+    taken = buffer.take_rows(9)
+    assert not buffer.has_room(5)  # taken ones may come back
+    buffer.settle(taken)
+    assert buffer.has_room(5)

@@ -1,5 +1,6 @@
 """The sink inside a real flow."""
 
+import threading
 import zlib
 from datetime import timedelta
 
@@ -11,9 +12,10 @@ from bytewax.inputs import DynamicSource, StatelessSourcePartition
 from bytewax.testing import TestingSource, cluster_main, run_main
 
 from market.errors import SinkError
+from sinks.row_totals import store_totals
 from sinks.rows import Cell, RowBatch, pack
 from sinks.settings import StoreSettings
-from sinks.timescale import TimescaleSink
+from sinks.timescale import BARRIER_S, TimescaleSink
 from sinks.writer import live_writers
 
 START = 1_732_112_220_000_000_000
@@ -65,6 +67,67 @@ def test_a_flow_ends_with_every_row_in_the_database(database: str) -> None:
     found = rows_of(database, "SELECT symbol, count(*) FROM trades GROUP BY 1 ORDER BY 1")
     assert found == [(symbol, 1000) for symbol in sorted(SYMBOLS)]
     assert live_writers() == []
+
+
+def test_a_patient_flow_outruns_its_buffer_and_loses_nothing(database: str) -> None:
+    batches = [trades(symbol, first, 500) for first in range(0, 5000, 500) for symbol in SYMBOLS]
+    before = store_totals()["trades"].lost
+    settings = StoreSettings(partitions=1, flush_interval_s=60, buffer_rows=1000)
+    run_main(flow_of(batches, TimescaleSink(database, settings, patient=True)))  # type: ignore[no-untyped-call]  # the engine's
+    assert rows_of(database, "SELECT count(*) FROM trades") == [(15_000,)]
+    assert store_totals()["trades"].lost == before
+
+
+class _SlowToWrite(DynamicSource[tuple[str, RowBatch]]):
+    """Holds the table while an epoch ends, and asks what is stored when the epoch is over."""
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+        self.stored: list[int] = []
+
+    def build(
+        self, step_id: str, worker_index: int, worker_count: int
+    ) -> "StatelessSourcePartition[tuple[str, RowBatch]]":
+        return _SlowToWritePartition(self)
+
+
+class _SlowToWritePartition(StatelessSourcePartition[tuple[str, RowBatch]]):
+    def __init__(self, source: _SlowToWrite) -> None:
+        self._source = source
+        self._turns = 0
+        self._release: threading.Timer | None = None
+
+    def next_batch(self) -> list[tuple[str, RowBatch]]:
+        self._turns += 1
+        if self._turns == 1:
+            holder = psycopg.connect(self._source.dsn)
+            holder.execute("LOCK TABLE trades IN SHARE MODE")
+            self._release = threading.Timer(BARRIER_S + 0.5, holder.close)
+            self._release.start()
+            return [trades("BTC-USDT", 0, 100)]
+        # With an epoch for each turn, the first one is over when the second one has begun twice.
+        if self._turns == 4:
+            found = rows_of(self._source.dsn, "SELECT count(*)::int FROM trades")
+            self._source.stored += [int(str(row[0])) for row in found]
+            raise StopIteration
+        return []
+
+    def close(self) -> None:
+        if self._release is not None:
+            self._release.join()
+
+
+@pytest.mark.parametrize("patient", [False, True])
+def test_only_a_patient_sink_ends_no_epoch_before_its_rows_are_stored(
+    database: str, *, patient: bool
+) -> None:
+    source = _SlowToWrite(database)
+    flow = Dataflow("slow")
+    stream = op.input("in", flow, source)
+    op.output("store", stream, TimescaleSink(database, StoreSettings(), patient=patient))
+    run_main(flow, epoch_interval=timedelta(0))  # type: ignore[no-untyped-call]  # the engine's
+    assert source.stored == [100 if patient else 0]
+    assert rows_of(database, "SELECT count(*) FROM trades") == [(100,)]
 
 
 def test_two_workers_write_the_same_rows_as_one(database: str) -> None:

@@ -3,12 +3,14 @@
 import logging
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from prometheus_client import REGISTRY
 
 from market.errors import ConfigError, SinkError
 from migrations.upgrade import downgrade, upgrade
@@ -89,11 +91,13 @@ def make_writer() -> Iterator[MakeWriter]:
         flush_rows: int = 2000,
         flush_interval_s: float = 0.05,
         buffer_rows: int = 200_000,
+        patient: bool = False,
     ) -> Writer:
         settings = StoreSettings(
             flush_rows=flush_rows, flush_interval_s=flush_interval_s, buffer_rows=buffer_rows
         )
-        made.append(Writer(dsn, settings, name=f"test-{len(made)}", notify=notify))
+        name = f"test-{len(made)}"
+        made.append(Writer(dsn, settings, name=name, notify=notify, patient=patient))
         return made[-1]
 
     yield make
@@ -236,6 +240,98 @@ def test_a_locked_table_holds_up_nobody_but_the_writer(
         assert time.monotonic() - began < 1.0
     until(lambda: writer.barrier(0.5))
     assert count(database, "trades") == 2020
+
+
+def late_barriers(writer: Writer) -> float:
+    name = "candlewax_store_late_barriers_total"
+    return REGISTRY.get_sample_value(name, {"partition": writer.name}) or 0.0
+
+
+def test_late_barriers_are_counted_and_an_outage_is_told_once(
+    database: str, make_writer: MakeWriter, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer = make_writer(database)
+    before = late_barriers(writer)
+    for outage in range(2):
+        with psycopg.connect(database) as holder:
+            holder.execute("LOCK TABLE trades IN ACCESS EXCLUSIVE MODE")
+            writer.put(trades(outage * 10, 10))
+            assert [writer.barrier(0.05) for _ in range(3)] == [False] * 3
+        until(lambda: writer.buffered_rows == 0)
+        assert writer.barrier(PATIENCE_S)
+        assert late_barriers(writer) == before + 3 * (outage + 1)
+        assert caplog.text.count("an epoch ended before its rows") == outage + 1
+
+
+def test_a_patient_writer_loses_nothing_for_want_of_room(
+    database: str, make_writer: MakeWriter
+) -> None:
+    # No flush is due by size or age: waiting for room must ask for it.
+    writer = make_writer(
+        database, flush_rows=5000, flush_interval_s=60, buffer_rows=1000, patient=True
+    )
+    writer.put(trades(0, 3000))  # larger than the whole buffer
+    for first in range(3000, 20_000, 250):
+        writer.put(trades(first, 250))
+        assert writer.buffered_rows <= 1000
+    assert writer.barrier(0.0)
+    assert writer.totals["trades"] == TableTotals(handed=20_000, written=20_000)
+    assert count(database, "trades") == 20_000
+
+
+def test_a_patient_writer_waits_for_a_database_that_is_away(
+    own_server: EmbeddedPostgres, make_writer: MakeWriter
+) -> None:
+    dsn = emptied(own_server)
+    writer = make_writer(dsn, buffer_rows=1000, patient=True)
+    writer.put(trades(0, 10))
+    assert writer.barrier(0.0)
+    own_server.stop()
+
+    def replay() -> None:
+        for first in range(10, 3010, 100):
+            writer.put(trades(first, 100))
+        assert writer.barrier(0.0)
+        ended.append(count(dsn, "trades"))
+
+    ended: list[int] = []
+    owner = threading.Thread(target=replay)
+    owner.start()
+    until(lambda: writer.buffered_rows == 1000 and not writer.is_connected)
+    assert not ended
+    assert own_server.start() == dsn
+    owner.join(PATIENCE_S)
+    assert ended == [3010]
+    totals = writer.totals["trades"]
+    assert (totals.lost, totals.written + totals.known) == (0, 3010)
+
+
+def test_a_patient_barrier_ends_when_the_writer_is_closed(make_writer: MakeWriter) -> None:
+    writer = make_writer("postgresql://nobody@127.0.0.1:1/nowhere", patient=True)
+    writer.put(trades(0, 10))
+    told: list[bool] = []
+    owner = threading.Thread(target=lambda: told.append(writer.barrier(0.0)))
+    owner.start()
+    writer.close(0.3)
+    owner.join(PATIENCE_S)
+    assert told == [False]
+
+
+@pytest.mark.parametrize("hold_up", ["barrier", "room"])
+def test_a_bug_is_raised_to_a_patient_owner(
+    fresh_database: str, make_writer: MakeWriter, hold_up: str
+) -> None:
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        connection.execute("ALTER TABLE trades DROP COLUMN side")
+    writer = make_writer(fresh_database, flush_interval_s=60, buffer_rows=1000, patient=True)
+    writer.put(trades(0, 900))
+    waits: dict[str, Callable[[], object]] = {
+        "barrier": lambda: writer.barrier(0.0),
+        "room": lambda: writer.put(trades(900, 900)),
+    }
+    with pytest.raises(SinkError, match="UndefinedColumn"):
+        waits[hold_up]()
+    writer.close(1.0)
 
 
 def test_a_bug_is_raised_to_the_owner(fresh_database: str, make_writer: MakeWriter) -> None:
