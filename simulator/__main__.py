@@ -123,7 +123,8 @@ def _die_with_parent(parent: int) -> None:
 
 
 def _end_with_input() -> None:
-    while sys.stdin.buffer.read(4096):
+    # Not through `sys.stdin`: its lock, held by a thread that waits, is fatal to an exit.
+    while os.read(0, 4096):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 

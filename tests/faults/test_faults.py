@@ -257,17 +257,17 @@ def test_any_faults_leave_true_books(
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_an_hour_of_faults_leaves_true_books() -> None:
-    """Every shipped fault each five minutes, and a replacement of the connection each quarter."""
+def test_twenty_minutes_of_faults_leave_true_books() -> None:
+    """Every shipped fault each five minutes, and a replacement of the connection twice."""
     planned = [
         fault.__class__(**{name: getattr(fault, name) for name in fault.__struct_fields__}
                         | {"at": fault.at + 23 * SECOND * number, "repeat": 300 * SECOND})
         for number, name in enumerate(SCRIPTS)
         for fault in load_faults(name)
     ]  # fmt: skip
-    rig = Rig(tuple(planned), rate=0.5, max_age_s=900).run_for(3600)
+    rig = Rig(tuple(planned), rate=0.5, max_age_s=450).run_for(1200)
     windows = rig.wire.faults.windows()
-    assert len(windows) > 120
+    assert len(windows) > 40
     for symbol in SYMBOLS:
         assert rig.live_share(symbol, windows) >= 0.95
     rig.run_for(20)
