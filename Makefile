@@ -22,7 +22,7 @@ LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fmt lint types lock bench
+.PHONY: help setup demo test test-outer test-inner check fmt lint types lock bench
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -50,8 +50,22 @@ endif
 demo: $(READY)  ## everything at work, with no network and no key; Ctrl-C ends it
 	@$(BIN)/candlewax demo $(ARGS)
 
+# Two halves at once, of about the same length: what starts processes, and the rest.
+OUTER := tests/end_to_end tests/sinks tests/test_documents.py
+
 test: $(READY)  ## all tests
+ifneq ($(ARGS),)
 	$(BIN)/pytest -q $(ARGS)
+else
+	@echo "two halves at once; what each says comes when it has ended"
+	@$(MAKE) --no-print-directory --keep-going -j2 --output-sync=target test-outer test-inner
+endif
+
+test-outer: $(READY)
+	@$(BIN)/pytest -q $(OUTER)
+
+test-inner: $(READY)
+	@$(BIN)/pytest -q tests $(addprefix --ignore=,$(OUTER))
 
 check: lint types test  ## what the merge gate runs
 

@@ -4,6 +4,7 @@ import atexit
 import logging
 import os
 import signal
+import sys
 import threading
 from types import FrameType
 
@@ -54,4 +55,6 @@ class Stopping:
     def _last(self) -> None:
         if self._failed:
             logging.shutdown()
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
             os._exit(1)

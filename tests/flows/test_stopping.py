@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BEGIN = """
 import threading, time
 from flows import stopping
-stopping.HARD_STOP_S = 0.4
+stopping.HARD_STOP_S = 2.0
 stop = stopping.Stopping()
 stop.install()
 """
