@@ -1,17 +1,120 @@
 """One venue's order book, kept from snapshots and absolute changes.
 
-A dict of levels a side and a sorted window of its best 64 prices. The window is exact: between
-messages it holds the best prices there are, and all of them when it holds fewer than `REFILL`.
+A dict of levels a side and a sorted window of its best prices. A removed level stays in both with
+the size 0 until it is in the way: most come back soon, and then a change is one update of a dict,
+with nothing searched, inserted or moved.
 """
 
-from bisect import bisect_left, insort
-from math import inf
+from itertools import islice
 
 from market.errors import BookError
 from market.events import BookDelta, BookSnapshot, Level
 
 WINDOW = 64
+"""Best levels a side that can be read."""
+WIDEST = 2 * WINDOW
+"""Prices in a window, removed ones counted, from which on it is swept."""
+REMOVED = 10
+"""Removed levels among the best that a read passes over before the window is swept."""
 REFILL = 10
+"""A swept window with fewer levels is drawn again from the whole side."""
+FEWEST_KEPT = 1000
+"""So many levels, removed ones counted, a side may always hold."""
+
+
+class _Side:
+    """The bids or the asks.
+
+    Every price in `held` that is as good as the window's last one or better is in the window; a
+    window as long as `held` has all of them.
+    """
+
+    __slots__ = ("held", "is_bid", "limit", "window")
+
+    def __init__(self, *, is_bid: bool) -> None:
+        self.is_bid = is_bid
+        self.held: dict[float, float] = {}
+        self.window: list[float] = []  # best first
+        self.limit = FEWEST_KEPT
+
+    def replace(self, levels: list[Level]) -> None:
+        """Forget everything and hold these."""
+        self.held = dict(levels)
+        self._draw()
+
+    def change(self, levels: list[Level]) -> None:
+        """Set levels to absolute sizes."""
+        held = self.held
+        before = len(held)
+        held.update(levels)
+        new = len(held) - before
+        if new:
+            # A dict keeps the order in which keys came: the new prices are its last ones.
+            self._add(list(islice(reversed(held), new)), before)
+
+    def best(self, depth: int) -> list[Level]:
+        """Return the best `depth` levels, best first."""
+        held = self.held
+        found: list[Level] = []
+        missing = depth
+        for price in self.window[: depth + REMOVED]:
+            size = held[price]
+            if size:
+                found.append((price, size))
+                missing -= 1
+                if not missing:
+                    return found
+        return self._search(depth)
+
+    def levels(self) -> dict[float, float]:
+        """Return all levels, price to size, in no order."""
+        return {price: size for price, size in self.held.items() if size}
+
+    def _add(self, prices: list[float], before: int) -> None:
+        window = self.window
+        if len(window) < before:
+            edge = window[-1]
+            if self.is_bid:
+                prices = [price for price in prices if price >= edge]
+            else:
+                prices = [price for price in prices if price <= edge]
+        if prices:
+            window += prices
+            window.sort(reverse=self.is_bid)  # nearly sorted: cheaper than a search for each
+        if len(self.held) > self.limit:
+            self._draw()
+        elif len(window) > WIDEST:
+            self._sweep()
+
+    def _search(self, depth: int) -> list[Level]:
+        """Return the best levels where removed ones stand in the way, or there are too few."""
+        held = self.held
+        if len(self.window) < len(held) or not all(map(held.__getitem__, self.window)):
+            self._sweep()
+            if len(self.window) < depth and len(self.window) < len(held):
+                self._draw()
+        return [(price, self.held[price]) for price in self.window[:depth]]
+
+    def _sweep(self) -> None:
+        """Forget the removed levels of the window."""
+        held = self.held
+        kept = []
+        for price in self.window:
+            if held[price]:
+                kept.append(price)
+            else:
+                del held[price]
+        del kept[WINDOW:]
+        self.window = kept
+        if len(kept) < REFILL and len(kept) < len(held):
+            self._draw()
+
+    def _draw(self) -> None:
+        """Forget all removed levels and draw the window again."""
+        self.held = self.levels()
+        self.limit = max(FEWEST_KEPT, 2 * len(self.held))
+        # Venues send their books sorted and a dict keeps that order: sorting is nearly free.
+        self.window = sorted(self.held, reverse=self.is_bid)[:WINDOW]
 
 
 class Book:
@@ -29,24 +132,15 @@ class Book:
         ([(98.0, 2.0)], [(100.5, 1.0)])
     """
 
-    __slots__ = ("_ask_window", "_asks", "_bid_window", "_bids", "is_empty", "sequence")
+    __slots__ = ("_asks", "_bids", "is_empty", "sequence")
 
     def __init__(self) -> None:
-        # Price to level: a level is kept as it came, so that reading the best makes no tuples.
-        self._bids: dict[float, Level] = {}
-        self._asks: dict[float, Level] = {}
-        # Both ascend, so that bisect serves both: the best bid is the last, the best ask the first.
-        self._bid_window: list[float] = []
-        self._ask_window: list[float] = []
-        self.sequence = 0
-        self.is_empty = True
+        self.clear()
 
     def clear(self) -> None:
         """Forget everything: what comes next must be a snapshot."""
-        self._bids = {}
-        self._asks = {}
-        self._bid_window = []
-        self._ask_window = []
+        self._bids = _Side(is_bid=True)
+        self._asks = _Side(is_bid=False)
         self.sequence = 0
         self.is_empty = True
 
@@ -57,7 +151,7 @@ class Book:
             BookError: a delta, and the book has no snapshot.
         """
         if type(event) is BookDelta:
-            return self.change(event.bids, event.asks, sequence=event.sequence)
+            return self.change(event.bids, event.asks, event.sequence)
         if event.sequence and not self.is_empty and event.sequence < self.sequence:
             return False  # a second connection's start: what we have is newer
         self.replace(event.bids, event.asks, sequence=event.sequence)
@@ -65,16 +159,12 @@ class Book:
 
     def replace(self, bids: list[Level], asks: list[Level], *, sequence: int) -> None:
         """Start from a whole book; levels of size 0 are left out."""
-        self._bids = {level[0]: level for level in bids if level[1]}
-        self._asks = {level[0]: level for level in asks if level[1]}
-        # Venues send their books sorted and a dict keeps that order: sorting is nearly free, here
-        # and when a window is drawn again.
-        self._bid_window = sorted(self._bids)[-WINDOW:]
-        self._ask_window = sorted(self._asks)[:WINDOW]
+        self._bids.replace(bids)
+        self._asks.replace(asks)
         self.sequence = sequence
         self.is_empty = False
 
-    def change(self, bids: list[Level], asks: list[Level], *, sequence: int) -> bool:
+    def change(self, bids: list[Level], asks: list[Level], sequence: int) -> bool:
         """Set levels to absolute sizes; return False when `sequence` is not news.
 
         Raises:
@@ -87,96 +177,27 @@ class Book:
                 return False
             self.sequence = sequence
         if bids:
-            self._change_bids(bids)
+            self._bids.change(bids)
         if asks:
-            self._change_asks(asks)
+            self._asks.change(asks)
         return True
-
-    def _change_bids(self, levels: list[Level]) -> None:
-        held = self._bids
-        window = self._bid_window
-        count = len(held)
-        # While this message lasts the window holds every price from `edge` on, however many.
-        edge = -inf if len(window) == count else window[0]
-        for level in levels:
-            price, size = level
-            if size:
-                held[price] = level
-                if len(held) != count:  # cheaper than asking first
-                    count += 1
-                    if price >= edge:
-                        insort(window, price)
-            elif price in held:
-                del held[price]
-                count -= 1
-                if price >= edge:
-                    del window[bisect_left(window, price)]
-        if len(window) > WINDOW:
-            del window[:-WINDOW]
-        elif len(window) < REFILL and len(window) < count:
-            self._bid_window = sorted(held)[-WINDOW:]
-
-    def _change_asks(self, levels: list[Level]) -> None:
-        held = self._asks
-        window = self._ask_window
-        count = len(held)
-        edge = inf if len(window) == count else window[-1]
-        for level in levels:
-            price, size = level
-            if size:
-                held[price] = level
-                if len(held) != count:
-                    count += 1
-                    if price <= edge:
-                        insort(window, price)
-            elif price in held:
-                del held[price]
-                count -= 1
-                if price <= edge:
-                    del window[bisect_left(window, price)]
-        if len(window) > WINDOW:
-            del window[WINDOW:]
-        elif len(window) < REFILL and len(window) < count:
-            self._ask_window = sorted(held)[:WINDOW]
-
-    def _fill(self, depth: int) -> None:
-        """Draw again the windows that have become too short for `depth`."""
-        if len(self._bid_window) < min(depth, len(self._bids)):
-            self._bid_window = sorted(self._bids)[-WINDOW:]
-        if len(self._ask_window) < min(depth, len(self._asks)):
-            self._ask_window = sorted(self._asks)[:WINDOW]
-
-    @property
-    def best_bid(self) -> float | None:
-        """Highest bid, or None."""
-        return self._bid_window[-1] if self._bid_window else None
-
-    @property
-    def best_ask(self) -> float | None:
-        """Lowest ask, or None."""
-        return self._ask_window[0] if self._ask_window else None
 
     @property
     def is_crossed(self) -> bool:
         """Whether the best bid reaches the best ask, which no venue's book can."""
-        bids, asks = self._bid_window, self._ask_window
-        return bool(bids and asks) and bids[-1] >= asks[0]
+        bids, asks = self.top(1)
+        return bool(bids and asks) and bids[0][0] >= asks[0][0]
 
     def top(self, depth: int) -> tuple[list[Level], list[Level]]:
         """Return the best `depth` bids and asks (1 to `WINDOW`), best first."""
         if not 1 <= depth <= WINDOW:
             raise ValueError(f"depth {depth}: expected 1 to {WINDOW}")
-        if depth > REFILL:
-            self._fill(depth)
-        return (
-            list(map(self._bids.__getitem__, self._bid_window[: -depth - 1 : -1])),
-            list(map(self._asks.__getitem__, self._ask_window[:depth])),
-        )
+        return self._bids.best(depth), self._asks.best(depth)
 
     def levels(self) -> tuple[dict[float, float], dict[float, float]]:
         """Return all bids and asks, price to size, in no order."""
-        return dict(self._bids.values()), dict(self._asks.values())
+        return self._bids.levels(), self._asks.levels()
 
     def __len__(self) -> int:
         """Levels held on both sides."""
-        return len(self._bids) + len(self._asks)
+        return sum(map(len, self.levels()))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from market.book import REFILL, WINDOW, Book
+from market.book import FEWEST_KEPT, REFILL, WIDEST, WINDOW, Book
 from market.errors import BookError
 from market.events import BookDelta, BookSnapshot, Level
 
@@ -46,21 +46,21 @@ class PlainBook:
         return sorted(self.asks.items())
 
 
+def best_bid(book: Book) -> float | None:
+    bids, _ = book.top(1)
+    return bids[0][0] if bids else None
+
+
 def check(book: Book, model: PlainBook) -> None:
     bids, asks = model.sorted_bids(), model.sorted_asks()
     for depth in (1, REFILL):
         assert book.top(depth) == (bids[:depth], asks[:depth])
-    assert book.best_bid == (bids[0][0] if bids else None)
-    assert book.best_ask == (asks[0][0] if asks else None)
     assert book.is_crossed == bool(bids and asks and bids[0][0] >= asks[0][0])
     assert book.levels() == (model.bids, model.asks)
     assert len(book) == len(bids) + len(asks)
-    for window, side in (
-        (book._bid_window[::-1], [price for price, _ in bids]),
-        (book._ask_window, [price for price, _ in asks]),
-    ):
-        assert window == side[: len(window)], "the window holds the best prices there are"
-        assert min(REFILL, len(side)) <= len(window) <= WINDOW
+    for side in (book._bids, book._asks):
+        assert side.window == sorted(side.held, reverse=side.is_bid)[: len(side.window)]
+        assert len(side.window) <= WIDEST
 
 
 class BookMachine(RuleBasedStateMachine):
@@ -203,12 +203,12 @@ def deep_book() -> tuple[Book, PlainBook]:
 def test_the_window_is_drawn_again_when_the_best_levels_go() -> None:
     book, model = deep_book()
     for _ in range(WINDOW - REFILL + 1):
-        bid, ask = (book.best_bid or 0.0, 0.0), (book.best_ask or 0.0, 0.0)
+        bids, asks = book.top(1)
+        bid, ask = (bids[0][0], 0.0), (asks[0][0], 0.0)
         book.change([bid], [ask], sequence=0)
         model.set(model.bids, [bid])
         model.set(model.asks, [ask])
         check(book, model)
-    assert len(book._bid_window) == len(book._ask_window) == WINDOW
 
 
 def test_a_deep_read_of_a_thinned_window_is_whole() -> None:
@@ -216,7 +216,6 @@ def test_a_deep_read_of_a_thinned_window_is_whole() -> None:
     book.change(ladder(1000, 40, -1, 0.0), ladder(1001, 30, 1, 0.0), sequence=0)
     model.set(model.bids, ladder(1000, 40, -1, 0.0))
     model.set(model.asks, ladder(1001, 30, 1, 0.0))
-    assert (len(book._bid_window), len(book._ask_window)) == (24, 34)
     for depth in (24, 25, 35, WINDOW):
         bids, asks = model.sorted_bids(), model.sorted_asks()
         assert book.top(depth) == (bids[:depth], asks[:depth])
@@ -240,12 +239,34 @@ def test_a_level_below_a_thinned_window_waits_outside_it() -> None:
     book.change([(9.365, 7.0)], [], sequence=0)  # just below the window, above what is outside
     model.set(model.bids, [*thin, (9.365, 7.0)])
     check(book, model)
-    assert 9.365 not in book._bid_window
     rest = ladder(970, 30, -1, 0.0)
     book.change(rest, [], sequence=0)
     model.set(model.bids, rest)
     check(book, model)
-    assert 9.365 in book._bid_window
+    assert best_bid(book) == 9.40
+
+
+def test_removed_levels_are_not_kept_for_ever() -> None:
+    book, model = deep_book()
+    for start in range(2_000, 22_000, 100):
+        gone = ladder(start, 100, 1, 0.0)  # removals of what was never there
+        book.change([], gone, sequence=0)
+    check(book, model)
+    assert len(book._asks.held) <= FEWEST_KEPT + 100
+
+
+def test_a_market_that_moves_on_leaves_nothing_behind() -> None:
+    book = Book()
+    book.replace(ladder(1000, 200, -1), ladder(1001, 200, 1), sequence=1)
+    for tick in range(1001, 6001):  # up by a tick: the best ask goes, a bid comes in its place
+        book.change(
+            [(tick / 100, 1.0), ((tick - 200) / 100, 0.0)],
+            [(tick / 100, 0.0), ((tick + 200) / 100, 1.0)],
+            sequence=0,
+        )
+        assert book.top(1) == ([(tick / 100, 1.0)], [((tick + 1) / 100, 1.0)])
+    assert len(book) == 400
+    assert max(len(book._bids.held), len(book._asks.held)) <= FEWEST_KEPT
 
 
 def test_one_message_may_empty_a_side_and_fill_it_again() -> None:
@@ -255,7 +276,7 @@ def test_one_message_may_empty_a_side_and_fill_it_again() -> None:
     model.set(model.bids, bids)
     check(book, model)
     book.change(ladder(700, 80, -1, 0.0), [], sequence=3)
-    assert book.best_bid is None
+    assert best_bid(book) is None
     assert not book.is_crossed
     book.change([(5.0, 1.0)], [], sequence=4)
     assert book.top(1) == ([(5.0, 1.0)], [(10.01, 1.0)])
@@ -292,7 +313,7 @@ def test_a_delta_that_is_no_news_is_left_out(sequence: int) -> None:
     book = Book()
     book.replace([(1.0, 1.0)], [], sequence=7)
     assert not book.change([(1.0, 0.0)], [], sequence=sequence)
-    assert book.best_bid == 1.0
+    assert best_bid(book) == 1.0
     assert book.sequence == 7
 
 
@@ -347,7 +368,7 @@ def test_a_second_connections_snapshot_replaces_only_what_is_not_newer(
     book = Book()
     book.apply(snapshot(10))
     assert book.apply(snapshot(sequence, bid=2.0)) is taken
-    assert book.best_bid == (2.0 if taken else 1.0)
+    assert best_bid(book) == (2.0 if taken else 1.0)
 
 
 def test_a_cleared_book_takes_an_older_snapshot() -> None:
@@ -362,7 +383,7 @@ def test_a_cleared_book_takes_an_older_snapshot() -> None:
 
 def test_an_empty_book_is_not_crossed_and_has_no_best() -> None:
     book = Book()
-    assert (book.best_bid, book.best_ask, book.is_crossed) == (None, None, False)
+    assert not book.is_crossed
     assert (book.is_empty, book.sequence) == (True, 0)
     assert book.top(10) == ([], [])
 
