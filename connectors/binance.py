@@ -32,7 +32,7 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
-from connectors.contract import DeadLetter, FeedDescription, Request, Told
+from connectors.contract import DeadLetter, FeedDescription, Request, Told, caught_up
 from market.errors import StaleFeedError, SubscriptionError, VenueProtocolError
 from market.events import BookDelta, BookSnapshot, FeedGap, Level, Side, Trade
 from market.instruments import Instrument
@@ -272,7 +272,7 @@ class _BookRule:
         told: _Told = [self._snapshot(snapshot.bids, snapshot.asks, venue_time, now)]
         self.id = following
         told += [self._delta(update, received) for update, received in newer]
-        return told
+        return caught_up(told)
 
     def _unfit(self, last: int, now: int) -> _Told:
         """Ask again: at once when that was wanted before the answer came."""

@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
-from market.events import MarketEvent
+from market.events import BookDelta, BookSnapshot, MarketEvent
 from market.instruments import Instrument
 
 
@@ -34,6 +34,23 @@ class DeadLetter(msgspec.Struct, frozen=True, gc=False):
 
 Told: TypeAlias = MarketEvent | DeadLetter
 """What a protocol makes of what it is told."""
+
+
+def caught_up(told: Sequence[Told]) -> list[Told]:
+    """Mark what is past among events that are told late, all at once.
+
+    Only the last message of each book says what the book is now.
+    """
+    marked: list[Told] = []
+    current: set[str] = set()
+    for event in reversed(told):
+        if isinstance(event, BookSnapshot | BookDelta):
+            if event.instrument in current:
+                marked.append(msgspec.structs.replace(event, catching_up=True))
+                continue
+            current.add(event.instrument)
+        marked.append(event)
+    return marked[::-1]
 
 
 class FeedDescription(msgspec.Struct, frozen=True, kw_only=True):

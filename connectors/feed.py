@@ -10,7 +10,15 @@ from typing import TypeAlias
 
 import msgspec
 
-from connectors.contract import DeadLetter, FeedDescription, Request, Told, Venue, VenueProtocol
+from connectors.contract import (
+    DeadLetter,
+    FeedDescription,
+    Request,
+    Told,
+    Venue,
+    VenueProtocol,
+    caught_up,
+)
 from connectors.recording import Record
 from market.errors import FeedError
 from market.events import FeedGap, Heartbeat, Trade
@@ -78,6 +86,8 @@ class Feed:
         self._seen: set[tuple[str, str]] | None = None
         self._seen_until: int | None = None
         self.last_failure: tuple[str, FeedError] | None = None
+        self._plain: VenueProtocol | None = None
+        self._plain_name = ""
 
     # -- what the shell asks -------------------------------------------------------------------
 
@@ -134,19 +144,23 @@ class Feed:
 
         A connection whose protocol broke tells nothing more until its `close` comes.
         """
-        current = self._current
-        if (
-            current is not None
-            and record.kind == "text"
-            and record.conn == current.name
-            and self._seen is None
-            and not current.is_broken
-        ):  # nearly every record: no second connection, nothing broken
-            try:
-                return current.protocol.received(record.body, record.ts)
+        plain = self._plain
+        if plain is not None and record.kind == "text" and record.conn == self._plain_name:
+            try:  # nearly every record: no second connection, nothing broken
+                return plain.received(record.body, record.ts)
             except FeedError as error:
-                self._fail(current, error)
+                assert self._current is not None  # noqa: S101 - for the type checker
+                self._fail(self._current, error)
                 return []
+        told = self._take(record)
+        current = self._current
+        if current is None or current.is_broken or self._seen is not None:
+            self._plain = None
+        else:
+            self._plain, self._plain_name = current.protocol, current.name
+        return told
+
+    def _take(self, record: Record) -> list[Told]:
         match record.kind:
             case "text" | "binary" | "http":
                 return self._came(record)
@@ -243,7 +257,7 @@ class Feed:
             return told
         self._seen_until = record.ts + OVERLAP
         withheld, waiting.withheld = waiting.withheld, []
-        return told + self._unseen(withheld)
+        return told + self._unseen(caught_up(withheld))
 
     def _steered(self, record: Record) -> list[Told]:
         steering = _decode_steering(record.body)
@@ -291,6 +305,7 @@ class Feed:
 
     def _fail(self, connection: _Connection, error: FeedError) -> None:
         connection.is_broken = True
+        self._plain = None
         self.last_failure = (connection.name, error)
         self._failures.append(self.last_failure)
 
@@ -328,7 +343,8 @@ class Feed:
             self._seen_until = now + OVERLAP
             withheld, waiting.withheld = waiting.withheld, []
             # Its own breaks are no news: until now the first connection had everything.
-            return self._unseen([one for one in withheld if type(one) is not FeedGap])
+            news = [one for one in withheld if type(one) is not FeedGap]
+            return self._unseen(caught_up(news))
         if len(waiting.withheld) > WITHHELD:
             self._fail(waiting, FeedError("the second connection lags behind"))
         return []

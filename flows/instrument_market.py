@@ -135,26 +135,26 @@ class InstrumentMarket:
     def traded(self, trade: Trade, out: MarketOutput) -> None:
         """Take a trade: it goes on as it is, and into the bars."""
         ts = trade.ts_event
-        believable = self.offset.sample(ts, trade.ts_recv)
-        self.last_recv = trade.ts_recv
+        now = self.last_recv = trade.ts_recv
+        believable = self.offset.sample(ts, now)
         if believable and self.is_interrupted:
             self._resume(ts)
         if self.open_gaps and "trade" in self.open_gaps:
-            self._end_gap("trade", trade.ts_recv, out)
+            self._end_gap("trade", now, out)
         out.trades.append(trade)
         price, size, is_buy = trade.price, trade.size, trade.side is _BUY
         for series in self._series:
-            closed = series.builder.add(ts, price, size, is_buy=is_buy, may_close=believable)
+            closed = series.builder.add(ts, price, size, is_buy, believable)
             if closed:
                 for bar in closed:
-                    self._bar(series, bar, trade.ts_recv, out)
+                    self._bar(series, bar, now, out)
 
     def changed(self, delta: BookDelta, out: MarketOutput) -> None:
         """Take a book message; without a snapshot before it, it says nothing."""
         book = self.book
         self.offset.sample(delta.ts_event, delta.ts_recv)
         self.last_recv = delta.ts_recv
-        if book.is_empty or not book.change(delta.bids, delta.asks, sequence=delta.sequence):
+        if book.is_empty or not book.change(delta.bids, delta.asks, delta.sequence):
             return
         self._book_is(delta, out)
 
@@ -183,7 +183,7 @@ class InstrumentMarket:
                 started=self.last_recv or gap.ts_recv,
             )
             self.open_gaps[gap.channel] = opened
-            out.gaps.append(opened)
+            out.gaps = [*out.gaps, opened]
 
     def beat(self, heartbeat: Heartbeat, out: MarketOutput) -> None:
         """A second passed: close bars, notice silence, keep the best levels."""
@@ -202,7 +202,7 @@ class InstrumentMarket:
         elif self.state is State.STALE and silence <= self.stale_after:
             self._turn(State.LIVE, "", now, out)
         elif self.state is State.SUSPECT and self.crossed:
-            out.resyncs.append((self.instrument, self.reason))
+            out.resyncs = [*out.resyncs, (self.instrument, self.reason)]
             self.crossed = 0
         if self.top is not None:
             top = msgspec.structs.replace(
@@ -211,7 +211,7 @@ class InstrumentMarket:
                 ts_recv=now,
                 state=self.state,
             )
-            out.kept_tops.append(top)
+            out.kept_tops = [*out.kept_tops, top]
             if self._bar_observers or self._book_observer is not None:
                 out.moments.append(top)
 
@@ -264,7 +264,9 @@ class InstrumentMarket:
         spread = asks[0][0] - bids[0][0] if bids and asks else None
         now = event.ts_recv
         self.last_book_recv = now
-        if spread is not None and spread <= 0:
+        if event.catching_up:
+            pass  # the book was so once: no reason to call it live, or crossed
+        elif spread is not None and spread <= 0:
             self._crossed(now, out)
         elif self.state is not State.LIVE:
             self._live(event, out)
@@ -281,7 +283,7 @@ class InstrumentMarket:
         )
         if self.wants_tops:
             out.tops.append(top)
-        if self._book_observer is not None:
+        if self._book_observer is not None and not event.catching_up:
             out.moments.append(top)
             out.moments.append(self._book_observer.observe(top, self.reason))
 
@@ -290,7 +292,7 @@ class InstrumentMarket:
         if self.state is not State.SUSPECT:
             self._turn(State.SUSPECT, "crossed book", now, out)
         if self.crossed == CROSSED_MESSAGES:
-            out.resyncs.append((self.instrument, self.reason))
+            out.resyncs = [*out.resyncs, (self.instrument, self.reason)]
 
     def _live(self, event: BookSnapshot | BookDelta, out: MarketOutput) -> None:
         now = event.ts_recv
@@ -309,7 +311,7 @@ class InstrumentMarket:
         self.state = state
         self.reason = reason
         change = StateChange(instrument=self.instrument, ts_recv=now, state=state, reason=reason)
-        out.states.append(change)
+        out.states = [*out.states, change]
         out.moments.append(change)
 
     def _resume(self, ts: int) -> None:
@@ -319,13 +321,13 @@ class InstrumentMarket:
 
     def _end_gap(self, channel: str, now: int, out: MarketOutput) -> None:
         opened = self.open_gaps.pop(channel)
-        out.gaps.append(msgspec.structs.replace(opened, ended=now))
+        out.gaps = [*out.gaps, msgspec.structs.replace(opened, ended=now)]
 
     def _bar(self, series: BarSeries, bar: Bar, now: int, out: MarketOutput) -> None:
-        out.bars.append(bar)
+        out.bars = [*out.bars, bar]
         if not series.take(bar):
             return
-        out.features += series.features(bar)
+        out.features = [*out.features, *series.features(bar)]
         observer = self._bar_observers.get(bar.interval)
         if observer is not None:
             top = self.top

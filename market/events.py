@@ -62,7 +62,8 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
 class BookSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A whole book: throw away what you had.
 
-    `sequence` is the venue's update id, 0 where the venue has none.
+    `sequence` is the venue's update id, 0 where the venue has none. `catching_up`: the book was so
+    once, and what changed since follows at once.
     """
 
     instrument: str
@@ -71,10 +72,14 @@ class BookSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     bids: list[Level]
     asks: list[Level]
     sequence: int
+    catching_up: bool = False
 
 
 class BookDelta(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Changed levels: sizes are absolute, 0 removes the level."""
+    """Changed levels: sizes are absolute, 0 removes the level.
+
+    `catching_up` is as in `BookSnapshot`.
+    """
 
     instrument: str
     ts_event: int
@@ -82,6 +87,7 @@ class BookDelta(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     bids: list[Level]
     asks: list[Level]
     sequence: int
+    catching_up: bool = False
 
 
 class FeedGap(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):

@@ -85,6 +85,7 @@ def test_the_documented_book_becomes_a_snapshot_and_a_delta() -> None:
             bids=[(0.0024, 9.0)],
             asks=[(0.0026, 99.0)],
             sequence=156,
+            catching_up=True,
         ),
         BookDelta(
             instrument="binance:BNB-BTC",

@@ -102,7 +102,9 @@ def test_every_depth_update_shows_what_book_ticker_says(
 
 def test_every_book_is_live_and_in_the_venues_order(replayed: list[bytes]) -> None:
     tops = books(replayed)
-    assert {top.state for top in tops} == {State.LIVE}
+    began = [top.state for top in tops].index(State.LIVE)
+    assert began < 10, "only what came before the first snapshot is told late"
+    assert {top.state for top in tops[began:]} == {State.LIVE}
     ids = [top.sequence for top in tops]
     assert ids == sorted(set(ids))
 

@@ -1,5 +1,7 @@
 """The truth of one instrument: states, gaps, bars and what follows from them."""
 
+from collections.abc import Sequence
+
 import msgspec
 import pytest
 
@@ -37,7 +39,7 @@ def states(output: MarketOutput) -> list[tuple[State, str]]:
     return [(change.state, change.reason) for change in output.states]
 
 
-def starts(bars: list[Bar]) -> list[float]:
+def starts(bars: Sequence[Bar]) -> list[float]:
     return [(bar.start - START) / SECOND for bar in bars]
 
 
@@ -86,15 +88,27 @@ def test_one_side_may_be_empty(market: SymbolMarket) -> None:
     assert out.tops[0].state is State.LIVE
 
 
+def test_what_a_book_was_once_is_not_live_and_no_news_to_specs(market: SymbolMarket) -> None:
+    past = msgspec.structs.replace(snapshot(0, bids=[(103.0, 1.0)]), catching_up=True)
+    out = market.advance([specs(book_spec("best_bid > 1")), past])
+    assert not out.states, "neither live nor crossed"
+    assert [top.state for top in out.tops] == [State.RESYNCING]
+    assert not [one for one in out.moments if isinstance(one, Observation)]
+    out = market.advance([delta(0.1, [(103.0, 0.0), (99.5, 1.0)])])
+    assert states(out) == [(State.LIVE, "")]
+    [seen] = [one for one in out.moments if isinstance(one, Observation)]
+    assert seen.values == {"best_bid": 99.5}
+
+
 def test_a_crossed_book_is_suspect_and_fetched_again(market: SymbolMarket) -> None:
     out = market.advance([snapshot(0), delta(0.1, [(101.5, 1.0)], sequence=2)])
     assert states(out)[-1] == (State.SUSPECT, "crossed book")
     assert out.tops[-1].state is State.SUSPECT
-    assert out.resyncs == []  # the other side's change may be in the next message
+    assert not out.resyncs  # the other side's change may be in the next message
     out = market.advance([delta(0.2, [(98.5, 1.0)], sequence=3)])
     assert out.resyncs == [(BTC, "crossed book")]
     out = market.advance([delta(0.3, [(98.4, 1.0)], sequence=4)])
-    assert out.resyncs == []
+    assert not out.resyncs
     out = market.advance([gap(0.4, "book", reason="crossed book")])
     assert states(out) == [(State.RESYNCING, "crossed book")]
     out = market.advance([snapshot(0.5, sequence=9)])
@@ -116,7 +130,7 @@ def test_a_book_that_uncrosses_by_itself_is_live_again(market: SymbolMarket) -> 
         ]
     )
     assert [state for state, _ in states(out)] == [State.LIVE, State.SUSPECT, State.LIVE]
-    assert out.resyncs == []
+    assert not out.resyncs
 
 
 def test_a_quiet_crossed_book_is_fetched_again_at_the_heartbeat(market: SymbolMarket) -> None:
@@ -159,7 +173,7 @@ def test_the_best_levels_are_kept_once_a_second(market: SymbolMarket) -> None:
 
 def test_nothing_is_kept_of_a_book_that_is_being_fetched(market: SymbolMarket) -> None:
     out = market.advance([snapshot(0), gap(0.5), beat(1), beat(2)])
-    assert out.kept_tops == []
+    assert not out.kept_tops
     assert out.latest == {}
 
 
@@ -168,7 +182,7 @@ def test_nothing_is_kept_of_a_book_that_is_being_fetched(market: SymbolMarket) -
 
 def test_the_first_connection_is_no_gap(market: SymbolMarket) -> None:
     out = market.advance([gap(0, reason="connecting"), snapshot(0.1), trade(0.2)])
-    assert out.gaps == []
+    assert not out.gaps
 
 
 def test_a_gap_is_told_when_it_opens_and_when_data_flows(market: SymbolMarket) -> None:
@@ -177,7 +191,7 @@ def test_a_gap_is_told_when_it_opens_and_when_data_flows(market: SymbolMarket) -
     assert (opened.channel, opened.reason) == ("all", "cut")
     assert opened.started == START + SECOND + LATENCY  # the last thing we know
     assert opened.ended is None
-    assert market.advance([gap(4, reason="cut again"), trade(5)]).gaps == []
+    assert not market.advance([gap(4, reason="cut again"), trade(5)]).gaps
     (closed,) = market.advance([snapshot(6)]).gaps
     assert closed.started == opened.started
     assert closed.ended == START + 6 * SECOND + LATENCY
@@ -216,7 +230,7 @@ def test_the_first_bar_is_partial_and_the_next_is_not(market: SymbolMarket) -> N
 
 def test_heartbeats_close_the_bars_of_a_quiet_symbol(market: SymbolMarket) -> None:
     out = market.advance([trade(0.5), trade(0.6), trade(0.7), beat(1), beat(2), beat(2.9)])
-    assert out.bars == []
+    assert not out.bars
     out = market.advance([beat(3)])
     assert starts(out.bars) == [0.0]
     assert out.bars[0].count == 3
@@ -298,7 +312,7 @@ def test_a_correction_of_an_older_bar_is_a_bar_alone(market: SymbolMarket) -> No
     market.advance([trade(at, 100 + at % 2) for at in range(7)])
     out = market.advance([trade(3.9, 90, lag=4 * SECOND)])
     assert [bar.revision for bar in out.bars] == [1]
-    assert out.features == []
+    assert not out.features
 
 
 def test_corrected_bars_are_no_news_to_specs(market: SymbolMarket) -> None:
