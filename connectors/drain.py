@@ -19,7 +19,7 @@ from market.instruments import symbol_of, venue_of
 FlowEvent: TypeAlias = MarketEvent | SpecsChanged
 """What the keyed steps take."""
 
-EVENTS = Counter("candlewax_feed_events_total", "Events taken by the flow", ["kind"])
+_EVENTS = Counter("candlewax_feed_events_total", "Events taken by the flow", ["kind"])
 GAPS = Counter("candlewax_feed_gaps_total", "Gaps told by venues", ["venue", "channel"])
 DEAD_LETTERS = Counter(
     "candlewax_feed_dead_letters_total", "Messages that no one understood", ["venue", "reason"]
@@ -30,6 +30,8 @@ MOST_REASONS = 100
 _reasons: set[tuple[str, str]] = set()
 
 COUNTED = ("trades", "book_updates", "gaps", "dead_letters")
+
+EVENTS = {kind: _EVENTS.labels(kind) for kind in COUNTED}
 
 encode_control = msgspec.json.Encoder().encode
 _decode_specs = msgspec.json.Decoder(SpecsChanged).decode
@@ -81,10 +83,11 @@ class Drain:
                 elif type(event) is FeedGap:
                     self.counts["gaps"] += event.reason != "connecting"
                     GAPS.labels(venue_of(event.instrument), event.channel).inc()
-                group = groups.get(event.instrument)
-                if group is None:
+                try:
+                    groups[event.instrument].append(event)
+                except KeyError:
                     group = groups[event.instrument] = self._group(event.instrument)
-                group.append(event)
+                    group.append(event)
         self.counts["trades"] += trades
         self.counts["book_updates"] += updates
 
@@ -94,7 +97,7 @@ class Drain:
         self._by_instrument = {}
         for kind, count in self.counts.items():
             if count > self._counted[kind]:
-                EVENTS.labels(kind).inc(count - self._counted[kind])
+                EVENTS[kind].inc(count - self._counted[kind])
                 self._counted[kind] = count
         return list(groups.items())
 

@@ -7,7 +7,7 @@ canonical text (`filters.grammar`), compiled where it is asked.
 import hashlib
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, final
 
 import msgspec
 
@@ -122,6 +122,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(dict.fromkeys((*self.condition.fields, *shown)))
 
 
+@final
 class SpecsChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """From here on these specs are in force, and no others.
 

@@ -1,5 +1,6 @@
 """What the first keyed step tells the rest of the flow."""
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -38,19 +39,22 @@ class MarketOutput(msgspec.Struct):
         trades_outside: trades too late, or of a time we do not believe, for each bar that they are
             missing in; told at heartbeats.
         resyncs: instruments whose book must be fetched again, and why.
+
+    One is made for each micro-batch, and most hold trades and moments only: what is rare gets a
+    list when it comes.
     """
 
     trades: list[Trade] = []
     tops: list[BookTop] = []
-    kept_tops: list[BookTop] = []
-    bars: list[Bar] = []
-    features: list[Feature] = []
-    states: list[StateChange] = []
-    gaps: list[GapInterval] = []
+    kept_tops: Sequence[BookTop] = ()
+    bars: Sequence[Bar] = ()
+    features: Sequence[Feature] = ()
+    states: Sequence[StateChange] = ()
+    gaps: Sequence[GapInterval] = ()
     moments: list[Moment] = []
     events: list[MarketEvent] = []
     latest: dict[str, BookTop] = {}
-    resyncs: list[tuple[str, str]] = []
+    resyncs: Sequence[tuple[str, str]] = ()
     trades_outside: int = 0
 
 

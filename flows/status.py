@@ -113,7 +113,6 @@ class Tally:
         self._counts = counts
         self._problems = problems
         self._reads = reads
-        self._crosses: dict[str, bool] = {}
         self._crossed = 0
         self._began: float | None = None
         self._bars = 0
@@ -125,20 +124,21 @@ class Tally:
         self._last_alerts: deque[str] = deque(maxlen=LAST_ALERTS)
         self._lock = threading.Lock()
 
-    def arrived(self, batches: Sequence[Sequence[FlowEvent]]) -> None:
-        """Count what the first keyed step takes, where it was read by another process."""
-        for events in batches:
-            first = next((one for one in events if not isinstance(one, SpecsChanged)), None)
-            if first is None:
-                continue
-            crosses = self._crosses.get(first.instrument)
-            if crosses is None:
-                symbol = symbol_of(first.instrument)
-                crosses = self._crosses[first.instrument] = not self._reads(symbol)
-            if crosses:
-                CROSSED.inc(len(events))
-                with self._lock:
-                    self._crossed += len(events)
+    def arrived(self, batches: Sequence[Sequence[FlowEvent]]) -> bool:
+        """Count what one symbol of the first keyed step takes, if another process read it.
+
+        Returns:
+            Whether to go on telling: not of a symbol that is read here.
+        """
+        events = [
+            event for batch in batches for event in batch if not isinstance(event, SpecsChanged)
+        ]
+        if events and self._reads(symbol_of(events[0].instrument)):
+            return False
+        CROSSED.inc(len(events))
+        with self._lock:
+            self._crossed += len(events)
+        return True
 
     def market(self, outputs: Sequence[MarketOutput]) -> None:
         """Count what the first keyed step told."""

@@ -19,23 +19,24 @@ class MarketLogic(StatefulBatchLogic[list[FlowEvent], MarketOutput, bytes]):
     Args:
         market: the pure object.
         resync: told of each book that must be fetched again.
-        arrived: told of everything that comes in.
+        arrived: told of what comes in, for as long as it answers that it wants to know.
     """
 
     def __init__(
         self,
         market: SymbolMarket,
         resync: Callable[[str, str], None],
-        arrived: Callable[[Sequence[list[FlowEvent]]], None],
+        arrived: Callable[[Sequence[list[FlowEvent]]], bool],
     ) -> None:
         self._market = market
         self._resync = resync
-        self._arrived = arrived
+        self._arrived: Callable[[Sequence[list[FlowEvent]]], bool] | None = arrived
 
     def on_batch(self, values: list[list[FlowEvent]]) -> tuple[Iterable[MarketOutput], bool]:
         """Take micro-batches; one output comes of all of them."""
         out = MarketOutput()
-        self._arrived(values)
+        if self._arrived is not None and not self._arrived(values):
+            self._arrived = None
         for events in values:
             self._market.advance(events, out)
         for instrument, reason in out.resyncs:
@@ -66,7 +67,7 @@ class FilterLogic(StatefulBatchLogic[MarketOutput, FilterOutput, bytes]):
 def market_builder(
     new: Callable[[], SymbolMarket],
     resync: Callable[[str, str], None],
-    arrived: Callable[[Sequence[list[FlowEvent]]], None],
+    arrived: Callable[[Sequence[list[FlowEvent]]], bool],
 ) -> Callable[[bytes | None], MarketLogic]:
     """Return what Bytewax calls for each new symbol."""
 

@@ -33,7 +33,7 @@ class SymbolMarket:
             empties them anyway.
     """
 
-    SCHEMA = 2
+    SCHEMA = 3
 
     def __init__(
         self,
@@ -58,14 +58,15 @@ class SymbolMarket:
         markets = self._markets
         wants_events = self._wants_events
         for event in events:
-            if isinstance(event, SpecsChanged):
-                self._specs_changed(event, out)
-                continue
-            market = markets.get(event.instrument)
-            if market is None:
-                market = self._new(event.instrument)
             # `type` and not `isinstance`: events have no subclasses, and a class that does not
             # fit is found out twice as quickly.
+            if type(event) is SpecsChanged:
+                self._specs_changed(event, out)
+                continue
+            try:
+                market = markets[event.instrument]
+            except KeyError:
+                market = self._new(event.instrument)
             if type(event) is Trade:
                 market.traded(event, out)
             elif type(event) is BookDelta:

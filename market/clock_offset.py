@@ -42,7 +42,7 @@ class ClockOffset:
     _floor: int = 0
     _current: int = 0
     _earlier: tuple[int, ...] = ()
-    _spell_start: int = 0
+    _spell_end: int = 0
     _candidate: int = 0
     _candidate_event: int = 0
     _agreeing: int = 0
@@ -50,17 +50,19 @@ class ClockOffset:
     def sample(self, ts_event: int, ts_recv: int) -> bool:
         """Take one pair of times; return whether the venue's time is believable."""
         offset = ts_recv - ts_event
+        if offset >= self._current and ts_recv < self._spell_end and not self._agreeing:
+            return True  # nothing new: nearly every time
         if self.value is None:
             return self._doubt(offset, ts_event, ts_recv) or abs(offset) <= PLAUSIBLE
         if offset < self._floor - TOLERANCE:
             return self._doubt(offset, ts_event, ts_recv)
         self._agreeing = 0
-        if ts_recv - self._spell_start >= SPELL:
+        if ts_recv >= self._spell_end:
             self._earlier = (*self._earlier[1 - MEMORY :], self._current)
             self.value = min(self._current, offset)
             self._floor = min(*self._earlier, offset)
             self._current = offset
-            self._spell_start = ts_recv
+            self._spell_end = ts_recv + SPELL
         elif offset < self._current:
             self._current = offset
             self.value = min(self.value, offset)
@@ -88,6 +90,6 @@ class ClockOffset:
             return False
         self.value = self._floor = self._current = self._candidate
         self._earlier = ()
-        self._spell_start = ts_recv
+        self._spell_end = ts_recv + SPELL
         self._agreeing = 0
         return True

@@ -150,7 +150,8 @@ def joined(outputs: Iterable[MarketOutput]) -> MarketOutput:
             elif field.name == "trades_outside":
                 whole.trades_outside += output.trades_outside
             else:
-                getattr(whole, field.name).extend(getattr(output, field.name))
+                told = [*getattr(whole, field.name), *getattr(output, field.name)]
+                setattr(whole, field.name, told)
     return whole
 
 

@@ -67,20 +67,14 @@ def test_a_book_that_is_being_fetched_is_not_shown_as_live() -> None:
 
 
 def test_events_that_another_process_read_are_counted() -> None:
-    asked: list[str] = []
-
-    def reads(symbol: str) -> bool:
-        asked.append(symbol)
-        return symbol == "BTC-USDT"
-
-    tally = Tally(list, reads=reads)
+    tally = Tally(list, reads=lambda symbol: symbol == "BTC-USDT")
     other = "binance:ETH-USDT"
-    tally.arrived([[specs()], [specs(), trade(1), trade(2)], [beat(3)]])
+    assert tally.arrived([[specs()]]), "it is not known yet who reads the symbol"
+    assert not tally.arrived([[specs()], [specs(), trade(1), trade(2)], [beat(3)]])
     assert tally.status().crossed == 0
-    tally.arrived([[trade(1, instrument=other), trade(2, instrument=other)]])
-    tally.arrived([[specs()], [specs(), beat(3, instrument=other)]])
-    assert tally.status().crossed == 4
-    assert asked == ["BTC-USDT", "ETH-USDT"]  # once for each
+    assert tally.arrived([[trade(1, instrument=other), trade(2, instrument=other)]])
+    assert tally.arrived([[specs()], [specs(), beat(3, instrument=other)]])
+    assert tally.status().crossed == 3
 
 
 def test_only_the_last_alerts_are_kept() -> None:

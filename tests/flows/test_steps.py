@@ -20,8 +20,8 @@ from tests.flows.market_events import (
 )
 
 
-def pass_over(_batches: Sequence[list[FlowEvent]]) -> None:
-    pass
+def pass_over(_batches: Sequence[list[FlowEvent]]) -> bool:
+    return False
 
 
 def forget(_instrument: str, _reason: str) -> None:
