@@ -1,8 +1,9 @@
 """The benchmark: `make bench`, or `python -m bench [--rounds N] [--no-whole] [--no-file]`.
 
-Every row runs in processes of its own, the rows in turn, round after round, so that a machine that
-changes its speed changes it for all of them; ratios are taken within a round. Last comes the whole
-way from socket to database, once (`bench.whole`). Prints a table and writes
+Every row runs in processes of its own, the rows in turn, round after round, and every process
+measures the floor in slices between its own work: a machine that changes its speed changes both.
+Two processes are compared with one by the wall time of the same round. Last comes the whole way
+from socket to database, once (`bench.whole`). Prints a table and writes
 `bench/results/latest.json`.
 """
 
@@ -34,9 +35,6 @@ ROWS: dict[str, tuple[int, list[str]]] = {
     },
 }
 """Name to processes and arguments of `bench.measure`."""
-
-FLOOR = "decode"
-LOOP = "loop batch=500"
 
 
 def together(command: list[str], processes: int) -> list[dict[str, int]]:
@@ -72,9 +70,11 @@ def measure(name: str) -> dict[str, float]:
         if not told:
             raise SystemExit(f"{name}: the processes did not find each other, twice")
     count = sum(one["messages"] for one in told)
-    began = min(one["began"] for one in told)
-    ended = max(one["ended"] for one in told)
-    return {"cpu": sum(one["cpu"] for one in told) / count, "wall": (ended - began) / count}
+    return {
+        "cpu": sum(one["cpu"] for one in told) / count,
+        "floor": sum(one["floor"] for one in told) / count,
+        "wall": max(one["wall"] for one in told) / count,
+    }
 
 
 def machine() -> dict[str, str | int]:
@@ -95,16 +95,19 @@ def machine() -> dict[str, str | int]:
 def summary(rounds: list[dict[str, dict[str, float]]]) -> list[dict[str, float | str]]:
     """Return medians; ratios are medians of the rounds' own ratios."""
     rows: list[dict[str, float | str]] = []
+    ratios = {name: [one[name]["cpu"] / one[name]["floor"] for one in rounds] for name in rounds[0]}
     for name in rounds[0]:
         row: dict[str, float | str] = {
             "name": name,
             "median_ns": round(statistics.median(one[name]["cpu"] for one in rounds), 1),
             "median_wall_ns": round(statistics.median(one[name]["wall"] for one in rounds), 1),
+            "median_floor_ns": round(statistics.median(one[name]["floor"] for one in rounds), 1),
+            "ratio_to_floor": round(statistics.median(ratios[name]), 3),
         }
-        for other, key in ((FLOOR, "ratio_to_floor"), (LOOP, "ratio_to_loop")):
-            row[key] = round(
-                statistics.median(one[name]["cpu"] / one[other]["cpu"] for one in rounds), 3
-            )
+        loop = f"loop {name.split()[1]}" if name.startswith("flow") else name
+        if loop in ratios:
+            both = zip(ratios[name], ratios[loop], strict=True)
+            row["ratio_to_loop"] = round(statistics.median(mine / its for mine, its in both), 3)
         if name.endswith("processes=2"):
             alone = name.replace("processes=2", "processes=1")
             row["speed_against_one_process"] = round(
@@ -130,12 +133,14 @@ def main() -> None:
         rounds.append(figures)
     print(file=sys.stderr)
     rows = summary(rounds)
-    print(f"{'row':30} {'CPU ns/msg':>10} {'wall':>8} {'x floor':>8} {'x loop':>7}  x 1 process")
+    heads = ("CPU ns/msg", "wall", "floor", "x floor", "x loop")
+    print(f"{'row':30} {heads[0]:>10} {heads[1]:>8} {heads[2]:>8} {heads[3]:>8} {heads[4]:>7}")
     for row in rows:
         print(
             f"{row['name']:30} {row['median_ns']:10} {row['median_wall_ns']:8}"
-            f" {row['ratio_to_floor']:8} {row['ratio_to_loop']:7}"
-            f"  {row.get('speed_against_one_process', '')}"
+            f" {row['median_floor_ns']:8} {row['ratio_to_floor']:8}"
+            f" {row.get('ratio_to_loop', ''):7}"
+            + "".join(f"  {row[key]} x one process" for key in row if key.startswith("speed"))
         )
     results: dict[str, object] = {"machine": machine(), "rows": rows}
     if not options.no_whole:

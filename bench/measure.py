@@ -147,7 +147,7 @@ def loop(batch: int) -> dict[str, int]:
     for symbol, events in first:
         markets[symbol] = SymbolMarket(SETTINGS)
         markets[symbol].advance(events)
-    rows = MarketRows(RowsNowhere())
+    rows = MarketRows(RowsNowhere(1))
     clock = _Clock(records)
     for at in range(0, len(records), batch):
         drain.add_all([(record, feed.take(record)) for record in records[at : at + batch]])
@@ -211,7 +211,7 @@ def flow(batch: int, processes: int, index: int, addresses: list[str]) -> dict[s
         new_market=partial(SymbolMarket, SETTINGS),
         resync=lambda _instrument, _reason: None,
         tally=Tally(list),
-        store=RowsNowhere(),
+        store=RowsNowhere(processes),
     )
     if processes == 1:
         run_main(graph, epoch_interval=timedelta(seconds=10))  # type: ignore[no-untyped-call]

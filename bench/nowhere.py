@@ -1,22 +1,30 @@
 """A store that takes rows as the real one does and keeps none."""
 
-import zlib
-
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
+from flows.row_placement import row_placement
 from sinks.rows import RowBatch
+
+PARTITIONS = 2
 
 
 class RowsNowhere(FixedPartitionedSink[RowBatch, None]):
-    """Takes batches of rows."""
+    """Takes batches of rows.
+
+    Args:
+        workers: of the whole cluster.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._place = row_placement(PARTITIONS, workers)
 
     def list_parts(self) -> list[str]:
-        """Two partitions, as the store has."""
-        return ["store-0", "store-1"]
+        """As many partitions as the store has."""
+        return [f"store-{number}" for number in range(PARTITIONS)]
 
     def part_fn(self, item_key: str) -> int:
         """Choose as the store does."""
-        return zlib.crc32(item_key.encode())
+        return self._place(item_key)
 
     def build_part(
         self, _step_id: str, _for_part: str, _resume_state: None

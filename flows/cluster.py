@@ -24,12 +24,14 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
         name: the same word in all of them and in no other run.
         process: number of this one, from 0.
         addresses: where they listen; empty for a single process.
+        workers: of all processes together.
         supervised: a supervisor owns the state folder and starts the embedded parts.
     """
 
     name: str
     process: int = 0
     addresses: tuple[str, ...] = ()
+    workers: int = 1
     supervised: bool = False
 
     @classmethod
@@ -43,15 +45,19 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
         parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
         parser.add_argument("-i", "--process-id", type=int)
         parser.add_argument("-a", "--addresses")
+        parser.add_argument("-w", "--workers-per-process", type=int)
         try:
             told, _ = parser.parse_known_args(list(arguments))
-            process, text = told.process_id, told.addresses
+            process, text, threads = told.process_id, told.addresses, told.workers_per_process
         except argparse.ArgumentError:
-            process, text = None, None  # Bytewax says what is wrong with it
+            process, text, threads = None, None, None  # Bytewax says what is wrong with it
         if process is None:
             process = _process_of(environ)
         if text is None:
             text = environ.get("BYTEWAX_ADDRESSES") or _hosts_of(environ)
+        if threads is None:
+            told_by = environ.get("BYTEWAX_WORKERS_PER_PROCESS") or ""
+            threads = int(told_by) if told_by.isdigit() else 1
         addresses = tuple(part.strip() for part in text.split(";") if part.strip())
         supervised = environ.get(CLUSTER, "")
         name = supervised or ";".join(addresses) or f"process {os.getpid()}"
@@ -59,6 +65,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
             name=name,
             process=process or 0,
             addresses=addresses,
+            workers=max(1, len(addresses)) * max(1, threads),
             supervised=bool(supervised),
         )
 

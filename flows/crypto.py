@@ -30,6 +30,7 @@ from flows.output import Output
 from flows.pipeline import build
 from flows.recorded_settings import recorded_settings
 from flows.routing import Routes
+from flows.row_placement import row_placement
 from flows.status import StatusFile, Tally
 from flows.stopping import Stopping
 from flows.symbol_market import SymbolMarket
@@ -123,6 +124,7 @@ def _flow() -> Dataflow:
         store=TimescaleSink(
             embedded.database_url.reveal(),
             settings.settings.store,
+            place=row_placement(settings.settings.store.partitions, cluster.workers),
             closed=partial(sender.stop, drain_s=DRAIN_S),
         ),
         lines=output.sink(),

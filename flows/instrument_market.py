@@ -205,6 +205,7 @@ class InstrumentMarket:
             out.resyncs = [*out.resyncs, (self.instrument, self.reason)]
             self.crossed = 0
         if self.top is not None:
+            out.latest = [*out.latest, self.top]
             top = msgspec.structs.replace(
                 self.top,
                 ts_event=now if venue_time is None else venue_time,

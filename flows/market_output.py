@@ -35,7 +35,7 @@ class MarketOutput(msgspec.Struct):
         gaps: gaps that opened or closed.
         moments: for the filters.
         events: everything that came in, when somebody wants it.
-        latest: the best levels at the end of the micro-batch, by instrument.
+        latest: the best levels after the last book message, once a second for each instrument.
         trades_outside: trades too late, or of a time we do not believe, for each bar that they are
             missing in; told at heartbeats.
         resyncs: instruments whose book must be fetched again, and why.
@@ -53,7 +53,7 @@ class MarketOutput(msgspec.Struct):
     gaps: Sequence[GapInterval] = ()
     moments: list[Moment] = []
     events: list[MarketEvent] = []
-    latest: dict[str, BookTop] = {}
+    latest: Sequence[BookTop] = ()
     resyncs: Sequence[tuple[str, str]] = ()
     trades_outside: int = 0
 

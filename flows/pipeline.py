@@ -22,6 +22,7 @@ from flows.market_output import FilterOutput, MarketOutput
 from flows.status import Tally
 from flows.steps import filter_builder, market_builder
 from flows.symbol_market import SymbolMarket
+from market.events import Trade
 from sinks.rows import (
     Row,
     RowBatch,
@@ -129,22 +130,31 @@ class MarketRows:
 
     def batches(self, items: list[tuple[str, MarketOutput]]) -> Iterable[Rows]:
         """Return one batch for each partition and table that has rows."""
+        trades: dict[int, list[Trade]] = {}
         together: dict[tuple[int, str], list[Row]] = {}
         keys: dict[int, str] = {}
         for symbol, output in items:
-            partition = self._partitions.get(symbol)
-            if partition is None:
+            try:
+                partition = self._partitions[symbol]
+            except KeyError:
                 partition = self._store.part_fn(symbol) % self._count
                 self._partitions[symbol] = partition
             keys[partition] = symbol
             if output.trades:
-                together.setdefault((partition, "trades"), []).extend(trade_rows(output.trades))
+                if partition in trades:
+                    trades[partition] += output.trades
+                else:
+                    trades[partition] = list(output.trades)
             if output.kept_tops or output.bars or output.gaps:
                 for table, rows in _rarer(output):
                     together.setdefault((partition, table), []).extend(rows)
-        return [
-            (keys[partition], pack(table, rows)) for (partition, table), rows in together.items()
+        batches = [
+            (keys[partition], pack("trades", trade_rows(some)))
+            for partition, some in trades.items()
         ]
+        for (partition, table), rows in together.items():
+            batches.append((keys[partition], pack(table, rows)))
+        return batches
 
 
 def _rarer(output: MarketOutput) -> Iterator[tuple[str, list[Row]]]:

@@ -143,6 +143,7 @@ class Tally:
     def market(self, outputs: Sequence[MarketOutput]) -> None:
         """Count what the first keyed step told."""
         bars = features = 0
+        latest: list[BookTop] = []
         for output in outputs:
             if output.bars:
                 bars += len(output.bars)
@@ -154,7 +155,10 @@ class Tally:
                     if change.state is State.RESYNCING and change.reason != "connecting":
                         RESYNCS.inc()
                     self._states[change.instrument] = change.state
-            features += len(output.features)
+            if output.features:
+                features += len(output.features)
+            if output.latest:
+                latest += output.latest
             if output.trades_outside:
                 OUTSIDE.inc(output.trades_outside)
         if features:
@@ -164,8 +168,8 @@ class Tally:
                 self._began = time.monotonic()
             self._bars += bars
             self._features += features
-            for output in outputs:
-                self._latest.update(output.latest)
+            for top in latest:
+                self._latest[top.instrument] = top
 
     def alerts(self, alerts: Sequence[Alert]) -> None:
         """Count what the second keyed step told."""

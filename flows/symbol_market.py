@@ -80,9 +80,6 @@ class SymbolMarket:
                 market.broke(event, out)
             if wants_events:
                 out.events.append(event)
-        for instrument, market in markets.items():
-            if market.top is not None:
-                out.latest[instrument] = market.top
         return out
 
     def snapshot(self) -> bytes:

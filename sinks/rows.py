@@ -5,7 +5,7 @@ times are ns. A batch of them crosses to its writer as one bytes object: packing
 pickling events one by one, and batches, not rows, travel between processes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -54,30 +54,9 @@ def unpack(batch: RowBatch) -> list[list[Cell]]:
     return rows
 
 
-def trade_row(trade: Trade) -> Row:
-    """Return the row of `trades`."""
-    venue, _, symbol = trade.instrument.partition(":")
-    return (
-        venue,
-        symbol,
-        trade.ts_event,
-        trade.trade_id,
-        trade.price,
-        trade.size,
-        "buy" if trade.side is _BUY else "sell",
-        trade.ts_recv,
-    )
-
-
-def trade_rows(trades: Sequence[Trade]) -> list[Row]:
-    """Return the rows of `trades`: as `trade_row` for each, without a call for each.
-
-    Trades are nearly all there is to store, and those of a micro-batch share their instrument.
-    """
-    names = {trade.instrument for trade in trades}
-    if len(names) != 1:
-        return [trade_row(trade) for trade in trades]
-    venue, _, symbol = names.pop().partition(":")
+def trade_rows(trades: Iterable[Trade]) -> list[Row]:
+    """Return the rows of `trades`, in one go: they are nearly all there is to store."""
+    names = _names
     return [
         (
             venue,
@@ -90,7 +69,20 @@ def trade_rows(trades: Sequence[Trade]) -> list[Row]:
             trade.ts_recv,
         )
         for trade in trades
+        for venue, symbol in (names[trade.instrument],)
     ]
+
+
+class _Names(dict[str, tuple[str, str]]):
+    """Instrument to venue and symbol, so that an id is cut only once."""
+
+    def __missing__(self, instrument: str) -> tuple[str, str]:
+        venue, _, symbol = instrument.partition(":")
+        names = self[instrument] = (venue, symbol)
+        return names
+
+
+_names = _Names()
 
 
 def book_top_row(top: BookTop) -> Row:

@@ -32,6 +32,7 @@ class TimescaleSink(FixedPartitionedSink[RowBatch, None]):
         dsn: libpq address of a database that `migrations.upgrade` has prepared.
         settings: sizes, times, number of partitions.
         notify: whether alerts get rows in the outbox; False for replays, which only store.
+        place: chooses the partition of a symbol's rows, by its number; by default its name does.
         patient: wait for the database for as long as it takes, as a replay can and a feed cannot.
         closed: called when the last partition of this process has closed; the interpreter still
             runs all its services then, which it does not when it exits.
@@ -43,12 +44,14 @@ class TimescaleSink(FixedPartitionedSink[RowBatch, None]):
         settings: StoreSettings,
         *,
         notify: bool = True,
+        place: Callable[[str], int] | None = None,
         patient: bool = False,
         closed: Callable[[], object] = lambda: None,
     ) -> None:
         self._dsn = dsn
         self._settings = settings
         self._notify = notify
+        self._place = place or _by_name
         self._patient = patient
         self._closed = closed
         self._open = 0
@@ -60,8 +63,8 @@ class TimescaleSink(FixedPartitionedSink[RowBatch, None]):
         return [f"store-{number}" for number in range(self._settings.partitions)]
 
     def part_fn(self, item_key: str) -> int:
-        """Choose a partition by a hash that no process and no restart changes."""
-        return zlib.crc32(item_key.encode())
+        """Choose a partition, the same in every process."""
+        return self._place(item_key)
 
     def build_part(
         self, step_id: str, for_part: str, resume_state: None
@@ -90,6 +93,10 @@ class TimescaleSink(FixedPartitionedSink[RowBatch, None]):
             if self._close_by is None:
                 self._close_by = now + CLOSE_S
             return max(0.0, self._close_by - now)
+
+
+def _by_name(symbol: str) -> int:
+    return zlib.crc32(symbol.encode())
 
 
 class _StorePartition(StatefulSinkPartition[RowBatch, None]):

@@ -1,6 +1,6 @@
 import pytest
 
-from bench.__main__ import FLOOR, LOOP, ROWS, last_line, summary
+from bench.__main__ import ROWS, last_line, summary
 from bench.whole import surroundings
 
 
@@ -8,9 +8,9 @@ def test_ratios_are_taken_within_a_round() -> None:
     two = "flow batch=500 processes=2"
     rounds = []
     for slowness in (1.0, 10.0, 3.0):
-        figures = {name: {"cpu": 4.0 * slowness, "wall": 4.0 * slowness} for name in ROWS}
-        figures[FLOOR]["cpu"] = 1.0 * slowness
-        figures[LOOP]["cpu"] = 2.0 * slowness
+        usual = {"cpu": 4.0 * slowness, "wall": 4.0 * slowness, "floor": 1.0 * slowness}
+        figures = {name: dict(usual) for name in ROWS}
+        figures["loop batch=500"]["cpu"] = 2.0 * slowness
         figures[two]["wall"] = 2.5 * slowness
         rounds.append(figures)
     rows = {row["name"]: row for row in summary(rounds)}
@@ -18,6 +18,8 @@ def test_ratios_are_taken_within_a_round() -> None:
     assert rows[two]["median_ns"] == 12.0
     assert rows[two]["ratio_to_floor"] == 4.0
     assert rows[two]["ratio_to_loop"] == 2.0
+    assert rows["flow batch=100 processes=1"]["ratio_to_loop"] == 1.0
+    assert "ratio_to_loop" not in rows["flow batch=1 processes=1"], "no loop takes one at a time"
     assert rows[two]["speed_against_one_process"] == 1.6
 
 

@@ -206,7 +206,7 @@ class FeedClient:
                 truth.live.append([now, 0])
             elif truth.live and not truth.live[-1][1]:
                 truth.live[-1][1] = now
-        if out.latest and type(event).__name__ in {"BookSnapshot", "BookDelta"}:
+        if type(event).__name__ in {"BookSnapshot", "BookDelta"}:
             self._look(symbol)
 
     def _look(self, symbol: str) -> None:

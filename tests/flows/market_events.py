@@ -145,9 +145,7 @@ def joined(outputs: Iterable[MarketOutput]) -> MarketOutput:
     whole = MarketOutput()
     for output in outputs:
         for field in msgspec.structs.fields(MarketOutput):
-            if field.name == "latest":
-                whole.latest.update(output.latest)
-            elif field.name == "trades_outside":
+            if field.name == "trades_outside":
                 whole.trades_outside += output.trades_outside
             else:
                 told = [*getattr(whole, field.name), *getattr(output, field.name)]

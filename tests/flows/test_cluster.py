@@ -45,6 +45,23 @@ def test_a_single_process_is_a_cluster_of_its_own() -> None:
     assert str(os.getpid()) in cluster.name
 
 
+@pytest.mark.parametrize(
+    ("arguments", "environ", "workers"),
+    [
+        (["flows.crypto"], {}, 1),
+        (["flows.crypto", "-w", "3"], {}, 3),
+        (["flows.crypto", "-i", "1", "-a", "a:1;b:2"], {}, 2),
+        (["flows.crypto", "-i", "1", "-a", "a:1;b:2", "-w2"], {}, 4),
+        (["flows.crypto"], {"BYTEWAX_WORKERS_PER_PROCESS": "2"}, 2),
+        (["flows.crypto"], {"BYTEWAX_WORKERS_PER_PROCESS": "two"}, 1),
+    ],
+)
+def test_the_workers_of_all_processes_are_counted(
+    arguments: list[str], environ: dict[str, str], workers: int
+) -> None:
+    assert Cluster.of(arguments, environ).workers == workers
+
+
 def test_a_supervisor_names_the_cluster() -> None:
     cluster = Cluster.of(["x", "-i", "0", "-a", TWO], {"CANDLEWAX_CLUSTER": "word"})
     assert cluster.supervised

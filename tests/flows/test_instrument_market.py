@@ -53,10 +53,10 @@ def observations(output: MarketOutput) -> list[Observation]:
 def test_a_book_is_live_from_its_snapshot_on(market: SymbolMarket) -> None:
     out = market.advance([gap(0, reason="connecting")])
     assert states(out) == []  # that is what it was before
-    assert out.latest == {}
+    assert not out.tops
     out = market.advance([snapshot(0.1)])
     assert states(out) == [(State.LIVE, "")]
-    assert out.latest[BTC].state is State.LIVE
+    assert [top.state for top in out.tops] == [State.LIVE]
 
 
 def test_changes_before_the_snapshot_say_nothing(market: SymbolMarket) -> None:
@@ -169,12 +169,13 @@ def test_the_best_levels_are_kept_once_a_second(market: SymbolMarket) -> None:
     assert len(out.tops) == 30
     assert [top.ts_recv for top in out.kept_tops] == [beat(1).ts_recv, beat(2).ts_recv]
     assert [top.ts_event for top in out.kept_tops] == [START + SECOND, START + 2 * SECOND]
+    assert list(out.latest) == [market.advance([beat(3)]).latest[0]] * 2, "with its own times"
 
 
 def test_nothing_is_kept_of_a_book_that_is_being_fetched(market: SymbolMarket) -> None:
     out = market.advance([snapshot(0), gap(0.5), beat(1), beat(2)])
     assert not out.kept_tops
-    assert out.latest == {}
+    assert not out.latest
 
 
 # -- gaps ----------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ def test_what_passes_is_counted() -> None:
     market = make_market()
     tally = Tally(lambda: [COUNTS, COUNTS], ["a recording is cut"])
     first = market.advance([gap(0), snapshot(0.1), *(trade(at) for at in range(4))])
-    second = market.advance([delta(4, [(99.5, 2.0)])])
+    second = market.advance([delta(4, [(99.5, 2.0)]), beat(4.1)])
     tally.market([first, second])
     tally.alerts([alert(1), alert(2)])
     status = tally.status()
@@ -62,7 +62,8 @@ def test_what_passes_is_counted() -> None:
 def test_a_book_that_is_being_fetched_is_not_shown_as_live() -> None:
     market = make_market()
     tally = Tally(list)
-    tally.market([market.advance([gap(0), snapshot(0.1)]), market.advance([gap(1, "book")])])
+    tally.market([market.advance([gap(0), snapshot(0.1), beat(0.2)])])
+    tally.market([market.advance([gap(1, "book")])])
     assert tally.status().books[BTC].state == State.RESYNCING
 
 

@@ -58,7 +58,7 @@ def test_state_goes_over_a_restart_of_both_steps() -> None:
     assert len(list(filters.on_batch([output])[0])) == 1
     market, filters = build_market(market.snapshot()), build_filters(filters.snapshot())
     (output,) = market.on_batch([[spec, delta(0.1, [(99.5, 1.0)])]])[0]
-    assert output.latest[BTC].state is State.LIVE
+    assert output.tops[-1].state is State.LIVE
     assert list(filters.on_batch([output])[0]) == []  # it has fired already
 
 
@@ -69,7 +69,7 @@ def test_an_unknown_snapshot_is_dropped_with_one_line(caplog: pytest.LogCaptureF
     assert len(caplog.records) == 1
     assert "schema 99" in str(vars(caplog.records[0])["reason"])
     (output,) = market.on_batch([[gap(0), snapshot(0.1)]])[0]
-    assert output.latest[BTC].state is State.LIVE
+    assert output.tops[-1].state is State.LIVE
     caplog.clear()
     with caplog.at_level(logging.WARNING):
         filters = filter_builder()(b"no pickle")

@@ -151,7 +151,7 @@ def test_every_venue_of_a_symbol_has_its_own_book_and_bars() -> None:
             trade(1.4, 56, instrument=OTHER),
         ]
     )
-    assert {name: top.bids[0][0] for name, top in out.latest.items()} == {BTC: 99.0, OTHER: 50.0}
+    assert {top.instrument: top.bids[0][0] for top in out.tops} == {BTC: 99.0, OTHER: 50.0}
     assert [(bar.instrument, bar.close) for bar in out.bars] == [(BTC, 100), (OTHER, 55)]
 
 

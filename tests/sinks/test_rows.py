@@ -18,7 +18,7 @@ from sinks.rows import (
     gap_row,
     instrument_row,
     pack,
-    trade_row,
+    trade_rows,
     unpack,
 )
 from sinks.tables import TABLES
@@ -36,7 +36,7 @@ TRADE = Trade(
     trade_id="42",
 )
 ROWS: dict[str, Row] = {
-    "trades": trade_row(TRADE),
+    "trades": trade_rows([TRADE])[0],
     "book_tops": book_top_row(
         BookTop(
             instrument="binance:BTC-USDT",
@@ -118,7 +118,7 @@ def test_a_batch_gives_back_its_rows(table: str) -> None:
 
 def test_a_trade_row_is_plain_and_in_order() -> None:
     expected = ("binance", "BTC-USDT", NOW, "42", 91234.5, 0.0123, "sell", NOW + 5)
-    assert trade_row(TRADE) == expected
+    assert trade_rows([TRADE])[0] == expected
 
 
 def test_levels_become_prices_and_sizes() -> None:
@@ -151,7 +151,7 @@ def test_no_digit_is_lost_on_the_way(price: float, ts: int, trade_id: str) -> No
         side=Side.BUY,
         trade_id=trade_id,
     )
-    ((venue, symbol, time, name, got, *_),) = unpack(pack("trades", [trade_row(trade)]))
+    ((venue, symbol, time, name, got, *_),) = unpack(pack("trades", trade_rows([trade])))
     assert (venue, symbol, time, name) == ("kraken", "ETH-BTC", ts, trade_id)
     assert isinstance(got, float)
     assert math.isclose(got, price, rel_tol=0.0)
