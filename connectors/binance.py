@@ -26,13 +26,20 @@ that it does not have and stays silent, so symbols are checked against `exchange
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Annotated, TypeAlias
 
 import msgspec
 
-from connectors.contract import DeadLetter, FeedDescription, Request, Told, caught_up
+from connectors.contract import (
+    DeadLetter,
+    FeedDescription,
+    Outgoing,
+    Request,
+    Told,
+    caught_up,
+)
 from market.errors import StaleFeedError, SubscriptionError, VenueProtocolError
 from market.events import BookDelta, BookSnapshot, FeedGap, Level, Side, Trade
 from market.instruments import Instrument
@@ -338,7 +345,7 @@ class BinanceProtocol:
         self._unsent: list[tuple[str, list[str]]] = []
         self._unanswered: dict[int, _Asked] = {}
         self._sent_at: deque[int] = deque(maxlen=MESSAGES_AT_ONCE)
-        self._outgoing: list[bytes | Request] = []
+        self._outgoing: list[Outgoing] = []
         self._last_id = 0
         self._opened_at = 0
         self._frames = 0
@@ -475,7 +482,7 @@ class BinanceProtocol:
         self._fetch(now)
         return []
 
-    def outgoing(self) -> list[bytes | Request]:
+    def outgoing(self) -> list[Outgoing]:
         """Return what is to be sent, and forget it."""
         if not self._outgoing:
             return []
@@ -643,10 +650,23 @@ class Binance:
     websocket_url = "wss://stream.binance.com:9443"
     rest_url = "https://api.binance.com"
     instruments_per_connection = STREAMS_PER_CONNECTION // 2
+    connections_at_once = 0
+    channel_groups = (("trade", "book"),)
+    key_names = ()
+
+    def explain_options(self, options: Mapping[str, int | str | bool]) -> str:
+        """Binance has one setting, `max_age_s`."""
+        unknown = sorted(set(options) - {"max_age_s"})
+        return f"binance has no option {unknown[0]!r}; it has max_age_s" if unknown else ""
 
     def instruments_url(self, rest_url: str) -> str:
         """Address of the list of instruments."""
         return f"{rest_url}/api/v3/exchangeInfo"
+
+    def more_instruments_url(self, body: bytes) -> str:
+        """The list is one page."""
+        del body
+        return ""
 
     def read_instruments(self, body: bytes) -> list[Instrument]:
         """Read `exchangeInfo`: the symbols whose status is TRADING.

@@ -4,7 +4,7 @@ A protocol is one connection's worth of a venue without the connection: it is to
 and asked what to do. It has no socket, thread, clock, queue, randomness or log.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -21,6 +21,24 @@ class Request(msgspec.Struct, frozen=True):
 
     url: str
     subject: str
+
+
+KEY = b"{key}"
+"""Stands in a `Login` for the user's key."""
+
+
+class Login(msgspec.Struct, frozen=True):
+    """A message that needs the user's key.
+
+    A protocol never sees a key: the shell puts it in the place of `KEY` as it sends, and what is
+    recorded is the message as it stands here.
+    """
+
+    message: bytes
+
+
+Outgoing: TypeAlias = bytes | Request | Login
+"""What a protocol asks its shell to do: send a text message, make a GET, send a login."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):
@@ -62,6 +80,7 @@ class FeedDescription(msgspec.Struct, frozen=True, kw_only=True):
         websocket_url: base address of the venue's streams.
         rest_url: base address of its REST interface.
         options: the venue's own settings, by name.
+        channels: what of `Venue.channel_groups` this feed carries; empty for everything.
     """
 
     venue: str
@@ -69,6 +88,7 @@ class FeedDescription(msgspec.Struct, frozen=True, kw_only=True):
     websocket_url: str
     rest_url: str
     options: dict[str, int | str | bool] = {}
+    channels: tuple[str, ...] = ()
 
 
 class VenueProtocol(Protocol):
@@ -120,7 +140,7 @@ class VenueProtocol(Protocol):
         """Time has passed; called about once a second."""
         ...
 
-    def outgoing(self) -> list[bytes | Request]:
+    def outgoing(self) -> list[Outgoing]:
         """Return what is to be sent, and forget it."""
         ...
 
@@ -160,8 +180,31 @@ class Venue(Protocol):
         """How many instruments one connection may carry by the venue's limits."""
         ...
 
+    @property
+    def connections_at_once(self) -> int:
+        """How many connections one account or address may hold; 0 where there is no such limit."""
+        ...
+
+    @property
+    def channel_groups(self) -> tuple[tuple[str, ...], ...]:
+        """Channels (`"trade"`, `"book"`) that share a connection; a group for each connection."""
+        ...
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """Environment variables that may hold the user's key; empty where none is needed."""
+        ...
+
+    def explain_options(self, options: Mapping[str, int | str | bool]) -> str:
+        """Say what is wrong with the venue's own settings and what to write; empty if nothing."""
+        ...
+
     def instruments_url(self, rest_url: str) -> str:
         """Address of the list of instruments."""
+        ...
+
+    def more_instruments_url(self, body: bytes) -> str:
+        """Address of the page that follows this one; empty when it is the last."""
         ...
 
     def read_instruments(self, body: bytes) -> list[Instrument]:

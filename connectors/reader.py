@@ -21,7 +21,7 @@ import httpx
 import websocket
 from prometheus_client import Counter, Gauge
 
-from connectors.contract import Request
+from connectors.contract import KEY, Login, Request
 from connectors.errands import Errands
 from connectors.feed import Feed, Steering, encode_description, encode_steering
 from connectors.frame_queue import FrameQueue
@@ -86,6 +86,7 @@ class Reader:
         clock: our clock; tests may shift it.
         seed: makes the backoff's jitter differ between feeds.
         overrun_s: seconds without room in the queue after which the feed begins anew.
+        key: the user's key for this venue, sent in a `Login` and never told or recorded.
     """
 
     def __init__(
@@ -96,12 +97,14 @@ class Reader:
         clock: Callable[[], int] | None = None,
         seed: int = 0,
         overrun_s: float = OVERRUN_S,
+        key: str = "",
     ) -> None:
         self.feed = feed
         self._frames = frames
         self._now = clock or Clock().now
         self._random = random.Random(seed)  # noqa: S311 - jitter is no secret
         self._overrun_s = overrun_s
+        self._key = key
         self._venue = feed.description.venue
         self._sockets: dict[str, Socket] = {}
         self._done: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -225,12 +228,14 @@ class Reader:
                     partial(self._when_done, partial(self._fetched, name, item.url))
                 )
             elif name in self._sockets:
+                told = item.message if isinstance(item, Login) else item
+                sent = told.replace(KEY, self._key.encode()) if isinstance(item, Login) else item
                 try:
-                    self._sockets[name].send(item)
+                    self._sockets[name].send(sent)
                 except (OSError, websocket.WebSocketException) as error:
                     self._closed(name, f"cannot send: {error}")
                 else:
-                    self._put(Record(self._now(), name, "sent", item))
+                    self._put(Record(self._now(), name, "sent", told))
 
     def _close_what_must(self) -> None:
         for name, error in self.feed.failures():

@@ -13,7 +13,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from simulator.frames import Close, Cut, Frame, HttpAnswer, Ping, Text
+from simulator.frames import Binary, Close, Cut, Frame, HttpAnswer, Ping, Text
 
 READ = 64 * 1024
 LARGEST_MESSAGE = 256 * 1024
@@ -117,6 +117,8 @@ class Connection:
             match frame:
                 case Text(data=data):
                     self._protocol.send_text(data)
+                case Binary(data=data):
+                    self._protocol.send_binary(data)
                 case Ping(payload=payload):
                     self._protocol.send_ping(payload)
                 case Close(code=code, reason=reason):

@@ -19,6 +19,14 @@ class Text(msgspec.Struct, frozen=True, gc=False):
     symbol: str = ""
 
 
+class Binary(msgspec.Struct, frozen=True, gc=False):
+    """A websocket binary message; the attributes are those of `Text`."""
+
+    data: bytes
+    channel: str = ""
+    symbol: str = ""
+
+
 class Ping(msgspec.Struct, frozen=True, gc=False):
     """A websocket ping; the client's library answers it with a pong."""
 
@@ -36,7 +44,7 @@ class Cut(msgspec.Struct, frozen=True, gc=False):
     """The connection ends without a close frame."""
 
 
-Frame: TypeAlias = Text | Ping | Close | Cut
+Frame: TypeAlias = Text | Binary | Ping | Close | Cut
 
 
 class HttpAnswer(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ import msgspec
 
 from simulator.dialects.contract import Dialect
 from simulator.faults import Faults
-from simulator.frames import Close, Cut, Frame, Ping, Text
+from simulator.frames import Binary, Close, Cut, Frame, Ping, Text
 from simulator.market_model import MarketModel
 from simulator.true_book import LevelChange, TrueBook, TrueBookHistory
 
@@ -174,7 +174,7 @@ class Wire:
 
     def _send(self, line: str, frame: Frame) -> None:
         match frame:
-            case Text(data=data):
+            case Text(data=data) | Binary(data=data):
                 self._to_client(self._latency, partial(self._receive, line, data))
             case Ping(payload=payload):
                 self._to_client(self._latency, partial(self._pong, line, payload))

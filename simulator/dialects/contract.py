@@ -3,8 +3,28 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+import msgspec
+
 from simulator.frames import Frame, HttpAnswer
 from simulator.true_book import Change
+
+
+class DialectOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be chosen for any venue; a dialect takes what it knows.
+
+    Attributes:
+        max_age: ns after which a connection is cut.
+        depth_interval: ns between two messages of a fast book stream.
+        weight_per_minute: REST weight that a client may use.
+        key: the key that a venue with keys accepts.
+        connections: connections that one client may hold; 0 for what the venue allows.
+    """
+
+    max_age: int = 24 * 3600 * 1_000_000_000
+    depth_interval: int = 100 * 1_000_000
+    weight_per_minute: int = 6000
+    key: str = "simulated-key"
+    connections: int = 0
 
 
 class Dialect(Protocol):

@@ -1,10 +1,10 @@
 """A venue whose messages say what its protocol object shall do: for feeds, readers and replays."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from connectors.contract import DeadLetter, FeedDescription, Request, Told
+from connectors.contract import DeadLetter, FeedDescription, Outgoing, Request, Told
 from market.errors import StaleFeedError, VenueProtocolError, VenueRefusalError
 from market.events import BookDelta, BookSnapshot, FeedGap, Side, Trade
 from market.instruments import Instrument
@@ -51,7 +51,7 @@ class ScriptedProtocol:
         self.silence = int(described.options.get("silence_s", 0)) * SECOND
         self.known = {one.id: one for one in described.instruments}
         self.books: set[str] = set()
-        self.out: list[bytes | Request] = []
+        self.out: list[Outgoing] = []
 
     @property
     def instruments(self) -> Sequence[str]:
@@ -122,7 +122,7 @@ class ScriptedProtocol:
             raise StaleFeedError("scripted", now - self.heard)
         return []
 
-    def outgoing(self) -> list[bytes | Request]:
+    def outgoing(self) -> list[Outgoing]:
         out, self.out = self.out, []
         return out
 
@@ -154,6 +154,17 @@ class ScriptedVenue:
     websocket_url = "ws://nowhere"
     rest_url = "http://nowhere"
     instruments_per_connection = 2
+    connections_at_once = 0
+    channel_groups = (("trade", "book"),)
+    key_names = ()
+
+    def explain_options(self, options: Mapping[str, int | str | bool]) -> str:
+        del options
+        return ""
+
+    def more_instruments_url(self, body: bytes) -> str:
+        del body
+        return ""
 
     def instruments_url(self, rest_url: str) -> str:
         return f"{rest_url}/instruments"
