@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from connectors import VENUES
-from connectors.contract import FeedDescription, Request
+from connectors.contract import FeedDescription, Login, Request
 from connectors.drain import Drain
 from connectors.feed import Feed, Steering, encode_description, encode_steering
 from connectors.recording import Record, RecordingWriter
@@ -122,8 +122,9 @@ class RecordingClient:
             if isinstance(item, Request):
                 out.append((conn, item.url))
             else:
-                self._put(Record(self._stamp(self._last), conn, "sent", item))
-                out.append((conn, item))
+                sent = item.message if isinstance(item, Login) else item
+                self._put(Record(self._stamp(self._last), conn, "sent", sent))
+                out.append((conn, sent))
         return out
 
     def close_wishes(self) -> list[str]:

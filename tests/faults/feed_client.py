@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from connectors import VENUES
-from connectors.contract import FeedDescription, Request, Told
+from connectors.contract import FeedDescription, Login, Request, Told
 from connectors.drain import Drain, FlowEvent
 from connectors.feed import Feed, Steering, encode_description, encode_steering
 from connectors.reader import BACKOFF_FIRST_S, BACKOFF_MOST_S, HEALTHY_AFTER
@@ -153,8 +153,9 @@ class FeedClient:
             if isinstance(item, Request):
                 out.append((conn, item.url))
             else:
-                self._put(self._last, conn, "sent", item)
-                out.append((conn, item))
+                sent = item.message if isinstance(item, Login) else item
+                self._put(self._last, conn, "sent", sent)
+                out.append((conn, sent))
         return out
 
     def close_wishes(self) -> list[str]:
