@@ -150,8 +150,10 @@ class Session:
         for item in self.protocol.outgoing():
             if isinstance(item, Request):
                 self.requests.append(item)
-            else:
+            elif isinstance(item, bytes):
                 self.messages.append(json.loads(item))
+            else:
+                raise AssertionError(f"Binance needs no key: {item}")
 
 
 VENUE = Binance()
