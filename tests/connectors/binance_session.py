@@ -153,7 +153,7 @@ class Session:
             elif isinstance(item, bytes):
                 self.messages.append(json.loads(item))
             else:
-                raise AssertionError(f"Binance needs no key: {item}")
+                raise TypeError(f"Binance needs no key: {item}")
 
 
 VENUE = Binance()
