@@ -6,7 +6,6 @@ from sinks.alert_settings import CONSOLE, TELEGRAM, TelegramSettings
 from sinks.console import ConsoleTarget
 from sinks.delivery import Target
 from sinks.secret import Secret
-from sinks.telegram.target import TelegramTarget
 
 
 def make_targets(
@@ -23,7 +22,9 @@ def make_targets(
         ConfigError: the token cannot be right.
     """
     targets: dict[str, Target] = {CONSOLE: ConsoleTarget(stream)}
-    if token is not None:
+    if token is not None and telegram.chats:
+        from sinks.telegram.target import TelegramTarget  # noqa: PLC0415 - half a second to load
+
         for name, chat in telegram.chats.items():
             targets[TELEGRAM + name] = TelegramTarget(token, chat, base_url=telegram.base_url)
     return targets

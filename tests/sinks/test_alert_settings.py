@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -91,6 +93,12 @@ def test_a_chat_is_a_number_or_a_channel() -> None:
 def test_an_age_without_sense_is_refused(max_age_s: float) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"max_age_s": max_age_s}, AlertSettings)
+
+
+def test_without_a_token_the_bot_library_is_not_loaded() -> None:
+    code = "import sys, sinks.targets; print('telegram' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "False\n"
 
 
 def test_every_known_name_has_a_target() -> None:

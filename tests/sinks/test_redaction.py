@@ -46,6 +46,7 @@ def test_what_looks_secret_is_taken_out(text: str, redacted: str) -> None:
         '{"url":"http://127.0.0.1:8080","mail":"ann@example.org"}',
         "binance:BTC-USDT 1m close 70000.5",
         "specs/rsi.yaml:12:34: unknown key",
+        "grpc at 10.0.0.200:50051",
     ],
 )
 def test_what_is_harmless_stays(text: str) -> None:
