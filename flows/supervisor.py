@@ -226,7 +226,7 @@ class Supervisor:
             Exit code: 0 for a clean end, 2 for a person's mistake that one of the first processes
             has told, 1 for an end that was not clean.
         """
-        quick, pause_s = 0, FIRST_PAUSE_S
+        quick, pause_s, has_run = 0, FIRST_PAUSE_S, False
         while True:
             started = time.monotonic()
             self.processes = processes = self._start()
@@ -243,8 +243,9 @@ class Supervisor:
             lived = time.monotonic() - started
             if lived >= QUICK_S:
                 quick, pause_s = 0, FIRST_PAUSE_S
-            else:
-                quick += 1
+                has_run = True
+            elif not (has_run and USER_MISTAKE in codes):
+                quick += 1  # else: what it needs was there and is away, and will come back
             if quick >= QUICK_DEATHS:
                 _log.error(
                     "flow processes died quickly too often: giving up", extra={"deaths": quick}

@@ -131,6 +131,19 @@ def test_a_restart_that_meets_an_outage_is_tried_again(flow: Flow) -> None:
     assert len(flow.generations) == 4
 
 
+def test_an_outage_after_a_good_run_is_waited_for(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "QUICK_S", 0.5)
+    monkeypatch.setattr(module, "LONGEST_PAUSE_S", 0.02)
+    good = "import sys, time; time.sleep(0.6); sys.exit(1)"
+    starts = flow.starter(good, *["import os; os._exit(2)"] * 8, STEADY)
+    with Signals() as signals:
+        supervisor = Supervisor(lambda: next(starts), signals)
+        supervisor.run(lambda: supervisor.restarts < 9)
+    assert len(flow.generations) == 10
+
+
 def test_a_mistake_that_stays_after_a_restart_ends_the_run(flow: Flow) -> None:
     starts = flow.starter("import sys; sys.exit(1)", *["import sys; sys.exit(2)"] * 9)
     with Signals() as signals:
