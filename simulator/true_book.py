@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -171,3 +171,25 @@ class TrueBookHistory:
         if self._book.update_id != update_id:
             raise ValueError(f"no book at update {update_id}: it is at {self._book.update_id}")
         return self._book
+
+    def knows(self, update_id: int) -> bool:
+        """Tell whether `at` has an answer for this update id."""
+        last = self._later[-1].update_id if self._later else self._book.update_id
+        return self._book.update_id <= update_id <= last
+
+    def find(self, is_it: Callable[[TrueBook], bool]) -> TrueBook | None:
+        """Return the first book, from the last one told on, that `is_it`; do not change it.
+
+        None when there is none; the changes are then still there.
+        """
+        book = self._book.duplicate()
+        passed = 0
+        while not is_it(book):
+            if passed == len(self._later):
+                return None
+            book.apply(self._later[passed])
+            passed += 1
+        self._book = book
+        for _ in range(passed):
+            self._later.popleft()
+        return book

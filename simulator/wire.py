@@ -36,7 +36,7 @@ class WireClient(Protocol):
         """A connection is open."""
         ...
 
-    def received(self, conn: str, data: bytes, now: int) -> None:
+    def received(self, conn: str, data: bytes, now: int, *, is_binary: bool) -> None:
         """A message came."""
         ...
 
@@ -148,9 +148,17 @@ class Wire:
         Raises:
             ValueError: an id that is not known yet or not any more, or `keep_history` is off.
         """
+        return self.history(symbol).at(update_id)
+
+    def history(self, symbol: str) -> TrueBookHistory:
+        """Return what a symbol's true book was.
+
+        Raises:
+            ValueError: `keep_history` is off.
+        """
         if symbol not in self._histories:
             raise ValueError(f"no history of {symbol}: give keep_history=True")
-        return self._histories[symbol].at(update_id)
+        return self._histories[symbol]
 
     # the venue's end: `line` is one connection's own name, used once
 
@@ -175,7 +183,8 @@ class Wire:
     def _send(self, line: str, frame: Frame) -> None:
         match frame:
             case Text(data=data) | Binary(data=data):
-                self._to_client(self._latency, partial(self._receive, line, data))
+                is_binary = isinstance(frame, Binary)
+                self._to_client(self._latency, partial(self._receive, line, data, is_binary))
             case Ping(payload=payload):
                 self._to_client(self._latency, partial(self._pong, line, payload))
             case Close(code=code, reason=reason):
@@ -260,10 +269,10 @@ class Wire:
             self._client.opened(conn, self.now + self._skew)
             self._obey()
 
-    def _receive(self, line: str, data: bytes) -> None:
+    def _receive(self, line: str, data: bytes, is_binary: bool) -> None:
         if (conn := self._conns.get(line)) is not None:
             self.counts.frames += 1
-            self._client.received(conn, data, self.now + self._skew)
+            self._client.received(conn, data, self.now + self._skew, is_binary=is_binary)
             self._obey()
 
     def _pong(self, line: str, payload: bytes) -> None:

@@ -92,9 +92,9 @@ class RecordingClient:
             Record(self._stamp(now), conn, "open", encode_description(self._feed.description))
         )
 
-    def received(self, conn: str, data: bytes, now: int) -> None:
+    def received(self, conn: str, data: bytes, now: int, *, is_binary: bool) -> None:
         """Tell the feed."""
-        self._put(Record(self._stamp(now), conn, "text", data))
+        self._put(Record(self._stamp(now), conn, "binary" if is_binary else "text", data))
         self._close_what_must(now)
 
     def fetched(self, conn: str, url: str, status: int, body: bytes, now: int) -> None:

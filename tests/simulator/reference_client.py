@@ -93,8 +93,9 @@ class ReferenceClient:
         request = {"method": "SUBSCRIBE", "params": streams, "id": 1}
         self._out.append((conn, json.dumps(request).encode()))
 
-    def received(self, conn: str, data: bytes, now: int) -> None:
+    def received(self, conn: str, data: bytes, now: int, *, is_binary: bool) -> None:
         assert conn == self._conn
+        assert not is_binary
         self._heard = now
         message = json.loads(data)
         if "stream" not in message:
