@@ -75,6 +75,7 @@ class Feed:
     def __init__(self, name: str, venue: Venue, description: FeedDescription) -> None:
         self.name = name
         self.description = description
+        self._channel = description.channels[0] if len(description.channels) == 1 else "all"
         self._venue = venue
         self._has_opened = False
         self._current: _Connection | None = None
@@ -216,7 +217,7 @@ class Feed:
             self._seen = self._seen_until = None
         heard = 0 if self._current is None else self._current.protocol.heard
         told += [
-            Heartbeat(instrument=instrument.id, ts_recv=now, heard=heard)
+            Heartbeat(instrument=instrument.id, ts_recv=now, heard=heard, channel=self._channel)
             for instrument in self.description.instruments
         ]
         return told
@@ -275,10 +276,7 @@ class Feed:
                 self.description, instruments=tuple(kept.values())
             )
             if self._current is not None:
-                told += [
-                    FeedGap(instrument=one.id, ts_recv=record.ts, reason="connecting")
-                    for one in added
-                ]
+                told += self._gaps("connecting", record.ts, added)
         for connection in (self._current, self._waiting):
             if connection is None or connection.is_broken:
                 continue
@@ -352,10 +350,13 @@ class Feed:
             self._fail(waiting, FeedError("the second connection lags behind"))
         return []
 
-    def _gaps(self, reason: str, now: int) -> list[Told]:
+    def _gaps(
+        self, reason: str, now: int, instruments: Sequence[Instrument] | None = None
+    ) -> list[Told]:
+        """Tell what the feed carries of all its instruments, or of these, to be unknown."""
         return [
-            FeedGap(instrument=instrument.id, ts_recv=now, reason=reason)
-            for instrument in self.description.instruments
+            FeedGap(instrument=one.id, ts_recv=now, reason=reason, channel=self._channel)
+            for one in (self.description.instruments if instruments is None else instruments)
         ]
 
 

@@ -51,6 +51,7 @@ class InstrumentState(msgspec.Struct):
     top: BookTop | None
     levels: tuple[dict[float, float], dict[float, float]] | None
     sequence: int
+    waits_for_trade: bool = False
 
 
 class InstrumentMarket:
@@ -93,6 +94,7 @@ class InstrumentMarket:
         self.is_interrupted = True
         self.crossed = 0
         self.told_outside = 0
+        self.waits_for_trade = False  # trades broke off alone: no book shows where bars go on
         self._imbalance = VolumeImbalance(depth).measure
         self._bar_observers: dict[str, BarObserver] = {}
         self._book_observer: BookObserver | None = None
@@ -136,6 +138,7 @@ class InstrumentMarket:
         """Take a trade: it goes on as it is, and into the bars."""
         ts = trade.ts_event
         now = self.last_recv = trade.ts_recv
+        self.waits_for_trade = False
         believable = self.offset.sample(ts, now)
         if believable and self.is_interrupted:
             self._resume(ts)
@@ -173,6 +176,7 @@ class InstrumentMarket:
             self._turn(State.RESYNCING, gap.reason, gap.ts_recv, out)
         if gap.channel != "book":
             self.is_interrupted = True
+            self.waits_for_trade = gap.channel == "trade"
             for series in self._series:
                 series.interrupt()
         if self.had_data and gap.channel not in self.open_gaps:
@@ -186,9 +190,18 @@ class InstrumentMarket:
             out.gaps = [*out.gaps, opened]
 
     def beat(self, heartbeat: Heartbeat, out: MarketOutput) -> None:
-        """A second passed: close bars, notice silence, keep the best levels."""
-        now = heartbeat.ts_recv
-        venue_time = self.offset.venue_time(now)
+        """A second passed on a connection: take care of what it carries.
+
+        Where trades and book come on connections of their own, only the first knows that no trade
+        of a bar is still to come, and only the second that the book would have changed.
+        """
+        venue_time = self.offset.venue_time(heartbeat.ts_recv)
+        if heartbeat.channel != "book":
+            self._close_bars(heartbeat.ts_recv, venue_time, out)
+        if heartbeat.channel != "trade":
+            self._judge_book(heartbeat, venue_time, out)
+
+    def _close_bars(self, now: int, venue_time: int | None, out: MarketOutput) -> None:
         if venue_time is not None:
             for series in self._series:
                 for bar in series.builder.advance(venue_time):
@@ -196,6 +209,10 @@ class InstrumentMarket:
         outside = sum(series.builder.late_trades for series in self._series)
         out.trades_outside += max(0, outside - self.told_outside)
         self.told_outside = outside
+
+    def _judge_book(self, heartbeat: Heartbeat, venue_time: int | None, out: MarketOutput) -> None:
+        """Notice silence, ask again for a book that stays crossed, keep the best levels."""
+        now = heartbeat.ts_recv
         silence = now - max(self.last_book_recv, heartbeat.heard)
         if self.state is State.LIVE and silence > self.stale_after:
             self._turn(State.STALE, "no message", now, out)
@@ -232,6 +249,7 @@ class InstrumentMarket:
             top=self.top if with_book else None,
             levels=self.book.levels() if with_book and not self.book.is_empty else None,
             sequence=self.book.sequence,
+            waits_for_trade=self.waits_for_trade,
         )
 
     def restore(self, kept: InstrumentState) -> None:
@@ -249,6 +267,7 @@ class InstrumentMarket:
         self.last_book_recv = kept.last_book_recv
         self.had_data = kept.had_data
         self.is_interrupted = kept.is_interrupted
+        self.waits_for_trade = kept.waits_for_trade
         self.crossed = kept.crossed
         self.state = kept.state
         self.reason = kept.reason
@@ -300,7 +319,11 @@ class InstrumentMarket:
         self.crossed = 0
         self.had_data = True
         self._turn(State.LIVE, "", now, out)
-        if self.is_interrupted and not self.offset.is_future(event.ts_event, now):
+        if (
+            self.is_interrupted
+            and not self.waits_for_trade
+            and not self.offset.is_future(event.ts_event, now)
+        ):
             self._resume(event.ts_event)
         for channel in ("all", "book"):
             if channel in self.open_gaps:

@@ -107,12 +107,14 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
     """A second has passed on our clock, and every frame read before it is ahead of it.
 
     `heard` is our clock when the connection last said anything, 0 when there is none: a book that
-    does not change is true as long as the venue would tell us of a change.
+    does not change is true as long as the venue would tell us of a change. `channel` is what the
+    connection carries, for which alone it vouches: `"all"`, `"trade"` or `"book"`.
     """
 
     instrument: str
     ts_recv: int
     heard: int = 0
+    channel: str = "all"
 
 
 class BookTop(msgspec.Struct, frozen=True, kw_only=True, tag=True):

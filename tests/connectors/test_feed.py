@@ -2,6 +2,7 @@
 
 from typing import TypeVar
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -146,6 +147,24 @@ def test_a_heartbeat_tells_of_every_instrument_when_it_was_heard_of() -> None:
         ]
         if tell.now - heard > 2 * SECOND:
             tell(1, "close")
+
+
+@pytest.mark.parametrize(
+    ("channels", "channel"),
+    [((), "all"), (("trade",), "trade"), (("book",), "book"), (("trade", "book"), "all")],
+)
+def test_a_feed_speaks_only_for_the_channel_that_it_carries(
+    channels: tuple[str, ...], channel: str
+) -> None:
+    described = msgspec.structs.replace(description("BTC-USDT"), channels=channels)
+    feed = Feed(NAME, ScriptedVenue(), described)
+    told = feed.take(Record(1, f"{NAME}.1", "open"))
+    told += feed.take(Record(2, NAME, "heartbeat"))
+    more = Steering(subscribe=(instrument("ETH-USDT"),))
+    told += feed.take(Record(3, NAME, "control", encode_steering(more)))
+    told += feed.take(Record(4, f"{NAME}.1", "close"))
+    assert [type(one) for one in told] == [FeedGap, Heartbeat, FeedGap, FeedGap, FeedGap]
+    assert {one.channel for one in told if isinstance(one, FeedGap | Heartbeat)} == {channel}
 
 
 @pytest.mark.parametrize("kind", ["sent", "history"])

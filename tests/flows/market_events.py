@@ -54,13 +54,19 @@ def trade(
 
 
 def beat(
-    at: float, *, instrument: str = BTC, lag: int = LATENCY, heard: float | None = None
+    at: float,
+    *,
+    instrument: str = BTC,
+    lag: int = LATENCY,
+    heard: float | None = None,
+    channel: str = "all",
 ) -> Heartbeat:
     """A heartbeat `at` seconds after START by the venue's clock."""
     return Heartbeat(
         instrument=instrument,
         ts_recv=START + round(at * SECOND) + lag,
         heard=0 if heard is None else START + round(heard * SECOND) + lag,
+        channel=channel,
     )
 
 

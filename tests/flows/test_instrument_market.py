@@ -237,6 +237,56 @@ def test_heartbeats_close_the_bars_of_a_quiet_symbol(market: SymbolMarket) -> No
     assert out.bars[0].count == 3
 
 
+# -- trades and book on connections of their own ---------------------------------------------------
+
+
+def test_only_the_connection_of_trades_closes_bars(market: SymbolMarket) -> None:
+    late = [beat(at, channel="book") for at in range(1, 6)]
+    out = market.advance([trade(0.5), trade(0.6), trade(0.7), *late, trade(0.9, lag=5 * SECOND)])
+    assert not out.bars, "trades of the bar may still be on their way"
+    out = market.advance([beat(6, channel="trade")])
+    assert [(bar.count, bar.revision) for bar in out.bars] == [(4, 0)]
+
+
+def test_only_the_connection_of_the_book_judges_and_keeps_it(market: SymbolMarket) -> None:
+    heard = [beat(at, heard=at, channel="trade") for at in range(1, 9)]
+    out = market.advance([snapshot(0), *heard])
+    assert states(out) == [(State.LIVE, "")]
+    assert not out.kept_tops
+    out = market.advance([beat(9, channel="book"), beat(9.1, heard=9.1, channel="trade")])
+    assert states(out) == [(State.STALE, "no message")]
+    assert len(out.kept_tops) == 1
+    out = market.advance([beat(9.5, channel="trade"), beat(10, heard=9.9, channel="book")])
+    assert states(out) == [(State.LIVE, "")]
+
+
+def test_a_book_does_not_say_that_trades_came_back(market: SymbolMarket) -> None:
+    """Bars go on with the first trade: the book's own connection knows of none that is missing."""
+    market.advance([gap(0, "trade"), gap(0, "book"), snapshot(0.1), trade(0.2), trade(1.1)])
+    out = market.advance([gap(1.2, "trade"), gap(1.3, "book"), snapshot(1.4, sequence=9)])
+    out = market.advance([trade(2.8), trade(3.2)], out)
+    assert [(start, bar.gap) for start, bar in zip(starts(out.bars), out.bars, strict=True)] == [
+        (1.0, True),
+        (2.0, True),
+    ]
+    assert [(one.channel, one.ended is None) for one in out.gaps] == [
+        ("trade", True),
+        ("book", True),
+        ("book", False),
+        ("trade", False),
+    ]
+
+
+def test_what_waits_for_a_trade_is_kept_over_a_restart() -> None:
+    market = make_market(SETTINGS)
+    market.advance([snapshot(0), trade(0.2), trade(1.1), gap(1.2, "trade")])
+    restored = make_market(SETTINGS)
+    restored.restore(market.snapshot())
+    for one in (market, restored):
+        out = one.advance([snapshot(1.4, sequence=9), trade(2.8), trade(3.2)])
+        assert [bar.gap for bar in out.bars][-1:] == [True]
+
+
 @pytest.mark.parametrize("ahead", [-10 * SECOND, 0, 10 * SECOND])
 def test_a_wrong_clock_of_ours_gives_the_same_bars(ahead: int) -> None:
     market = make_market(SETTINGS)
