@@ -1,11 +1,16 @@
-"""What a venue's dialect must offer, and what wire, server and faults may rely on."""
+"""What a venue's dialect must offer, and what wire, server and faults may rely on.
+
+Most faults act on frames and need nothing of a dialect. What only a venue can do wrong is one of
+the small contracts at the end: a dialect that has its method is asked, for one that has not
+`simulator.faults` does the nearest thing that it can do alone, or nothing.
+"""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from simulator.frames import Frame, HttpAnswer
+from simulator.frames import Binary, Frame, HttpAnswer, Text
 from simulator.true_book import Change
 
 
@@ -80,4 +85,64 @@ class Dialect(Protocol):
 
     def falsify_trade_time(self, symbol: str, ahead: int) -> None:
         """Tell the symbol's next trade with a time `ahead` ns too late."""
+        ...
+
+
+@runtime_checkable
+class TellsUnknown(Protocol):
+    """Can say what nobody has heard before."""
+
+    def unknown_message(self, conn: str) -> Text | Binary:
+        """Return a message for this connection: the venue's envelope, and a kind it never had."""
+        ...
+
+
+@runtime_checkable
+class JumpsSequence(Protocol):
+    """Has ids in its book messages that can jump; without it a book message is left out."""
+
+    def jump_sequence(self, symbol: str) -> None:
+        """Break the chain of ids at the symbol's next book message; nothing else is wrong."""
+        ...
+
+
+@runtime_checkable
+class RefusesKeys(Protocol):
+    """Wants a key; without it nothing can be refused."""
+
+    def refuse_keys(self, until: int) -> None:
+        """Refuse every login up to `until`, ns UTC, as the venue refuses a wrong key."""
+        ...
+
+
+@runtime_checkable
+class RefusesSymbols(Protocol):
+    """Can act as if it did not have a symbol."""
+
+    def refuse_symbol(self, symbol: str, until: int) -> None:
+        """Treat new subscriptions up to `until`, ns UTC, as those of a symbol it never had.
+
+        It refuses them or is silent, as the venue is; those that are there go on.
+        """
+        ...
+
+
+@runtime_checkable
+class EndsOldConnections(Protocol):
+    """Ends connections for their age in a way of its own; without it they end with code 1001."""
+
+    def end_old(self, now: int) -> None:
+        """End every connection now as the venue does when one is too old."""
+        ...
+
+
+@runtime_checkable
+class LimitsConnections(Protocol):
+    """Says in its own words that there are too many connections.
+
+    Without it those that are open end and new ones are answered with HTTP 429.
+    """
+
+    def limit_connections(self, now: int, until: int) -> None:
+        """Let nobody stay up to `until`, ns UTC, as if another client held the only place."""
         ...
