@@ -50,6 +50,7 @@ class Drain:
         self._groups: dict[str, list[FlowEvent]] = {}
         self._by_instrument: dict[str, list[FlowEvent]] = {}
         self._known: set[str] = set()
+        self._told: set[str] = set()
         self._specs: SpecsChanged | None = None
         self.dead_letters: list[DeadLetter] = []
         self.counts = dict.fromkeys(COUNTED, 0)
@@ -101,9 +102,9 @@ class Drain:
                 self._counted[kind] = count
         return list(groups.items())
 
-    def has_told(self, symbol: str) -> bool:
-        """Tell whether any event of a symbol came through here."""
-        return symbol in self._known
+    def has_told(self, instrument: str) -> bool:
+        """Tell whether any event of an instrument came through here."""
+        return instrument in self._told
 
     def forget_symbols(self) -> None:
         """Tell every symbol the specs again: the flow was restored and has none compiled."""
@@ -121,6 +122,7 @@ class Drain:
         self.dead_letters.append(letter)
 
     def _group(self, instrument: str) -> list[FlowEvent]:
+        self._told.add(instrument)
         symbol = symbol_of(instrument)
         group = self._groups.get(symbol)
         if group is None:

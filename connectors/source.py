@@ -26,7 +26,7 @@ from connectors.placement import owner_of
 from connectors.playback import Playback
 from connectors.reader import Clock, Reader
 from connectors.recording import Record, Recording, RecordingWriter, merged
-from market.errors import RecordingError
+from market.errors import ConfigError, RecordingError
 from market.instruments import Instrument
 
 MicroBatch: TypeAlias = tuple[str, list[FlowEvent]]
@@ -43,7 +43,11 @@ log = logging.getLogger(__name__)
 
 
 class VenueFeeds:
-    """What to follow at one venue: its instruments and how to reach it."""
+    """What to follow at one venue: its instruments and how to reach it.
+
+    Raises:
+        ConfigError: more instruments than the connections that the venue allows can carry.
+    """
 
     def __init__(
         self,
@@ -59,24 +63,47 @@ class VenueFeeds:
         self.websocket_url = websocket_url or venue.websocket_url
         self.rest_url = rest_url or venue.rest_url
         self.options = dict(options or {})
+        allowed = venue.connections_at_once
+        needed = len(self._split(self.instruments))
+        if allowed and needed > allowed:
+            most = venue.instruments_per_connection * (allowed // len(venue.channel_groups))
+            raise ConfigError(
+                f"{venue.name}: {len(self.instruments)} symbols need {needed} connections and the"
+                f" venue allows {allowed}; name at most {most}"
+            )
 
     def descriptions(self, worker: int, worker_count: int) -> list[FeedDescription]:
-        """Return the feeds of one worker: the symbols it owns, split by the venue's limit."""
-        owned = [
-            instrument
-            for instrument in self.instruments
-            if owner_of(instrument.symbol, worker_count) == worker
-        ]
+        """Return the feeds of one worker: the symbols it owns, split by the venue's limits.
+
+        Where a venue limits the connections of an account, one worker of the cluster opens them
+        for all symbols; what belongs to other workers crosses to them.
+        """
+        if self.venue.connections_at_once:
+            opens = owner_of(self.venue.name, worker_count) == worker
+            return self._split(self.instruments) if opens else []
+        return self._split(
+            [
+                instrument
+                for instrument in self.instruments
+                if owner_of(instrument.symbol, worker_count) == worker
+            ]
+        )
+
+    def _split(self, instruments: Sequence[Instrument]) -> list[FeedDescription]:
+        """Spread instruments over connections, one for each group of channels."""
         most = self.venue.instruments_per_connection
+        groups = self.venue.channel_groups
         return [
             FeedDescription(
                 venue=self.venue.name,
-                instruments=tuple(owned[at : at + most]),
+                instruments=tuple(instruments[at : at + most]),
                 websocket_url=self.websocket_url,
                 rest_url=self.rest_url,
                 options=self.options,
+                channels=group if len(groups) > 1 else (),
             )
-            for at in range(0, len(owned), most)
+            for at in range(0, len(instruments), most)
+            for group in groups
         ]
 
 
@@ -88,7 +115,10 @@ class Helm:
         self._lock = threading.Lock()
 
     def enlist(self, reader: Reader) -> None:
-        """Make a reader reachable by its instruments."""
+        """Make a reader that carries books reachable by its instruments."""
+        channels = reader.feed.description.channels
+        if channels and "book" not in channels:
+            return
         with self._lock:
             self._readers.update(dict.fromkeys(reader.feed.instruments, reader))
 

@@ -98,7 +98,7 @@ def _flow() -> Dataflow:
     serve_metrics(settings.settings.serving.metrics_port, cluster.process)
     tally = Tally(
         lambda: [drain.counts for drain in source.drains],
-        reads=lambda symbol: any(drain.has_told(symbol) for drain in source.drains),
+        reads=lambda instrument: any(drain.has_told(instrument) for drain in source.drains),
     )
     status = StatusFile(home.status / f"flow-{cluster.process}.json", tally)
     status.start()

@@ -124,7 +124,7 @@ def _flow() -> Dataflow:
     tally = Tally(
         lambda: [drain.counts for drain in source.drains],
         source.problems,
-        reads=lambda symbol: any(drain.has_told(symbol) for drain in source.drains),
+        reads=lambda instrument: any(drain.has_told(instrument) for drain in source.drains),
     )
     cluster = Cluster.of(sys.argv[1:], os.environ)
     status = StatusFile(Home.of(os.environ).status / f"flow-{cluster.process}.json", tally)

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,7 +20,7 @@ from filters.alerts import Alert
 from filters.specs import SpecsChanged
 from flows.market_output import MarketOutput
 from market.events import BookTop, State
-from market.instruments import symbol_of, venue_of
+from market.instruments import venue_of
 from sinks.row_totals import store_totals
 
 EVERY_S = 1.0
@@ -72,7 +72,8 @@ class FlowStatus(msgspec.Struct, frozen=True, kw_only=True):
         alerts: alerts fired.
         gaps: gaps told by venues, the opening of a feed left out.
         dead_letters: messages that no one understood.
-        crossed: events that another process read and sent here; live feeds have none.
+        crossed: events that another process read and sent here: of venues that allow one
+            connection, and none else.
         books: the best of every book, by instrument.
         last_alerts: texts of the last alerts, oldest first.
         problems: what went wrong with the input, for people.
@@ -100,7 +101,7 @@ class Tally:
     Args:
         counts: what the source has drained, one mapping a worker.
         problems: what went wrong with the input.
-        reads: whether this process's own input has told of a symbol.
+        reads: whether this process's own input has told of an instrument.
     """
 
     def __init__(
@@ -124,20 +125,29 @@ class Tally:
         self._last_alerts: deque[str] = deque(maxlen=LAST_ALERTS)
         self._lock = threading.Lock()
 
-    def arrived(self, batches: Sequence[Sequence[FlowEvent]]) -> bool:
+    def arrived(self, batches: Sequence[Sequence[FlowEvent]], instruments: Collection[str]) -> bool:
         """Count what one symbol of the first keyed step takes, if another process read it.
 
+        A symbol may be read here at one venue and by another process at the next.
+
+        Args:
+            batches: what came.
+            instruments: all of the symbol that are known by now.
+
         Returns:
-            Whether to go on telling: not of a symbol that is read here.
+            Whether to go on telling: not of a symbol of which everything is read here.
         """
-        events = [
-            event for batch in batches for event in batch if not isinstance(event, SpecsChanged)
-        ]
-        if events and self._reads(symbol_of(events[0].instrument)):
+        away = {instrument for instrument in instruments if not self._reads(instrument)}
+        if not away:
             return False
-        CROSSED.inc(len(events))
+        crossed = sum(
+            not isinstance(event, SpecsChanged) and event.instrument in away
+            for batch in batches
+            for event in batch
+        )
+        CROSSED.inc(crossed)
         with self._lock:
-            self._crossed += len(events)
+            self._crossed += crossed
         return True
 
     def market(self, outputs: Sequence[MarketOutput]) -> None:

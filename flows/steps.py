@@ -1,7 +1,8 @@
 """The two keyed steps: thin covers that let Bytewax run the pure objects."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TypeAlias
 
 from bytewax.operators import StatefulBatchLogic
 
@@ -9,6 +10,8 @@ from connectors.drain import FlowEvent
 from flows.market_output import FilterOutput, MarketOutput
 from flows.symbol_filters import SymbolFilters
 from flows.symbol_market import SnapshotError, SymbolMarket
+
+Arrived: TypeAlias = Callable[[Sequence[list[FlowEvent]], Collection[str]], bool]
 
 log = logging.getLogger(__name__)
 
@@ -19,26 +22,31 @@ class MarketLogic(StatefulBatchLogic[list[FlowEvent], MarketOutput, bytes]):
     Args:
         market: the pure object.
         resync: told of each book that must be fetched again.
-        arrived: told of what comes in, for as long as it answers that it wants to know.
+        arrived: told of what comes in and of whom, for as long as it answers that it wants to
+            know, and again when another instrument of the symbol turns up.
     """
 
     def __init__(
         self,
         market: SymbolMarket,
         resync: Callable[[str, str], None],
-        arrived: Callable[[Sequence[list[FlowEvent]]], bool],
+        arrived: Arrived,
     ) -> None:
         self._market = market
         self._resync = resync
-        self._arrived: Callable[[Sequence[list[FlowEvent]]], bool] | None = arrived
+        self._arrived = arrived
+        self._tells = False
+        self._known = 0
 
     def on_batch(self, values: list[list[FlowEvent]]) -> tuple[Iterable[MarketOutput], bool]:
         """Take micro-batches; one output comes of all of them."""
         out = MarketOutput()
-        if self._arrived is not None and not self._arrived(values):
-            self._arrived = None
+        market = self._market
         for events in values:
-            self._market.advance(events, out)
+            market.advance(events, out)
+        if self._tells or len(market.instruments) != self._known:
+            self._known = len(market.instruments)
+            self._tells = self._arrived(values, market.instruments)
         for instrument, reason in out.resyncs:
             self._resync(instrument, reason)
         return (out,), StatefulBatchLogic.RETAIN
@@ -67,7 +75,7 @@ class FilterLogic(StatefulBatchLogic[MarketOutput, FilterOutput, bytes]):
 def market_builder(
     new: Callable[[], SymbolMarket],
     resync: Callable[[str, str], None],
-    arrived: Callable[[Sequence[list[FlowEvent]]], bool],
+    arrived: Arrived,
 ) -> Callable[[bytes | None], MarketLogic]:
     """Return what Bytewax calls for each new symbol."""
 

@@ -5,7 +5,7 @@ so a recording replayed says the same whatever the batches were.
 """
 
 import pickle
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from connectors.drain import FlowEvent
 from filters.engine import needs_of
@@ -13,7 +13,15 @@ from filters.specs import SpecsChanged
 from flows.instrument_market import InstrumentMarket
 from flows.market_output import MarketOutput
 from flows.settings import MarketSettings
-from market.events import BookDelta, BookSnapshot, FeedGap, Heartbeat, Trade
+from market.events import (
+    Aggregate,
+    BookDelta,
+    BookSnapshot,
+    FeedGap,
+    Heartbeat,
+    Quote,
+    Trade,
+)
 
 SECOND = 1_000_000_000
 
@@ -51,6 +59,11 @@ class SymbolMarket:
         self._markets: dict[str, InstrumentMarket] = {}
         self._specs: SpecsChanged | None = None
 
+    @property
+    def instruments(self) -> Collection[str]:
+        """Ids of the instruments that any event was of."""
+        return self._markets.keys()
+
     def advance(self, events: Iterable[FlowEvent], out: MarketOutput | None = None) -> MarketOutput:
         """Take events in their order and return what they led to."""
         if out is None:
@@ -78,6 +91,10 @@ class SymbolMarket:
                 market.replaced(event, out)
             elif type(event) is FeedGap:
                 market.broke(event, out)
+            elif type(event) is Quote:
+                market.quoted(event, out)
+            elif type(event) is Aggregate:
+                market.aggregated(event, out)
             if wants_events:
                 out.events.append(event)
         return out

@@ -11,11 +11,14 @@ import pytest
 from connectors import VENUES as REAL
 from connectors.contract import FeedDescription, Told
 from connectors.drain import FlowEvent
-from connectors.feed import encode_description
+from connectors.feed import Feed, encode_description
+from connectors.frame_queue import FrameQueue
 from connectors.placement import owner_of
+from connectors.reader import Reader
 from connectors.recording import Record, Recording, RecordingWriter
 from connectors.source import FeedPartition, FeedSource, Helm, ReplaySource, VenueFeeds
 from filters.specs import SpecsChanged
+from market.errors import ConfigError
 from market.events import BookSnapshot, FeedGap, Trade
 from market.instruments import Instrument
 from simulator.faults import load_faults
@@ -51,6 +54,71 @@ def test_every_instrument_is_followed_by_the_worker_that_owns_its_symbol(workers
             assert {owner_of(one.symbol, workers) for one in described.instruments} == {worker}
             followed += described.instruments
     assert sorted(one.symbol for one in followed) == sorted(one.symbol for one in instruments)
+
+
+class Apart(ScriptedVenue):
+    """Trades and books come on connections of their own."""
+
+    channel_groups = (("trade",), ("book",))  # type: ignore[assignment]
+
+
+class Alone(ScriptedVenue):
+    """An account has one connection."""
+
+    connections_at_once = 1
+    instruments_per_connection = 40
+
+
+def test_each_group_of_channels_has_a_connection_of_its_own() -> None:
+    instruments = [instrument(f"C{number}-USDT") for number in range(3)]
+    described = VenueFeeds(Apart(), instruments).descriptions(0, 1)
+    assert [(one.channels, len(one.instruments)) for one in described] == [
+        (("trade",), 2),
+        (("book",), 2),
+        (("trade",), 1),
+        (("book",), 1),
+    ]
+    [one, _] = VenueFeeds(ScriptedVenue(), instruments).descriptions(0, 1)
+    assert one.channels == (), "they share a connection"
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 7])
+def test_a_venue_with_one_connection_is_opened_by_one_worker(workers: int) -> None:
+    instruments = tuple(instrument(f"C{number}-USDT") for number in range(31))
+    feeds = VenueFeeds(Alone(), instruments)
+    described = [feeds.descriptions(worker, workers) for worker in range(workers)]
+    assert [len(one) for one in described] == [
+        int(worker == owner_of("scripted", workers)) for worker in range(workers)
+    ]
+    [[one]] = [some for some in described if some]
+    assert one.instruments == instruments
+
+
+def test_more_symbols_than_the_allowed_connections_carry_are_refused() -> None:
+    instruments = [instrument(f"C{number}-USDT") for number in range(41)]
+    words = "41 symbols need 2 connections and the venue allows 1; name at most 40"
+    with pytest.raises(ConfigError, match=words):
+        VenueFeeds(Alone(), instruments)
+    VenueFeeds(Alone(), instruments[:40])
+
+
+def test_a_wish_for_a_book_goes_to_the_reader_of_books() -> None:
+    steered: list[str] = []
+    helm = Helm()
+    frames = FrameQueue()
+    readers = []
+    for described in VenueFeeds(Apart(), [instrument("A-B")]).descriptions(0, 1):
+        reader = Reader(Feed("scripted-0-0", Apart(), described), frames)
+        [channel] = described.channels
+        reader.steer = lambda _steering, channel=channel: steered.append(channel)  # type: ignore[method-assign,misc]
+        readers.append(reader)
+    for reader in reversed(readers):
+        helm.enlist(reader)
+    helm.resync("scripted:A-B", "crossed book")
+    assert steered == ["book"]
+    for reader in readers:
+        reader._bell.close()
+        reader._rope.close()
 
 
 def test_addresses_are_the_venues_unless_others_are_given() -> None:

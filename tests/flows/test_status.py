@@ -68,14 +68,21 @@ def test_a_book_that_is_being_fetched_is_not_shown_as_live() -> None:
 
 
 def test_events_that_another_process_read_are_counted() -> None:
-    tally = Tally(list, reads=lambda symbol: symbol == "BTC-USDT")
+    tally = Tally(list, reads=lambda instrument: instrument == BTC)
     other = "binance:ETH-USDT"
-    assert tally.arrived([[specs()]]), "it is not known yet who reads the symbol"
-    assert not tally.arrived([[specs()], [specs(), trade(1), trade(2)], [beat(3)]])
+    assert not tally.arrived([[specs()], [specs(), trade(1), trade(2)], [beat(3)]], {BTC})
     assert tally.status().crossed == 0
-    assert tally.arrived([[trade(1, instrument=other), trade(2, instrument=other)]])
-    assert tally.arrived([[specs()], [specs(), beat(3, instrument=other)]])
+    assert tally.arrived([[trade(1, instrument=other), trade(2, instrument=other)]], {other})
+    assert tally.arrived([[specs()], [specs(), beat(3, instrument=other)]], {other})
     assert tally.status().crossed == 3
+
+
+def test_a_symbol_may_be_read_here_from_one_venue_and_elsewhere_from_another() -> None:
+    tally = Tally(list, reads=lambda instrument: instrument == BTC)
+    away = "massive:BTC-USDT"
+    assert tally.arrived([[trade(1), trade(2, instrument=away), beat(3)]], {BTC, away})
+    assert tally.arrived([[trade(3), trade(4)]], {BTC, away}), "the other's may come any time"
+    assert tally.status().crossed == 1
 
 
 def test_only_the_last_alerts_are_kept() -> None:

@@ -1,6 +1,6 @@
 import logging
 import pickle
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pytest
 from bytewax.operators import StatefulBatchLogic
@@ -20,7 +20,7 @@ from tests.flows.market_events import (
 )
 
 
-def pass_over(_batches: Sequence[list[FlowEvent]]) -> bool:
+def pass_over(_batches: Sequence[list[FlowEvent]], _instruments: Collection[str]) -> bool:
     return False
 
 
@@ -48,6 +48,23 @@ def test_books_to_be_fetched_again_are_told() -> None:
     ]
     logic.on_batch([crossing])
     assert told == [(BTC, "crossed book")]
+
+
+def test_what_comes_in_is_told_while_it_matters() -> None:
+    away = "massive:BTC-USDT"
+    told: list[set[str]] = []
+
+    def arrived(_batches: Sequence[list[FlowEvent]], instruments: Collection[str]) -> bool:
+        told.append(set(instruments))
+        return away in instruments
+
+    logic = market_builder(make_market, forget, arrived)(None)
+    logic.on_batch([[specs(), snapshot(0)]])
+    logic.on_batch([[delta(0.1)]])
+    assert told == [{BTC}], "of a symbol that is read here nothing more is told"
+    logic.on_batch([[trade(0.2, instrument=away)]])
+    logic.on_batch([[delta(0.3)]])
+    assert told == [{BTC}, {BTC, away}, {BTC, away}]
 
 
 def test_state_goes_over_a_restart_of_both_steps() -> None:
