@@ -11,11 +11,13 @@ import msgspec
 from flows.bar_series import BarSeries, SeriesState
 from flows.market_output import MarketOutput
 from flows.observer import BarObserver, BookObserver
+from flows.venue_bars import VenueBars
 from indicators.book_imbalance import VolumeImbalance
 from market.bars import BarBuilder
 from market.book import Book
 from market.clock_offset import ClockOffset
 from market.events import (
+    Aggregate,
     Bar,
     BookDelta,
     BookSnapshot,
@@ -23,14 +25,16 @@ from market.events import (
     FeedGap,
     GapInterval,
     Heartbeat,
+    Quote,
     Side,
     State,
     StateChange,
     Trade,
 )
 from market.intervals import Interval
+from market.quotes import as_book
 
-_BUY = Side.BUY
+_BUY, _UNKNOWN = Side.BUY, Side.UNKNOWN
 CROSSED_MESSAGES = 2
 """A book crossed for this many messages in a row, or at a heartbeat, is fetched again."""
 
@@ -52,6 +56,8 @@ class InstrumentState(msgspec.Struct):
     levels: tuple[dict[float, float], dict[float, float]] | None
     sequence: int
     waits_for_trade: bool = False
+    exchange: str = ""
+    venue_bars: dict[str, Bar] = {}
 
 
 class InstrumentMarket:
@@ -95,6 +101,8 @@ class InstrumentMarket:
         self.crossed = 0
         self.told_outside = 0
         self.waits_for_trade = False  # trades broke off alone: no book shows where bars go on
+        self.exchange = ""  # whose quotes are shown, where a venue passes on several exchanges'
+        self.venue_bars = VenueBars()
         self._imbalance = VolumeImbalance(depth).measure
         self._bar_observers: dict[str, BarObserver] = {}
         self._book_observer: BookObserver | None = None
@@ -145,7 +153,8 @@ class InstrumentMarket:
         if self.open_gaps and "trade" in self.open_gaps:
             self._end_gap("trade", now, out)
         out.trades.append(trade)
-        price, size, is_buy = trade.price, trade.size, trade.side is _BUY
+        price, size, side = trade.price, trade.size, trade.side
+        is_buy = None if side is _UNKNOWN else side is _BUY
         for series in self._series:
             closed = series.builder.add(ts, price, size, is_buy, believable)
             if closed:
@@ -166,6 +175,31 @@ class InstrumentMarket:
         self.last_recv = snapshot.ts_recv
         if self.book.apply(snapshot):
             self._book_is(snapshot, out)
+
+    def quoted(self, quote: Quote, out: MarketOutput) -> None:
+        """Take a quote: it is the whole book, one level a side.
+
+        Where they come from several exchanges those of one are shown, so that two of them are
+        never taken for one book: the first that spoke, until it is silent as long as makes a book
+        stale. A crossed quote is not asked for again: the next one says all that there is.
+        """
+        now = quote.ts_recv
+        self.offset.sample(quote.ts_event, now)
+        if quote.exchange != self.exchange:
+            if self.exchange and now - self.last_book_recv <= self.stale_after:
+                return
+            self.exchange = quote.exchange
+        self.replaced(as_book(quote), out)
+        self.crossed = 0
+
+    def aggregated(self, aggregate: Aggregate, out: MarketOutput) -> None:
+        """Take a bar that the venue made: it goes on where we make none of that interval."""
+        self.last_recv = aggregate.ts_recv
+        if aggregate.interval in self.series:
+            return
+        bar = self.venue_bars.take(aggregate)
+        if bar is not None:
+            out.bars = [*out.bars, bar]
 
     def broke(self, gap: FeedGap, out: MarketOutput) -> None:
         """Forget what the gap makes untrue."""
@@ -250,6 +284,8 @@ class InstrumentMarket:
             levels=self.book.levels() if with_book and not self.book.is_empty else None,
             sequence=self.book.sequence,
             waits_for_trade=self.waits_for_trade,
+            exchange=self.exchange,
+            venue_bars=dict(self.venue_bars.told),
         )
 
     def restore(self, kept: InstrumentState) -> None:
@@ -268,6 +304,8 @@ class InstrumentMarket:
         self.had_data = kept.had_data
         self.is_interrupted = kept.is_interrupted
         self.waits_for_trade = kept.waits_for_trade
+        self.exchange = kept.exchange
+        self.venue_bars.told = dict(kept.venue_bars)
         self.crossed = kept.crossed
         self.state = kept.state
         self.reason = kept.reason

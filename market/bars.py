@@ -45,7 +45,7 @@ class Accumulator:
     partial: bool = False
     gap: bool = False
 
-    def add(self, ts: int, price: float, size: float, is_buy: bool) -> None:
+    def add(self, ts: int, price: float, size: float, is_buy: bool | None) -> None:
         """Take one trade; open and close follow the venue's time, not the order of arrival."""
         if price > self.high:
             self.high = price
@@ -60,6 +60,8 @@ class Accumulator:
         self.volume += size
         if is_buy:
             self.buy_volume += size
+        elif is_buy is None:
+            self.buy_volume += size / 2
         self.notional += price * size
         self.count += 1
 
@@ -182,7 +184,7 @@ class BarBuilder:
         ts: int,
         price: float,
         size: float,
-        is_buy: bool,
+        is_buy: bool | None,
         may_close: bool = True,
     ) -> list[Bar]:
         """Take one trade and return the bar that it closed or corrected, if any.
@@ -191,7 +193,7 @@ class BarBuilder:
             ts: the venue's time, ns.
             price: quote currency, > 0.
             size: base currency, > 0.
-            is_buy: the aggressor bought.
+            is_buy: the aggressor bought; None where nobody knows: then one half of `size` did.
             may_close: False for a time we do not believe: such a trade never opens a bar.
         """
         forming = self._forming
@@ -233,7 +235,9 @@ class BarBuilder:
             late_trades=self.late_trades,
         )
 
-    def _open(self, start: int, ts: int, price: float, size: float, *, is_buy: bool) -> Accumulator:
+    def _open(
+        self, start: int, ts: int, price: float, size: float, *, is_buy: bool | None
+    ) -> Accumulator:
         is_first = self._oldest is None
         if is_first:
             self._oldest = start
@@ -248,7 +252,7 @@ class BarBuilder:
             low=price,
             close=price,
             volume=size,
-            buy_volume=size if is_buy else 0.0,
+            buy_volume=size if is_buy else 0.0 if is_buy is not None else size / 2,
             notional=price * size,
             count=1,
             partial=is_first and not is_complete,
@@ -266,7 +270,7 @@ class BarBuilder:
         return self._bar(bar)
 
     def _correct(
-        self, start: int, ts: int, price: float, size: float, *, is_buy: bool
+        self, start: int, ts: int, price: float, size: float, *, is_buy: bool | None
     ) -> list[Bar]:
         newest = self._newest if self._forming is None else self._forming.last_ts
         if ts < newest - self.lateness or self._oldest is None or start < self._oldest:

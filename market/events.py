@@ -15,10 +15,11 @@ Level: TypeAlias = tuple[float, float]
 
 
 class Side(enum.StrEnum):
-    """Side of the aggressor: who crossed the spread."""
+    """Side of the aggressor: who crossed the spread; `unknown` where the venue does not say."""
 
     BUY = "buy"
     SELL = "sell"
+    UNKNOWN = "unknown"
 
 
 class State(enum.StrEnum):
@@ -48,15 +49,41 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
-    """Best bid and ask from a venue's own top-of-book feed."""
+    """Best bid and ask from a venue's own top-of-book feed.
+
+    `bid` or `ask` is None, and its size 0, where that side is empty. `exchange` is whose quote it
+    is, where the venue passes on several and joins none.
+    """
 
     instrument: str
     ts_event: int
     ts_recv: int
-    bid: float
+    bid: float | None
     bid_size: float
-    ask: float
+    ask: float | None
     ask_size: float
+    exchange: str = ""
+
+
+class Aggregate(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
+    """A bar that the venue made, as it made it.
+
+    It is for `[start, end)` of the venue's clock. `volume` is base currency; `vwap` (quote
+    currency) and `mean_size`, of a trade (base currency), are None where the venue leaves them out.
+    """
+
+    instrument: str
+    interval: str
+    start: int
+    end: int
+    ts_recv: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    vwap: float | None = None
+    mean_size: float | None = None
 
 
 class BookSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -103,6 +130,13 @@ class FeedGap(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
     channel: str = "all"
 
 
+class Unsubscribed(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
+    """We have let go of the instrument: nothing more is expected of it, and it may be forgotten."""
+
+    instrument: str
+    ts_recv: int
+
+
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
     """A second has passed on our clock, and every frame read before it is ahead of it.
 
@@ -139,9 +173,9 @@ class BookTop(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class Bar(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
     """Trades of `[start, end)` by `ts_event`.
 
-    `volume` and `buy_volume` are base currency, `vwap` and `notional` quote currency. `revision`
-    counts late trades' corrections. `partial`: our first bar, begun in its middle. `gap`: trades
-    may be missing.
+    `volume` and `buy_volume` are base currency, `vwap` and `notional` quote currency. Of a trade
+    whose aggressor is unknown one half counts as bought. `revision` counts late trades'
+    corrections. `partial`: our first bar, begun in its middle. `gap`: trades may be missing.
     """
 
     instrument: str
@@ -190,6 +224,20 @@ class StateChange(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False)
     reason: str
 
 
+class Silence(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
+    """A channel that should speak is silent, or speaks again.
+
+    `since` is when it last spoke, by our clock. It is told when the silence is found, with `ended`
+    None, and again when it is over.
+    """
+
+    instrument: str
+    channel: str
+    reason: str
+    since: int
+    ended: int | None = None
+
+
 class GapInterval(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
     """One row of the gap ledger: from `started` to `ended` (our clock, ns) data may be missing.
 
@@ -203,5 +251,7 @@ class GapInterval(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False)
     ended: int | None = None
 
 
-MarketEvent: TypeAlias = Trade | Quote | BookSnapshot | BookDelta | FeedGap | Heartbeat
+MarketEvent: TypeAlias = (
+    Trade | Quote | Aggregate | BookSnapshot | BookDelta | FeedGap | Unsubscribed | Heartbeat
+)
 """What a connector tells."""

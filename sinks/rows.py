@@ -20,7 +20,7 @@ Cell: TypeAlias = (
 Row: TypeAlias = Sequence[Cell]
 
 ALERTS = "alerts"
-_BUY = Side.BUY
+_BUY, _SELL = Side.BUY, Side.SELL
 
 
 class RowBatch(msgspec.Struct, frozen=True, gc=False):
@@ -65,7 +65,7 @@ def trade_rows(trades: Iterable[Trade]) -> list[Row]:
             trade.trade_id,
             trade.price,
             trade.size,
-            "buy" if trade.side is _BUY else "sell",
+            "buy" if trade.side is _BUY else "sell" if trade.side is _SELL else "unknown",
             trade.ts_recv,
         )
         for trade in trades

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 
 from market.events import (
+    Aggregate,
     Bar,
     BookDelta,
     BookSnapshot,
@@ -29,6 +30,7 @@ from market.events import (
 Event = (
     Trade
     | Quote
+    | Aggregate
     | BookSnapshot
     | BookDelta
     | FeedGap
@@ -42,6 +44,7 @@ Event = (
 EVERY_KIND: tuple[type[Event], ...] = (
     Trade,
     Quote,
+    Aggregate,
     BookSnapshot,
     BookDelta,
     FeedGap,
@@ -174,7 +177,7 @@ def test_none_is_missing_and_zero_is_a_number() -> None:
 
 
 def test_words_are_lower_case() -> None:
-    assert [str(side) for side in Side] == ["buy", "sell"]
+    assert [str(side) for side in Side] == ["buy", "sell", "unknown"]
     assert [str(state) for state in State] == ["live", "warming", "stale", "resyncing", "suspect"]
 
 
