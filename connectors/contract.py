@@ -16,11 +16,13 @@ from market.instruments import Instrument
 class Request(msgspec.Struct, frozen=True):
     """A GET that a protocol asks its shell to make.
 
-    `subject` is the instrument it is for; the answer comes back through `fetched`.
+    `subject` is the instrument it is for; the answer comes back through `fetched`. `weight` is
+    what the venue counts it as, where it counts requests by weight.
     """
 
     url: str
     subject: str
+    weight: int = 1
 
 
 KEY = b"{key}"
