@@ -20,10 +20,18 @@ from connectors.feed import Feed, encode_description
 from connectors.recording import Record
 from market.book import Book
 from market.errors import FeedError, VenueProtocolError
-from market.events import BookDelta, BookSnapshot, FeedGap, Heartbeat, Quote, Trade
+from market.events import (
+    Aggregate,
+    BookDelta,
+    BookSnapshot,
+    FeedGap,
+    Heartbeat,
+    Quote,
+    Trade,
+)
 from tests.connectors.cases.venue_case import REST, SECOND, START, Session, VenueCase
 
-EVENTS = (Trade, Quote, BookSnapshot, BookDelta, FeedGap, DeadLetter)
+EVENTS = (Trade, Quote, Aggregate, BookSnapshot, BookDelta, FeedGap, DeadLetter)
 CHANNELS = {"trade", "book"}
 
 

@@ -1,0 +1,98 @@
+"""Massive's REST interface: the reference list of crypto tickers, page by page."""
+
+import base64
+import binascii
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import msgspec
+
+from simulator.frames import HttpAnswer
+from simulator.listings import Listing
+from simulator.market_model import MarketModel
+
+PATH = "/v3/reference/tickers"
+HOST = "https://api.massive.com"
+"""`next_url` is a whole address of the venue's own, wherever the page was asked for."""
+LIMIT = 100
+MOST = 1000
+
+
+class MassiveRest:
+    """Answers GETs.
+
+    A key in the address (`apiKey`) must be right; one in a header is not seen here.
+
+    Args:
+        model: whose listings are told.
+        key: what is accepted.
+    """
+
+    def __init__(self, model: MarketModel, *, key: str) -> None:
+        self._tickers = sorted(map(_ticker, model.listings), key=lambda one: str(one["ticker"]))
+        self._key = key
+
+    def requested(self, target: str, now: int) -> HttpAnswer:
+        """Answer a GET of `target`, path and query."""
+        del now
+        parts = urlsplit(target)
+        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        if parts.path != PATH:
+            return _answer(404, {"status": "NOT_FOUND", "message": "Page not found."})
+        if query.get("apiKey", self._key) != self._key:
+            return _answer(401, {"status": "ERROR", "error": "Unknown API Key"})
+        if "cursor" in query:
+            try:
+                query = _opened(query["cursor"])
+            except (binascii.Error, UnicodeDecodeError, KeyError):
+                return _answer(400, {"status": "ERROR", "error": "Invalid cursor"})
+        limit = query.get("limit", str(LIMIT))
+        if not (limit.isascii() and limit.isdigit() and 0 < int(limit) <= MOST):
+            return _answer(400, {"status": "ERROR", "error": f"limit: 1 to {MOST}"})
+        return _answer(200, self._page(query, int(limit)))
+
+    def _page(self, query: dict[str, str], limit: int) -> dict[str, object]:
+        is_active = query.get("active", "true") == "true"
+        found = [
+            ticker
+            for ticker in self._tickers
+            if ticker["active"] == is_active
+            and query.get("market", "crypto") == "crypto"
+            and str(ticker["ticker"]) > query.get("after", "")
+        ]
+        page: dict[str, object] = {
+            "results": found[:limit],
+            "status": "OK",
+            "request_id": "31d59dda80e5457195072dc8b3b2a9d6",
+            "count": len(found[:limit]),
+        }
+        if len(found) > limit:
+            state = query | {"after": str(found[limit - 1]["ticker"]), "limit": str(limit)}
+            state.pop("apiKey", None)
+            cursor = base64.urlsafe_b64encode(urlencode(state).encode()).decode()
+            page["next_url"] = f"{HOST}{PATH}?{urlencode({'cursor': cursor})}"
+        return page
+
+
+def _opened(cursor: str) -> dict[str, str]:
+    text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
+    state = {name: values[-1] for name, values in parse_qs(text).items()}
+    return {"after": state["after"], **state}
+
+
+def _ticker(listing: Listing) -> dict[str, object]:
+    return {
+        "ticker": f"X:{listing.base}{listing.quote}",
+        "name": f"{listing.base} - {listing.quote}",
+        "market": "crypto",
+        "locale": "global",
+        "active": listing.is_trading,
+        "currency_symbol": listing.quote,
+        "currency_name": listing.quote,
+        "base_currency_symbol": listing.base,
+        "base_currency_name": listing.base,
+        "last_updated_utc": "2026-11-20T00:00:00Z",
+    }
+
+
+def _answer(status: int, body: object) -> HttpAnswer:
+    return HttpAnswer(status, msgspec.json.encode(body), {"Content-Type": "application/json"})
