@@ -12,6 +12,7 @@ import select
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
@@ -25,6 +26,7 @@ from connectors.contract import KEY, Login, Request
 from connectors.errands import Errands
 from connectors.feed import Feed, Steering, encode_description, encode_steering
 from connectors.frame_queue import FrameQueue
+from connectors.limiter import HostLimiter, limiter_of
 from connectors.recording import Record
 from connectors.transport import Answer, Socket, explain_status, fetch, http_client
 from market.errors import FeedError, VenueRefusalError
@@ -39,6 +41,10 @@ BACKOFF_FIRST_S = 0.5
 BACKOFF_MOST_S = 60.0
 HEALTHY_AFTER = 10 * SECOND
 """How long a connection must have told news before the next backoff starts small again."""
+PING_AFTER = 15 * SECOND
+"""Without anything to read a connection is asked for a sign of life."""
+PONG_WITHIN = 10 * SECOND
+"""A connection that gives none is half open: the other side has gone without a word."""
 STOP_WITHIN_S = 2.0
 SET_BACK = SECOND
 """A clock that goes back further than this was set; less is its correction."""
@@ -87,6 +93,7 @@ class Reader:
         seed: makes the backoff's jitter differ between feeds.
         overrun_s: seconds without room in the queue after which the feed begins anew.
         key: the user's key for this venue, sent in a `Login` and never told or recorded.
+        limiter: finds the budget of an address, by venue and url.
     """
 
     def __init__(
@@ -98,6 +105,7 @@ class Reader:
         seed: int = 0,
         overrun_s: float = OVERRUN_S,
         key: str = "",
+        limiter: Callable[[str, str], HostLimiter] = limiter_of,
     ) -> None:
         self.feed = feed
         self._frames = frames
@@ -106,7 +114,12 @@ class Reader:
         self._overrun_s = overrun_s
         self._key = key
         self._venue = feed.description.venue
+        self._limiter = limiter
         self._sockets: dict[str, Socket] = {}
+        self._heard: dict[str, int] = {}
+        self._pinged: dict[str, int] = {}
+        self._to_ask: deque[tuple[str, Request]] = deque()
+        self._ask_at = 0
         self._done: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._bell, self._rope = socket.socketpair()
         self._bell.setblocking(False)
@@ -185,7 +198,9 @@ class Reader:
             self._beat_at = now + HEARTBEAT
             self._put(Record(now, self.feed.name, "heartbeat"))
             QUEUE.set(len(self._frames))
-        self._send(fetches, client)
+            self._watch_sockets(now)
+        self._send()
+        self._ask(now, fetches, client)
         self._close_what_must()
 
     def _wait(self) -> list[str]:
@@ -204,6 +219,9 @@ class Reader:
     def _read(self, name: str) -> None:
         """Read what is there, a bounded number of messages."""
         sock = self._sockets.get(name)
+        if sock is not None:
+            self._heard[name] = self._now()
+            self._pinged.pop(name, None)
         frames = 0
         while sock is not None and frames < FRAMES_PER_TURN:
             try:
@@ -220,13 +238,44 @@ class Reader:
         if frames:
             FRAMES.labels(self._venue).inc(frames)
 
-    def _send(self, fetches: Errands, client: httpx.Client) -> None:
+    def _watch_sockets(self, now: int) -> None:
+        """Ask silent connections for a sign of life, and close those that give none.
+
+        What comes of it is a `close` record, so a recording needs to know nothing of pings.
+        """
+        for name, sock in list(self._sockets.items()):
+            pinged = self._pinged.get(name)
+            silence = now - self._heard[name]
+            if pinged is None:
+                if silence >= PING_AFTER:
+                    self._pinged[name] = now
+                    try:
+                        sock.ping()
+                    except (OSError, websocket.WebSocketException) as error:
+                        self._closed(name, f"cannot send: {error}")
+            elif now - pinged >= PONG_WITHIN:
+                lost = f"nothing came for {silence // SECOND} s, not even an answer to a ping"
+                self._closed(name, lost)
+
+    def _ask(self, now: int, fetches: Errands, client: httpx.Client) -> None:
+        """Make the GETs that are wanted, as far as the host's budget goes."""
+        while self._to_ask and now >= self._ask_at:
+            name, request = self._to_ask[0]
+            if name in self._sockets:
+                wait = self._limiter(self._venue, request.url).ask(request.weight)
+                if wait:
+                    self._ask_at = now + int(wait * SECOND)
+                    return
+            self._to_ask.popleft()
+            job = fetches.run(partial(self._fetch, client, name, request.url))
+            job.add_done_callback(
+                partial(self._when_done, partial(self._fetched, name, request.url))
+            )
+
+    def _send(self) -> None:
         for name, item in self.feed.outgoing():
             if isinstance(item, Request):
-                job = fetches.run(partial(self._fetch, client, name, item.url))
-                job.add_done_callback(
-                    partial(self._when_done, partial(self._fetched, name, item.url))
-                )
+                self._to_ask.append((name, item))
             elif name in self._sockets:
                 told = item.message if isinstance(item, Login) else item
                 sent = told.replace(KEY, self._key.encode()) if isinstance(item, Login) else item
@@ -254,7 +303,16 @@ class Reader:
             return
         if self.feed.is_connected and not self.feed.wants_replacement:
             return
-        self._connecting = connects.run(partial(Socket, self.feed.url()))
+        url = self.feed.url()
+        wait = self._limiter(self._venue, url).connect()
+        if wait:
+            log.info(
+                "connects later: the venue's limit",
+                extra={"feed": self.feed.name, "again_in_s": round(wait, 1)},
+            )
+            self._connect_at = now + int(wait * SECOND)
+            return
+        self._connecting = connects.run(partial(Socket, url))
         self._connecting.add_done_callback(partial(self._when_done, self._connected))
 
     def _connected(self, done: Future[Socket]) -> None:
@@ -264,6 +322,7 @@ class Reader:
             self._count += 1
             name = f"{self.feed.name}.{self._count}"
             self._sockets[name] = done.result()
+            self._heard[name] = self._now()
             CONNECTIONS.labels(self._venue).inc()
             log.info("connected", extra={"feed": self.feed.name, "conn": name})
             self._healthy_since = None
@@ -271,7 +330,10 @@ class Reader:
             return
         if not isinstance(error, (OSError, websocket.WebSocketException, FeedError)):
             raise error
-        least = error.retry_after_s if isinstance(error, VenueRefusalError) else 0.0
+        least = 0.0
+        if isinstance(error, VenueRefusalError):
+            least = error.retry_after_s
+            self._limiter(self._venue, self.feed.url()).refused(least)
         wait = self._back_off(least)
         log.warning(
             "cannot connect",
@@ -291,6 +353,8 @@ class Reader:
 
     def _drop(self, name: str) -> None:
         sock = self._sockets.pop(name, None)
+        self._heard.pop(name, None)
+        self._pinged.pop(name, None)
         if sock is not None:
             sock.close()
 
@@ -347,6 +411,8 @@ class Reader:
 
     def _fetched(self, name: str, url: str, done: Future[Answer]) -> None:
         answer = done.result()
+        if answer.wait_s:
+            self._limiter(self._venue, url).refused(answer.wait_s)
         meaning = explain_status(answer.status)
         if answer.status != 200:
             log.warning(

@@ -2,7 +2,10 @@
 
 import select
 import ssl
+import time
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from math import isfinite
 from urllib.parse import urlsplit
 
 import httpx
@@ -14,6 +17,10 @@ CONNECT_TIMEOUT_S = 10.0
 TIMEOUT_S = 1.0
 """For the rest of a message that has begun, and for a send; half a message is kept meanwhile."""
 FETCH_TIMEOUT_S = 20.0
+MESSAGE_LIMIT = 16 * 1024 * 1024
+"""Bytes of one message; the largest that a venue here is known to send is a tenth of it."""
+RETRY_LIMIT_S = 86_400.0
+"""A `Retry-After` beyond a day is a mistake."""
 
 _REFUSALS = {
     403: "refused by the venue's firewall: this address is blocked or sent too much",
@@ -26,6 +33,55 @@ _REFUSALS = {
 def explain_status(status: int) -> str:
     """Say in words what an HTTP status of a venue means to its user; empty when it needs none."""
     return _REFUSALS.get(status, "")
+
+
+_WAITS_S = {403: 600.0, 418: 300.0, 429: 60.0, 451: 600.0}
+
+
+def wait_after(status: int, retry_after: str, now: float) -> float:
+    """Return the seconds to wait after a refusal; 0 for a status that is none.
+
+    Args:
+        status: HTTP status.
+        retry_after: the header `Retry-After`: seconds, or a date; it counts with 418 and 429 only.
+        now: our clock, seconds since 1970.
+    """
+    usual = _WAITS_S.get(status, 0.0)
+    if status not in {418, 429}:
+        return usual
+    text = retry_after.strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(text).timestamp() - now
+        except (ValueError, OverflowError):
+            return usual
+    return min(max(seconds, 1.0), RETRY_LIMIT_S) if isfinite(seconds) else usual
+
+
+class _BoundedFrames(websocket._abnf.frame_buffer):  # noqa: SLF001 - the library has no setting
+    """Refuses a frame by its length, before any of it is read."""
+
+    def recv_length(self) -> None:
+        super().recv_length()
+        _check_size(self.length or 0)
+
+
+class _BoundedMessage(websocket._abnf.continuous_frame):  # noqa: SLF001 - as above
+    """Refuses a message that grows too long over its frames."""
+
+    def add(self, frame: websocket.ABNF) -> None:
+        if self.cont_data:
+            _check_size(len(self.cont_data[1]) + len(frame.data))
+        super().add(frame)
+
+
+def _check_size(size: int) -> None:
+    if size > MESSAGE_LIMIT:
+        raise websocket.WebSocketPayloadException(
+            f"a message of {size:,} bytes or more; the limit is {MESSAGE_LIMIT:,}"
+        )
 
 
 class Socket:
@@ -49,10 +105,17 @@ class Socket:
             meaning = explain_status(status)
             if meaning:
                 host = urlsplit(url).hostname
+                later = str((error.resp_headers or {}).get("retry-after", ""))
                 raise VenueRefusalError(
-                    f"{host}: HTTP {status}, {meaning}", status=status
+                    f"{host}: HTTP {status}, {meaning}",
+                    status=status,
+                    retry_after_s=wait_after(status, later, time.time()),
                 ) from error
             raise
+        frames = _BoundedFrames(self._socket._recv, skip_utf8_validation=True)  # noqa: SLF001
+        frames.recv_buffer = self._socket.frame_buffer.recv_buffer
+        self._socket.frame_buffer = frames
+        self._socket.cont_frame = _BoundedMessage(fire_cont_frame=False, skip_utf8_validation=True)
         self._socket.settimeout(TIMEOUT_S)
         self._poll = select.poll()
         self._poll.register(self.fileno(), select.POLLIN)
@@ -95,6 +158,10 @@ class Socket:
         """Send one text message."""
         self._socket.send(data.decode())
 
+    def ping(self) -> None:
+        """Ask for a sign of life: the answer is no message, but it is something to read."""
+        self._socket.ping()
+
     def close(self) -> None:
         """Close at once: no farewell is waited for."""
         self._socket.shutdown()  # type: ignore[no-untyped-call]
@@ -110,10 +177,14 @@ def _close_reason(data: bytes) -> str:
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer; `status` 0 means that none came and `body` says why."""
+    """An HTTP answer; `status` 0 means that none came and `body` says why.
+
+    `wait_s`: seconds in which the host wants to hear nothing more; 0 unless it refused us.
+    """
 
     status: int
     body: bytes
+    wait_s: float = 0.0
 
 
 def fetch(client: httpx.Client, url: str) -> Answer:
@@ -122,7 +193,9 @@ def fetch(client: httpx.Client, url: str) -> Answer:
         answer = client.get(url)
     except httpx.HTTPError as error:
         return Answer(0, f"{type(error).__name__}: {error}".encode())
-    return Answer(answer.status_code, answer.content)
+    later = answer.headers.get("Retry-After", "")
+    wait = wait_after(answer.status_code, later, time.time())
+    return Answer(answer.status_code, answer.content, wait)
 
 
 def http_client() -> httpx.Client:

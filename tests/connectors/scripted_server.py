@@ -39,6 +39,7 @@ class ScriptedServer:
         refusals: statuses that the next handshakes are refused with.
         answers: for GETs, by path: status and body.
         asked: paths of GETs.
+        retry_after: header of refusals, where there is one.
     """
 
     def __init__(self) -> None:
@@ -48,6 +49,7 @@ class ScriptedServer:
         self.refusals: deque[int] = deque()
         self.answers: dict[str, tuple[int, bytes]] = {}
         self.asked: list[str] = []
+        self.retry_after = ""
         self.url = ""
         self._connections: set[ServerConnection] = set()
         self._lock = threading.Lock()
@@ -94,13 +96,18 @@ class ScriptedServer:
 
     def _look(self, _connection: ServerConnection, request: Request) -> Response | None:
         if request.path.startswith("/stream"):
-            return _response(self.refusals.popleft(), b"") if self.refusals else None
+            return self._response(self.refusals.popleft(), b"") if self.refusals else None
         self.asked.append(request.path)
-        return _response(*self.answers.get(request.path, (404, b"")))
+        return self._response(*self.answers.get(request.path, (404, b"")))
+
+    def _response(self, status: int, body: bytes) -> Response:
+        return _response(status, body, self.retry_after if status in {418, 429} else "")
 
 
-def _response(status: int, body: bytes) -> Response:
+def _response(status: int, body: bytes, retry_after: str) -> Response:
     headers = Headers({"Content-Length": str(len(body)), "Connection": "close"})
+    if retry_after:
+        headers["Retry-After"] = retry_after
     return Response(status, HTTPStatus(status).phrase, headers, body)
 
 

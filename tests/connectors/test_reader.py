@@ -4,6 +4,7 @@ Its clock runs fast, so that seconds of backoff, silence and heartbeats are mill
 """
 
 import logging
+import re
 import socket
 import threading
 import time
@@ -21,6 +22,7 @@ from connectors import transport
 from connectors.contract import DeadLetter, Told
 from connectors.feed import Feed, Steering, encode_description
 from connectors.frame_queue import FrameQueue
+from connectors.limiter import HostLimiter, Limits
 from connectors.playback import Playback
 from connectors.reader import Clock, Reader
 from connectors.recording import Kind, Record
@@ -43,6 +45,8 @@ BTC = "scripted:BTC-USDT"
 NAME = "scripted-0-0"
 FAST = 40
 """How much faster than real time the reader's clock is."""
+
+UNLIMITED = Limits(connects=1000, connects_per_s=1000.0, weight=1000, weight_per_s=1000.0)
 
 Taken = tuple[Record, list[Told]]
 
@@ -75,12 +79,19 @@ class Rig:
         silence_s: int = 0,
         overrun_s: float = 2.0,
         clock: Callable[[], int] | None = None,
+        limits: Limits = UNLIMITED,
     ) -> None:
         described = description(websocket_url=url, silence_s=silence_s)
+        clock = clock or fast_clock()
+        limiter = HostLimiter(limits, clock)
         self.frames = FrameQueue(capacity)
         self.feed = Feed(NAME, ScriptedVenue(), described)
         self.reader = Reader(
-            self.feed, self.frames, clock=clock or fast_clock(), overrun_s=overrun_s
+            self.feed,
+            self.frames,
+            clock=clock,
+            overrun_s=overrun_s,
+            limiter=lambda _venue, _url: limiter,
         )
         self.taken: list[Taken] = []
 
@@ -254,6 +265,91 @@ def test_silence_is_noticed_and_ends_the_connection(server: ScriptedServer, star
     assert rig.gaps()[1].startswith("scripted: silent for")
     eventually(lambda: server.open_connections <= 1)
     rig.assert_replays()
+
+
+def test_a_half_open_connection_is_found_out(server: ScriptedServer, start: Start) -> None:
+    """The other side is gone without a word: it does not even answer a ping."""
+    over = threading.Event()
+
+    def gone(connection: ServerConnection) -> None:
+        with connection.protocol_mutex:  # nothing is read, so nothing answered
+            over.wait(20)
+        cut(connection)
+
+    server.scripts.append(saying(say(trade=1), then=gone))
+    rig = start(Rig(server.url))
+    eventually(lambda: len(rig.gaps()) == 3)
+    over.set()
+    found = re.fullmatch(r"nothing came for (\d+) s, not even an answer to a ping", rig.gaps()[1])
+    assert found
+    assert 25 <= int(found[1]) <= 45
+    rig.assert_replays()
+
+
+def test_a_quiet_connection_that_answers_pings_stays(server: ScriptedServer, start: Start) -> None:
+    rig = start(Rig(server.url))
+    eventually(lambda: len(rig.events(Heartbeat)) >= 60, "a minute passes by its clock")
+    assert rig.gaps() == ["connecting"]
+    assert server.opened == 1
+
+
+def test_a_message_too_large_ends_the_connection(
+    server: ScriptedServer, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "MESSAGE_LIMIT", 1000)
+    server.scripts.append(saying(say(trade=1), "x" * 2000))
+    rig = start(Rig(server.url))
+    eventually(lambda: len(rig.gaps()) == 3)
+    assert rig.gaps()[1] == "a message of 2,000 bytes or more; the limit is 1,000"
+    rig.assert_replays()
+
+
+# -- what the venue allows -------------------------------------------------------------------------
+
+
+def test_connections_wait_for_the_venues_limit(server: ScriptedServer, start: Start) -> None:
+    server.scripts.extend([cut, cut])
+    limits = Limits(connects=1, connects_per_s=0.05, weight=1, weight_per_s=1.0)
+    rig = start(Rig(server.url, limits=limits))
+    eventually(lambda: len(rig.records("open")) == 3)
+    first, second, third = [record.ts for record in rig.records("open")]
+    assert second - first >= 19 * SECOND
+    assert third - second >= 19 * SECOND
+
+
+def test_gets_wait_for_the_venues_limit(server: ScriptedServer, start: Start) -> None:
+    server.answers["/depth"] = (200, encoded(book=7))
+    server.scripts.append(saying(*[say(get=f"/depth?{number}") for number in range(4)]))
+    for number in range(4):
+        server.answers[f"/depth?{number}"] = (200, encoded(book=number + 1))
+    limits = Limits(connects=1, connects_per_s=1.0, weight=2, weight_per_s=0.05)
+    rig = start(Rig(server.url, limits=limits))
+    eventually(lambda: len(rig.records("http")) == 4)
+    times = [record.ts for record in rig.records("http")]
+    assert times[2] - times[0] >= 15 * SECOND
+    assert times[3] - times[2] >= 15 * SECOND
+    assert server.asked == [f"/depth?{number}" for number in range(4)]
+    assert rig.gaps() == ["connecting"], "reading goes on meanwhile"
+
+
+def test_a_host_that_wants_to_be_left_alone_is(server: ScriptedServer, start: Start) -> None:
+    server.answers["/busy"] = (429, b"slow down")
+    server.answers["/depth"] = (200, encoded(book=7))
+    server.retry_after = "40"
+    refused = threading.Event()
+
+    def then(connection: ServerConnection) -> None:
+        refused.wait(20)
+        saying(say(get="/depth"))(connection)
+
+    server.scripts.append(saying(say(get="/busy"), then=then))
+    rig = start(Rig(server.url))
+    eventually(lambda: len(rig.records("http")) == 1)
+    refused.set()
+    eventually(lambda: len(rig.records("http")) == 2)
+    busy, depth = rig.records("http")
+    assert (busy.status, depth.status) == (429, 200)
+    assert depth.ts - busy.ts >= 40 * SECOND
 
 
 def test_a_broken_contract_ends_the_connection(server: ScriptedServer, start: Start) -> None:

@@ -8,7 +8,14 @@ import websocket
 from websockets.sync.server import ServerConnection
 
 from connectors import transport
-from connectors.transport import Answer, Socket, explain_status, fetch, http_client
+from connectors.transport import (
+    Answer,
+    Socket,
+    explain_status,
+    fetch,
+    http_client,
+    wait_after,
+)
 from market.errors import VenueRefusalError
 from tests.connectors.scripted_server import (
     ScriptedServer,
@@ -123,6 +130,86 @@ def test_a_refusal_says_what_it_means(server: ScriptedServer, status: int, words
     assert caught.value.retry_after_s >= 60
 
 
+def test_a_refusal_says_how_long_to_wait(server: ScriptedServer) -> None:
+    server.refusals.extend([429, 418])
+    server.retry_after = "7"
+    for _ in range(2):
+        with pytest.raises(VenueRefusalError) as caught:
+            open_socket(server)
+        assert caught.value.retry_after_s == 7
+    server.answers["/busy"] = (429, b"slow down")
+    with http_client() as client:
+        answer = fetch(client, f"{server.url.replace('ws', 'http')}/busy")
+    assert answer.wait_s == 7
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "seconds"),
+    [
+        (200, "7", 0),
+        (503, "7", 0),
+        (429, "", 60),
+        (418, "", 300),
+        (403, "", 600),
+        (451, "7", 600),
+        (429, "120", 120),
+        (429, " 2.5 ", 2.5),
+        (429, "0", 1),
+        (429, "-5", 1),
+        (429, "soon", 60),
+        (429, "nan", 60),
+        (418, "inf", 300),
+        (429, "1e12", 86_400),
+        (429, "Wed, 15 Nov 2023 00:00:30 GMT", 30),
+        (429, "Wed, 15 Nov 2023 00:00:30", 30),
+        (418, "Wed, 15 Nov 2000 00:00:30 GMT", 1),
+        (429, "Wed, 99 Nov 2023 00:00:30 GMT", 60),
+    ],
+)
+def test_what_a_venue_wants_us_to_wait_is_read(status: int, header: str, seconds: float) -> None:
+    midnight = 1_700_006_400.0
+    assert wait_after(status, header, midnight) == seconds
+
+
+def test_a_message_beyond_the_limit_is_refused(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "MESSAGE_LIMIT", 70_000)
+    server.scripts.append(saying("x" * 70_000, "x" * 70_001))
+    sock = open_socket(server)
+    assert receive(sock) == (False, b"x" * 70_000)
+    words = "a message of 70,001 bytes or more; the limit is 70,000"
+    with pytest.raises(websocket.WebSocketException, match=words):
+        receive(sock)
+    sock.close()
+
+
+def test_a_message_that_grows_beyond_the_limit_is_refused(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "MESSAGE_LIMIT", 100)
+
+    def script(connection: ServerConnection) -> None:
+        connection.send(iter(["x" * 60, "y" * 40]))
+        connection.send(iter(["x" * 60, "y" * 40, "z"]))
+        listen(connection)
+
+    server.scripts.append(script)
+    sock = open_socket(server)
+    assert receive(sock) == (False, b"x" * 60 + b"y" * 40)
+    with pytest.raises(websocket.WebSocketException, match="a message of 101 bytes or more"):
+        receive(sock)
+    sock.close()
+
+
+def test_an_answer_to_our_ping_is_no_message(server: ScriptedServer) -> None:
+    sock = open_socket(server)
+    sock.ping()
+    eventually(lambda: sock.is_readable)
+    assert sock.receive() is None
+    sock.close()
+
+
 def test_another_bad_handshake_is_a_websocket_error(server: ScriptedServer) -> None:
     server.refusals.append(503)
     with pytest.raises(websocket.WebSocketBadStatusException):
@@ -142,7 +229,7 @@ def test_a_get_gives_status_and_body(server: ScriptedServer) -> None:
     url = server.url.replace("ws", "http")
     with http_client() as client:
         assert fetch(client, f"{url}/depth?symbol=BTCUSDT") == Answer(200, b'{"lastUpdateId":1}')
-        assert fetch(client, f"{url}/busy") == Answer(429, b"slow down")
+        assert fetch(client, f"{url}/busy") == Answer(429, b"slow down", 60.0)
 
 
 def test_a_get_without_an_answer_is_an_answer_too() -> None:
