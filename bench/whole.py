@@ -63,18 +63,21 @@ def measure(seconds: float, rate: float, symbols: int) -> dict[str, float]:
         (home / "specs").mkdir(parents=True)
         (home / "specs" / "bench.yaml").write_text(SPEC)
         simulator = subprocess.Popen(
-            [sys.executable, "-m", "simulator", "--rate", str(rate), "--until-stdin-closes"],
+            [
+                *(sys.executable, "-m", "simulator", "--venues", "binance"),
+                *("--rate", str(rate), "--until-stdin-closes"),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
         assert simulator.stdin is not None
         assert simulator.stdout is not None
         addresses = json.loads(simulator.stdout.readline())
-        names = listed(addresses["rest"])[:symbols]
+        names = listed(addresses["rest"] + "/binance")[:symbols]
         feed = {
             "symbols": names,
-            "websocket_url": addresses["websocket"],
-            "rest_url": addresses["rest"],
+            "websocket_url": addresses["websocket"] + "/binance",
+            "rest_url": addresses["rest"] + "/binance",
         }
         environ = {
             **surroundings(),

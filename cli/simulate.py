@@ -22,6 +22,15 @@ def simulate(
             negative=(),
         ),
     ] = (),
+    venues: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="Simulate these venues, comma separated; all of them by default.",
+            converter=comma_separated,
+            n_tokens=1,
+            negative=(),
+        ),
+    ] = (),
     seed: Annotated[int, Parameter(help="What all chance comes from.")] = 1,
     script: Annotated[str, Parameter(help="Price moves: a file, or demo.")] = "demo",
     faults: Annotated[str, Parameter(help="Faults: a file, or a shipped script's name.")] = "",
@@ -29,10 +38,11 @@ def simulate(
     telegram: Annotated[bool, Parameter(help="Serve a fake Telegram too.", negative=())] = False,
     telegram_port: Annotated[int, Parameter(help="Of that; 0 takes a free one.")] = 0,
 ) -> int:
-    """Run a simulated Binance, and a fake Telegram if asked, until Ctrl-C.
+    """Run simulated venues, and a fake Telegram if asked, until Ctrl-C.
 
     The first line on standard output is one JSON object with the addresses; put them into the
-    configuration as feeds.binance.websocket_url and rest_url, and telegram.base_url plus /bot.
+    configuration, each with / and the venue's name behind it, as feeds.VENUE.websocket_url and
+    rest_url, and telegram.base_url plus /bot.
     """
     import logging
 
@@ -46,6 +56,7 @@ def simulate(
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     settings = SimulatorSettings(
         port=port,
+        venues=venues,
         symbols=symbol,
         seed=seed,
         script=script,

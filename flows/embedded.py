@@ -49,12 +49,13 @@ def needs_simulator(configuration: Configuration) -> bool:
     )
 
 
-def simulator_command(symbols: Sequence[str], *options: str) -> list[str]:
+def simulator_command(
+    symbols: Sequence[str], *options: str, venues: Sequence[str] = ("binance",)
+) -> list[str]:
     """Return the command line of a simulator whose market opens with its first client."""
-    symbol_list = ",".join(symbols)
     return [
-        *(sys.executable, "-m", "simulator", "--wait-for-client"),
-        *("--script", "demo", "--symbols", symbol_list),
+        *(sys.executable, "-m", "simulator", "--wait-for-client", "--script", "demo"),
+        *("--venues", ",".join(venues), "--symbols", ",".join(symbols)),
         *options,
     ]
 
@@ -210,14 +211,14 @@ class Embedded:
         """Return the address of a venue's streams; empty for the venue's own."""
         feed = self._configuration.settings.feeds[venue]
         if feed.simulated and not feed.websocket_url:
-            return self.running.websocket_url
+            return f"{self.running.websocket_url}/{venue}"
         return feed.websocket_url
 
     def rest_url(self, venue: str) -> str:
         """Return the address of a venue's REST interface; empty for the venue's own."""
         feed = self._configuration.settings.feeds[venue]
         if feed.simulated and not feed.websocket_url:
-            return self.running.rest_url
+            return f"{self.running.rest_url}/{venue}"
         return feed.rest_url
 
     def tend(self) -> str:
@@ -322,15 +323,15 @@ class Embedded:
         self._home.tell(self._running)
 
     def _start_simulator(self, *options: str) -> Addresses:
-        symbols = [
-            symbol
-            for feed in self._configuration.settings.feeds.values()
+        feeds = {
+            venue: feed
+            for venue, feed in self._configuration.settings.feeds.items()
             if feed.simulated and not feed.websocket_url
-            for symbol in feed.symbols
-        ]
+        }
+        symbols = dict.fromkeys(symbol for feed in feeds.values() for symbol in feed.symbols)
         with self._simulator_log.open("wb") as words:
             self._simulator = child_process.start(
-                simulator_command(list(dict.fromkeys(symbols)), *options),
+                simulator_command(list(symbols), *options, venues=list(feeds)),
                 stdout=subprocess.PIPE,
                 stderr=words,
             )

@@ -1,4 +1,4 @@
-"""`python -m simulator`: a simulated venue on real sockets, until it is told to end.
+"""`python -m simulator`: simulated venues on real sockets, until it is told to end.
 
 The first line on standard output is one JSON object with the addresses.
 """
@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m simulator", description=__doc__)
     parser.add_argument("--host", default=defaults.host, help="address to listen on")
     parser.add_argument("--port", type=_port, default=0, help="websocket and REST; 0: a free one")
+    parser.add_argument("--venues", default="", help="comma separated; default: all")
     parser.add_argument("--seed", type=int, default=defaults.seed, help="of all chance")
     parser.add_argument("--symbols", default="", help="comma separated; default: the whole market")
     parser.add_argument("--script", default="", help="price moves: a file, or demo")
@@ -65,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         "--max-age-s", type=_positive, default=defaults.max_age_s, help="of a connection"
     )
     parser.add_argument("--weight", type=int, default=defaults.weight_per_minute, help="REST")
+    parser.add_argument("--key", default=defaults.key, help="that venues with keys accept")
     parser.add_argument("--telegram", action="store_true", help="also serve a fake Telegram")
     parser.add_argument("--telegram-port", type=_port, default=0, help="of that; 0: a free one")
     parser.add_argument("--token", default=defaults.token, help="that the fake Telegram accepts")
@@ -94,6 +96,7 @@ def _settings(options: argparse.Namespace) -> SimulatorSettings:
         host=options.host,
         port=options.port,
         seed=options.seed,
+        venues=tuple(venue for venue in options.venues.split(",") if venue),
         symbols=tuple(symbol for symbol in options.symbols.split(",") if symbol),
         script=options.script,
         faults=options.faults,
@@ -102,6 +105,7 @@ def _settings(options: argparse.Namespace) -> SimulatorSettings:
         depth_interval_ms=options.depth_interval_ms,
         max_age_s=options.max_age_s,
         weight_per_minute=options.weight,
+        key=options.key,
         telegram=options.telegram,
         telegram_port=options.telegram_port,
         token=options.token,

@@ -80,15 +80,16 @@ class Connection:
         self.flush()
 
     async def messages(
-        self, hold: Callable[[], Awaitable[None]]
+        self, hold: Callable[[], Awaitable[bool]]
     ) -> list[Text | Ping | Pong] | None:
         """Wait for what the client sends next; None when the connection has ended.
 
         A ping has been answered when it is returned. `hold` is awaited between reading and
-        looking at what was read.
+        looking at what was read, which is lost when it says False.
         """
         data = await self._reader.read(READ)
-        await hold()
+        if not await hold() and data:
+            return []
         if data:
             self._protocol.receive_data(data)
         else:
@@ -136,7 +137,10 @@ class Connection:
         self._writer.write(b"".join(writes))
         if not writes[-1] and self._writer.can_write_eof():
             self._writer.write_eof()
-        elif self._writer.transport.get_write_buffer_size() > self._backlog:
+        elif (
+            # One large message is no sign of a slow reader.
+            self._writer.transport.get_write_buffer_size() > self._backlog + max(map(len, writes))
+        ):
             self._writer.transport.abort()
 
     async def end(self) -> None:

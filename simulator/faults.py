@@ -1,200 +1,44 @@
-"""What goes wrong, and when: scripts of faults between a venue and its clients.
+"""What goes wrong between a venue and its clients: what a script plans, done at its time.
 
-    faults:
-      - {at: 10s, kind: drop, channel: depth, symbol: BTC-USDT, count: 1}
-      - {at: 30s, kind: freeze, for: 8s}
-
-    kind           what happens                                          options
-    drop           the next messages of a channel do not come            channel symbol count
-    cut            connections end, without a close frame or with one    code
-    freeze         nothing comes and nothing is read                     for http
-    cross          a level that crosses the book, never taken back       symbol
-    block          the client itself does nothing                        for
-    shutdown       the venue announces the end, and ends                 grace
-    slow_snapshot  answers to GETs come late                             for delay
-    future_trade   a trade with a time that is not yet                   symbol ahead
-
-`at` counts from the beginning of the run; `repeat: 60s` does it again every minute. No `symbol`
-means any. A fault is for the connections that are open then; a new connection is healthy.
+Faults of messages are in `simulator.frame_faults`; here are those of connections, of answers to
+GETs, and those that only the venue's dialect can make. A fault is for the connections that are
+open when it begins, unless `docs/simulator.md` says otherwise; a new connection is healthy.
 """
 
 from collections.abc import Iterable
-from typing import Literal
 
-import msgspec
+from simulator.dialects.contract import (
+    Dialect,
+    EndsOldConnections,
+    JumpsSequence,
+    LimitsConnections,
+    RefusesKeys,
+    RefusesSymbols,
+    TellsUnknown,
+)
+from simulator.fault_script import Fault, load_faults, read_faults
+from simulator.frame_faults import FrameFault, Window, frame_fault
+from simulator.frames import Binary, Close, Cut, Frame, HttpAnswer, Text
 
-from market.errors import ConfigError, UnknownInstrumentError
-from simulator.dialects.contract import Dialect
-from simulator.frames import Close, Cut, Frame, Text
-from simulator.listings import LISTINGS, Listing, choose
-from simulator.quantities import duration, read_yaml, wrong
-from simulator.script import HELP, find_script
+__all__ = ["Fault", "Faults", "Window", "can", "load_faults", "read_faults"]
 
 MOST_HELD = 200_000
 """Frames that a frozen connection may hold; with more the venue would have cut it."""
+MOST_REMEMBERED = 1_000
+"""Answers to GETs that are kept to be given again when they are stale."""
+NEVER = 1 << 62
 
-Kind = Literal[
-    "drop", "cut", "freeze", "cross", "block", "shutdown", "slow_snapshot", "future_trade"
-]
-_OPTIONS: dict[str, frozenset[str]] = {
-    "drop": frozenset({"channel", "symbol", "count"}),
-    "cut": frozenset({"code"}),
-    "freeze": frozenset({"for", "http"}),
-    "cross": frozenset({"symbol"}),
-    "block": frozenset({"for"}),
-    "shutdown": frozenset({"grace"}),
-    "slow_snapshot": frozenset({"for", "delay"}),
-    "future_trade": frozenset({"symbol", "ahead"}),
-}
-_NEEDED = {
-    "freeze": "for",
-    "cross": "symbol",
-    "block": "for",
-    "slow_snapshot": "for",
-    "future_trade": "symbol",
+_ASKED_OF_DIALECTS: dict[str, type] = {
+    "refuse_auth": RefusesKeys,
+    "refuse_symbol": RefusesSymbols,
+    "unknown": TellsUnknown,
 }
 
 
-class _FaultText(
-    msgspec.Struct, forbid_unknown_fields=True, rename={"for_": "for"}, omit_defaults=True
-):
-    at: str
-    kind: Kind
-    channel: Literal["", "depth", "trade"] = ""
-    symbol: str = ""
-    count: int = 0
-    for_: str = ""
-    http: bool = False
-    code: int = 0
-    grace: str = ""
-    delay: str = ""
-    ahead: str = ""
-    repeat: str = ""
-
-
-class _ScriptText(msgspec.Struct, forbid_unknown_fields=True):
-    faults: list[_FaultText] = []
-
-
-class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """One fault. Times are ns; `at` counts from the beginning of the run.
-
-    Attributes:
-        at: when.
-        kind: what; see the module.
-        repeat: ns from one to the next; 0 for once.
-        channel: `drop`: `"depth"`, `"trade"` or empty for both.
-        symbol: which instrument; empty for any.
-        count: `drop`: how many messages.
-        length: `freeze`, `block`, `slow_snapshot`: for how long.
-        http: `freeze`: answers to GETs are held as well.
-        code: `cut`: code of the close frame, 0 for none.
-        grace: `shutdown`: from the announcement to the end.
-        delay: `slow_snapshot`: how much later an answer comes.
-        ahead: `future_trade`: how much too late its time is.
-    """
-
-    at: int
-    kind: Kind
-    repeat: int = 0
-    channel: str = ""
-    symbol: str = ""
-    count: int = 1
-    length: int = 0
-    http: bool = False
-    code: int = 0
-    grace: int = 0
-    delay: int = 0
-    ahead: int = 0
-
-
-class Window(msgspec.Struct):
-    """A time in which a fault is at work: what a client knows may be wrong or missing.
-
-    It does not hold the time that a client needs to notice and to recover.
-
-    Attributes:
-        start: ns UTC, the venue's clock.
-        end: the same; grows while a fault waits for its last message.
-        kind: of the fault.
-        symbol: the instrument, or empty for all.
-    """
-
-    start: int
-    end: int
-    kind: str
-    symbol: str
-
-
-def load_faults(name: str) -> tuple[Fault, ...]:
-    """Read a script of faults from a file, or a shipped one by its name.
-
-    Raises:
-        ConfigError: no such file, or it is wrong; says where and what to do.
-    """
-    path = find_script(name)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); give a text file") from error
-    return read_faults(text, str(path))
-
-
-def read_faults(text: str, path: str, listings: Iterable[Listing] = LISTINGS) -> tuple[Fault, ...]:
-    """Read a script of faults.
-
-    Args:
-        text: YAML.
-        path: named in errors.
-        listings: the symbols that a fault may have.
-
-    Raises:
-        ConfigError: says where and what to do.
-    """
-    known = tuple(listings)
-    try:
-        script = msgspec.convert(read_yaml(text, path) or {}, _ScriptText)
-    except msgspec.ValidationError as error:
-        raise wrong(path, error, HELP) from error
-    faults = []
-    for index, fault in enumerate(script.faults):
-        try:
-            faults.append(_fault(fault, known))
-        except (ValueError, UnknownInstrumentError) as error:
-            raise ConfigError(f"{path}: faults[{index}]: {error}; {HELP}") from error
-    return tuple(faults)
-
-
-def _fault(fault: _FaultText, listings: tuple[Listing, ...]) -> Fault:
-    given = set(msgspec.to_builtins(fault)) - {"at", "kind", "repeat"}
-    if foreign := sorted(given - _OPTIONS[fault.kind]):
-        can = ", ".join(sorted(_OPTIONS[fault.kind]))
-        raise ValueError(f"{fault.kind!r} does not take {', '.join(foreign)}; it takes {can}")
-    needed = _NEEDED.get(fault.kind)
-    if needed is not None and needed not in given:
-        raise ValueError(f"{fault.kind!r} needs {needed!r}")
-    if fault.count < 0 or (fault.code and not 1000 <= fault.code < 5000):
-        raise ValueError("count must be at least 1 and code from 1000 to 4999")
-    return Fault(
-        at=duration(fault.at),
-        kind=fault.kind,
-        repeat=duration(fault.repeat) if fault.repeat else 0,
-        channel=fault.channel,
-        symbol=choose([fault.symbol], listings)[0].symbol if fault.symbol else "",
-        count=fault.count or 1,
-        length=duration(fault.for_) if fault.for_ else 0,
-        http=fault.http,
-        code=fault.code,
-        grace=duration(fault.grace or "10s"),
-        delay=duration(fault.delay or "5s"),
-        ahead=duration(fault.ahead or "1h"),
-    )
-
-
-class _Drop(msgspec.Struct):
-    fault: Fault
-    window: Window
-    left: int
+def can(kind: str, dialect: Dialect) -> bool:
+    """Tell whether a kind of fault does anything with this dialect."""
+    needed = _ASKED_OF_DIALECTS.get(kind)
+    return needed is None or isinstance(dialect, needed)
 
 
 class Faults:
@@ -203,25 +47,34 @@ class Faults:
     Args:
         faults: what shall happen.
         start: ns UTC that `at` counts from.
+        venue: whose faults; those of other venues are left out.
 
-    The carrier calls `due` as time passes, `frames` for everything a dialect sends, `delay` for
-    every answer to a GET, and asks `is_frozen` before it hands a client's message to the dialect
-    and `blocked_until` before it hands anything to a client.
+    The carrier calls `due` as time passes, `frames` for everything a dialect sends, `answer` and
+    `delay` for every answer to a GET, and `refusal` for every handshake. It asks `is_frozen` and
+    `is_mute` before it hands a client's message to the dialect, and `blocked_until` before it
+    hands anything to a client.
     """
 
-    def __init__(self, faults: Iterable[Fault] = (), *, start: int) -> None:
+    def __init__(self, faults: Iterable[Fault] = (), *, start: int, venue: str = "") -> None:
+        planned = [fault for fault in faults if not venue or fault.venue in {"", venue}]
         self._planned = sorted(
-            ((start + fault.at, index, fault) for index, fault in enumerate(faults)),
+            ((start + fault.at, index, fault) for index, fault in enumerate(planned)),
             key=lambda planned: planned[:2],
         )
+        self._now = start
         self._windows: list[Window] = []
-        self._drops: list[_Drop] = []
+        self._at_work: list[FrameFault] = []
         self._frozen: dict[str, int] = {}
+        self._mute: dict[str, Window] = {}
         self._held: dict[str, list[Frame]] = {}
         self._http_until = 0
         self._slow_until = 0
         self._delay = 0
+        self._stale_until = 0
+        self._full_until = 0
         self._blocked_until = 0
+        self._remembers = any(fault.kind == "stale_snapshot" for fault in planned)
+        self._answers: dict[str, HttpAnswer] = {}
 
     def due(self, now: int, conns: Iterable[str], dialect: Dialect) -> list[tuple[str, Frame]]:
         """Begin and end faults; return the frames that go out because of it.
@@ -231,75 +84,47 @@ class Faults:
             conns: connections that are open.
             dialect: told what it must do wrong itself.
         """
+        self._now = now
         out: list[tuple[str, Frame]] = []
         for conn in [conn for conn, until in self._frozen.items() if until <= now]:
             del self._frozen[conn]
             out += [(conn, frame) for frame in self._held.pop(conn, ())]
+        for fault in self._at_work:
+            for conn, frame in fault.due(now):
+                out += [(conn, passed) for passed in self._pass(conn, frame)]
+        self._at_work = [fault for fault in self._at_work if not fault.is_over]
         while self._planned and self._planned[0][0] <= now:
-            at, index, fault = self._planned.pop(0)
-            out += self._begin(fault, at, tuple(conns), dialect)
-            if fault.repeat:
-                self._planned.append((at + fault.repeat, index, fault))
+            at, index, planned = self._planned.pop(0)
+            out += self._begin(planned, at, tuple(conns), dialect)
+            if planned.repeat:
+                self._planned.append((at + planned.repeat, index, planned))
                 self._planned.sort(key=lambda planned: planned[:2])
         return out
 
-    def _begin(
-        self, fault: Fault, at: int, conns: tuple[str, ...], dialect: Dialect
-    ) -> list[tuple[str, Frame]]:
-        window = Window(at, at + fault.length, fault.kind, fault.symbol)
-        self._windows.append(window)
-        match fault.kind:
-            case "drop":
-                self._drops.append(_Drop(fault, window, fault.count))
-            case "cut":
-                end = Close(fault.code, "fault") if fault.code else Cut()
-                return [(conn, end) for conn in conns]
-            case "freeze":
-                for conn in conns:
-                    self._frozen[conn] = max(window.end, self._frozen.get(conn, 0))
-                if fault.http:
-                    self._http_until = window.end
-            case "cross":
-                dialect.falsify_book(fault.symbol)
-            case "block":
-                self._blocked_until = max(self._blocked_until, window.end)
-            case "shutdown":
-                window.end += fault.grace
-                dialect.shut_down(at, fault.grace)
-            case "slow_snapshot":
-                self._slow_until, self._delay = window.end, fault.delay
-                window.end += fault.delay
-            case "future_trade":
-                dialect.falsify_trade_time(fault.symbol, fault.ahead)
-        return []
-
     def frames(self, conn: str, frame: Frame, now: int) -> list[Frame]:
         """Return what is to be sent in place of one frame, now."""
-        if self._drops and isinstance(frame, Text) and self._is_dropped(frame, now):
-            return []
-        if conn in self._frozen and not isinstance(frame, Cut):
-            held = self._held.setdefault(conn, [])
-            if len(held) >= MOST_HELD:
-                self.closed(conn)
-                return [Cut()]
-            held.append(frame)
-            return []
-        return [frame]
+        if self._at_work and isinstance(frame, Text | Binary):
+            messages: list[Text | Binary] = [frame]
+            for fault in self._at_work:
+                messages = [out for one in messages for out in fault.take(conn, one, now)]
+            return [passed for one in messages for passed in self._pass(conn, one)]
+        return self._pass(conn, frame)
 
-    def _is_dropped(self, frame: Text, now: int) -> bool:
-        for drop in self._drops:
-            fault = drop.fault
-            if (
-                frame.channel
-                and fault.channel in {"", frame.channel}
-                and fault.symbol in {"", frame.symbol}
-            ):
-                drop.window.end = now
-                drop.left -= 1
-                if drop.left == 0:
-                    self._drops.remove(drop)
-                return True
-        return False
+    def answer(self, target: str, answer: HttpAnswer, now: int) -> HttpAnswer:
+        """Return what a GET of `target` gets in place of the dialect's answer."""
+        if not self._remembers:
+            return answer
+        if now < self._stale_until:
+            return self._answers.get(target, answer)
+        if len(self._answers) < MOST_REMEMBERED or target in self._answers:
+            self._answers[target] = answer
+        return answer
+
+    def refusal(self, now: int) -> HttpAnswer | None:
+        """Return the answer to a handshake that is not let in; None to let it in."""
+        if now < self._full_until:
+            return HttpAnswer(429, b"too many connections")
+        return None
 
     def delay(self, now: int) -> int:
         """Return how many ns later the answer to a GET comes that is asked now."""
@@ -310,6 +135,10 @@ class Faults:
         """Tell whether what this client sends stays on the line."""
         return conn in self._frozen
 
+    def is_mute(self, conn: str) -> bool:
+        """Tell whether what this client sends is lost."""
+        return conn in self._mute
+
     @property
     def blocked_until(self) -> int:
         """Until when the client does nothing, ns UTC on the venue's clock."""
@@ -319,7 +148,99 @@ class Faults:
         """A connection ended: what was held for it is gone."""
         self._frozen.pop(conn, None)
         self._held.pop(conn, None)
+        if (window := self._mute.pop(conn, None)) is not None:
+            window.end = max(window.end, self._now)
+        for fault in self._at_work:
+            fault.closed(conn)
 
     def windows(self) -> list[Window]:
         """Return when faults were at work, up to now."""
         return list(self._windows)
+
+    def _pass(self, conn: str, frame: Frame) -> list[Frame]:
+        """Let a frame through a frozen line, or a half-open one, or neither."""
+        if conn in self._mute:
+            return []
+        if conn not in self._frozen or isinstance(frame, Cut):
+            return [frame]
+        held = self._held.setdefault(conn, [])
+        if len(held) >= MOST_HELD:
+            self.closed(conn)
+            return [Cut()]
+        held.append(frame)
+        return []
+
+    def _begin(
+        self, fault: Fault, at: int, conns: tuple[str, ...], dialect: Dialect
+    ) -> list[tuple[str, Frame]]:
+        window = Window(at, at + fault.length, fault.kind, fault.symbol)
+        self._windows.append(window)
+        if (of_messages := frame_fault(fault, window)) is not None:
+            self._at_work.append(of_messages)
+            return []
+        match fault.kind:
+            case "freeze":
+                for conn in conns:
+                    self._frozen[conn] = max(window.end, self._frozen.get(conn, 0))
+                if fault.http:
+                    self._http_until = window.end
+            case "half_open":
+                self._mute.update(dict.fromkeys(conns, window))
+            case "block":
+                self._blocked_until = max(self._blocked_until, window.end)
+            case "slow_snapshot":
+                self._slow_until, self._delay = window.end, fault.delay
+                window.end += fault.delay
+            case "stale_snapshot":
+                self._stale_until = window.end
+            case "cut":
+                end = Close(fault.code, "fault") if fault.code else Cut()
+                return [(conn, end) for conn in conns]
+            case "oversize":
+                large = Text(bytes(fault.size))
+                return [(conn, large) for conn in conns]
+            case "unknown" if isinstance(dialect, TellsUnknown):
+                return [
+                    (conn, dialect.unknown_message(conn))
+                    for conn in conns
+                    for _ in range(fault.count)
+                ]
+            case _:
+                return self._begin_of_venue(fault, window, conns, dialect)
+        return []
+
+    def _begin_of_venue(
+        self, fault: Fault, window: Window, conns: tuple[str, ...], dialect: Dialect
+    ) -> list[tuple[str, Frame]]:
+        """Begin a fault that is the venue's own doing."""
+        now = window.start
+        match fault.kind:
+            case "cross":
+                dialect.falsify_book(fault.symbol)
+            case "future_trade":
+                dialect.falsify_trade_time(fault.symbol, fault.ahead)
+            case "shutdown":
+                window.end += fault.grace
+                dialect.shut_down(now, fault.grace)
+            case "jump" if isinstance(dialect, JumpsSequence):
+                dialect.jump_sequence(fault.symbol)
+            case "jump":
+                drop = Fault(at=fault.at, kind="drop", channel="depth", symbol=fault.symbol)
+                lost = frame_fault(drop, window)
+                self._at_work += [lost] if lost is not None else []
+            case "refuse_auth" if isinstance(dialect, RefusesKeys):
+                dialect.refuse_keys(window.end)
+            case "refuse_symbol" if isinstance(dialect, RefusesSymbols):
+                dialect.refuse_symbol(fault.symbol, window.end)
+            case "age" if isinstance(dialect, EndsOldConnections):
+                dialect.end_old(now)
+            case "age":
+                return [(conn, Close(1001, "Going away")) for conn in conns]
+            case "max_connections" if isinstance(dialect, LimitsConnections):
+                dialect.limit_connections(now, window.end)
+            case "max_connections":
+                self._full_until = window.end
+                return [(conn, Cut()) for conn in conns]
+            case _:
+                pass  # `can` says so
+        return []

@@ -2,7 +2,6 @@
 
 import re
 
-import msgspec
 import yaml
 
 from market.errors import ConfigError
@@ -58,8 +57,3 @@ def read_yaml(text: str, path: str) -> object:
         raise ConfigError(f"{place}: {error.problem}; write it as YAML") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not YAML ({error}); write it as YAML") from error
-
-
-def wrong(path: str, error: msgspec.ValidationError | ValueError, what_to_do: str) -> ConfigError:
-    """Return the error for a script whose content is not what we expect."""
-    return ConfigError(f"{path}: {error}; {what_to_do}")

@@ -8,17 +8,14 @@ every minute. Moves of one symbol that overlap add up.
 """
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from market.errors import ConfigError, UnknownInstrumentError
 from simulator.listings import LISTINGS, Listing, choose
-from simulator.quantities import duration, read_yaml, share, wrong
+from simulator.quantities import duration, share
+from simulator.script_file import load_text, read_entries
 
-SHIPPED = Path(__file__).parent / "scripts"
-HELP = "see docs/simulator.md for what a script may say"
 DEEPEST = 0.5
 
 
@@ -31,10 +28,6 @@ class _MoveText(msgspec.Struct, forbid_unknown_fields=True):
     hold: str = "0s"
     recover: str = "0s"
     repeat: str = ""
-
-
-class _ScriptText(msgspec.Struct, forbid_unknown_fields=True):
-    moves: list[_MoveText] = []
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,32 +82,13 @@ class Script(msgspec.Struct, frozen=True):
         return tuple(move for move in self.moves if move.symbol == symbol)
 
 
-def find_script(name: str) -> Path:
-    """Return the file of a shipped script (`demo`), or the path as it is.
-
-    Raises:
-        ConfigError: there is no such file.
-    """
-    shipped = SHIPPED / f"{name}.yaml"
-    path = shipped if shipped.is_file() else Path(name)
-    if not path.is_file():
-        names = ", ".join(sorted(known.stem for known in SHIPPED.glob("*.yaml")))
-        raise ConfigError(f"{name}: no such script; give a file, or one of {names}")
-    return path
-
-
 def load_script(name: str) -> Script:
     """Read a script of price moves from a file, or a shipped one by its name.
 
     Raises:
         ConfigError: no such file, or it is wrong; says where and what to do.
     """
-    path = find_script(name)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); give a text file") from error
-    return read_script(text, str(path))
+    return read_script(*load_text(name))
 
 
 def read_script(text: str, path: str, listings: Iterable[Listing] = LISTINGS) -> Script:
@@ -129,17 +103,7 @@ def read_script(text: str, path: str, listings: Iterable[Listing] = LISTINGS) ->
         ConfigError: says where and what to do.
     """
     known = tuple(listings)
-    try:
-        script = msgspec.convert(read_yaml(text, path) or {}, _ScriptText)
-    except msgspec.ValidationError as error:
-        raise wrong(path, error, HELP) from error
-    moves = []
-    for index, move in enumerate(script.moves):
-        try:
-            moves.append(_move(move, known))
-        except (ValueError, UnknownInstrumentError) as error:
-            raise ConfigError(f"{path}: moves[{index}]: {error}; {HELP}") from error
-    return Script(tuple(moves))
+    return Script(read_entries(text, path, "moves", _MoveText, lambda move: _move(move, known)))
 
 
 def _move(move: _MoveText, listings: tuple[Listing, ...]) -> Move:

@@ -1,4 +1,8 @@
-"""The simulated venue on real sockets: websocket and REST on one port, on the real clock."""
+"""Simulated venues on real sockets: all of them on one port, on the real clock.
+
+The first segment of a path names the venue: `/binance/stream`, `/binance/api/v3/depth`. A dialect
+sees the rest. All venues tell of one market.
+"""
 
 import asyncio
 import contextlib
@@ -7,17 +11,23 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from urllib.parse import urlsplit
 
+from websockets.http11 import Request
+
+from market.errors import ConfigError
 from simulator.connection import Connection, Pong
-from simulator.dialects.binance import BinanceDialect
+from simulator.dialects import DIALECTS
+from simulator.dialects.contract import Dialect, DialectOptions
 from simulator.faults import Faults, load_faults
-from simulator.frames import Close, Ping, Text
+from simulator.frames import Close, HttpAnswer, Ping, Text
 from simulator.listings import choose
 from simulator.market_model import MarketModel
 from simulator.script import Script, load_script
 from simulator.settings import Addresses, SimulatorSettings
 from simulator.telegram import FakeTelegram, serve_telegram
+from simulator.true_book import Change
 
 log = logging.getLogger("simulator.server")
 
@@ -30,14 +40,44 @@ START_WITHIN_S = 30.0
 LOOK_EVERY_S = 0.05
 
 
+class _Venue:
+    """One venue of the market, and what goes wrong with it."""
+
+    __slots__ = ("connections", "dialect", "faults")
+
+    def __init__(self, dialect: Dialect, faults: Faults) -> None:
+        self.dialect = dialect
+        self.faults = faults
+        self.connections: dict[str, Connection] = {}
+
+    def turn(self, changes: list[Change], now: int) -> None:
+        """Tell what happened up to `now`, and send what comes of it."""
+        dialect, faults, connections = self.dialect, self.faults, self.connections
+        dialect.advance(changes, now)
+        touched: dict[str, Connection] = {}
+        for name, frame in faults.due(now, tuple(connections), dialect):
+            if (connection := connections.get(name)) is not None:
+                connection.send(frame)
+                touched[name] = connection
+        for name, frame in dialect.outgoing():
+            connection = connections.get(name)
+            if connection is None:
+                continue
+            for sent in faults.frames(name, frame, now):
+                connection.send(sent)
+            touched[name] = connection
+        for connection in touched.values():
+            connection.flush()
+
+
 class SimulatorServer:
-    """A venue and its market, for any number of clients.
+    """Venues and their market, for any number of clients.
 
     Args:
         settings: everything that can be chosen.
 
     Raises:
-        ConfigError: a script is wrong, or a symbol is unknown.
+        ConfigError: a script is wrong, or a symbol or a venue is unknown.
     """
 
     def __init__(self, settings: SimulatorSettings) -> None:
@@ -45,8 +85,8 @@ class SimulatorServer:
         self._script = load_script(settings.script) if settings.script else Script()
         self._planned = load_faults(settings.faults) if settings.faults else ()
         self._listings = choose(settings.symbols)
+        self._names = choose_venues(settings.venues)
         self._numbers = itertools.count(1)
-        self._connections: dict[str, Connection] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._first_client = asyncio.Event()
         self._skipped = 0
@@ -58,13 +98,19 @@ class SimulatorServer:
         self._model = MarketModel(
             self._listings, seed=settings.seed, start=start, script=self._script, rate=settings.rate
         )
-        self._dialect = BinanceDialect(
-            self._model,
+        options = DialectOptions(
             max_age=int(settings.max_age_s * SECOND),
             depth_interval=settings.depth_interval_ms * MILLISECOND,
             weight_per_minute=settings.weight_per_minute,
+            key=settings.key,
         )
-        self._faults = Faults(self._planned, start=start)
+        self._venues = {
+            name: _Venue(
+                DIALECTS[name](self._model, options),
+                Faults(self._planned, start=start, venue=name),
+            )
+            for name in self._names
+        }
 
     @property
     def model(self) -> MarketModel:
@@ -72,14 +118,14 @@ class SimulatorServer:
         return self._model
 
     @property
-    def faults(self) -> Faults:
-        """The faults at work."""
-        return self._faults
+    def faults(self) -> Mapping[str, Faults]:
+        """The faults at work, by venue."""
+        return {name: venue.faults for name, venue in self._venues.items()}
 
     @property
     def clients(self) -> int:
         """How many websocket clients are connected."""
-        return len(self._connections)
+        return sum(len(venue.connections) for venue in self._venues.values())
 
     @property
     def skipped(self) -> int:
@@ -117,9 +163,10 @@ class SimulatorServer:
                 )
             finally:
                 listener.close()
-                for connection in self._connections.values():
-                    connection.send(Close(1001, "simulator ends"))
-                    connection.flush()
+                for venue in self._venues.values():
+                    for connection in venue.connections.values():
+                        connection.send(Close(1001, "simulator ends"))
+                        connection.flush()
                 market.cancel()
                 for task in self._tasks:
                     task.cancel()
@@ -143,22 +190,9 @@ class SimulatorServer:
 
     def _turn(self, now: int) -> None:
         """Advance everything to `now` and send what comes of it."""
-        dialect, faults, connections = self._dialect, self._faults, self._connections
-        dialect.advance(self._model.advance(now), now)
-        touched: dict[str, Connection] = {}
-        for name, frame in faults.due(now, tuple(connections), dialect):
-            if (connection := connections.get(name)) is not None:
-                connection.send(frame)
-                touched[name] = connection
-        for name, frame in dialect.outgoing():
-            connection = connections.get(name)
-            if connection is None:
-                continue
-            for sent in faults.frames(name, frame, now):
-                connection.send(sent)
-            touched[name] = connection
-        for connection in touched.values():
-            connection.flush()
+        changes = self._model.advance(now)
+        for venue in self._venues.values():
+            venue.turn(changes, now)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -180,13 +214,25 @@ class SimulatorServer:
         if request is None:
             return
         now = time.time_ns()
-        if request.headers.get("Upgrade", "").lower() != "websocket":
-            answer = self._dialect.requested(request.path, now)
-            if (delay := self._faults.delay(now)) > 0:
+        name, target = _split(request.path)
+        is_handshake = request.headers.get("Upgrade", "").lower() == "websocket"
+        if name not in self._venues:
+            known = ", ".join(f"/{known}/" for known in self._venues)
+            connection.answer(HttpAnswer(404, f"no such venue; there are {known}".encode()))
+        elif is_handshake:
+            await self._shake_hands(connection, request, name, target, now)
+        else:
+            venue = self._venues[name]
+            answer = venue.faults.answer(target, venue.dialect.requested(target, now), now)
+            if (delay := venue.faults.delay(now)) > 0:
                 await asyncio.sleep(delay / SECOND)
             connection.answer(answer)
-            return
-        refusal = self._dialect.refusal(request.path)
+
+    async def _shake_hands(
+        self, connection: Connection, request: Request, name: str, target: str, now: int
+    ) -> None:
+        venue = self._venues[name]
+        refusal = venue.faults.refusal(now) or venue.dialect.refusal(target)
         if refusal is not None:
             connection.answer(refusal)
             return
@@ -196,32 +242,56 @@ class SimulatorServer:
             # Nobody has read anything but the list of instruments: the market may begin anew.
             self._open_market(now)
             self._first_client.set()
-        self._connections[connection.name] = connection
-        self._dialect.opened(connection.name, request.path, now)
+            venue = self._venues[name]
+        venue.connections[connection.name] = connection
+        venue.dialect.opened(connection.name, target, now)
         try:
-            await self._listen(connection)
+            await _listen(venue, connection)
         finally:
-            del self._connections[connection.name]
-            self._dialect.closed(connection.name)
-            self._faults.closed(connection.name)
+            del venue.connections[connection.name]
+            venue.dialect.closed(connection.name)
+            venue.faults.closed(connection.name)
 
-    async def _listen(self, connection: Connection) -> None:
-        name = connection.name
 
-        async def thaw() -> None:
-            while self._faults.is_frozen(name):  # noqa: ASYNC110 - the faults know no event loop
-                await asyncio.sleep(FROZEN_POLL_S)
+async def _listen(venue: _Venue, connection: Connection) -> None:
+    name, dialect, faults = connection.name, venue.dialect, venue.faults
 
-        while (told := await connection.messages(thaw)) is not None:
-            now = time.time_ns()
-            for message in told:
-                match message:
-                    case Pong(payload=payload):
-                        self._dialect.ponged(name, payload, now)
-                    case Ping():
-                        self._dialect.pinged(name, now)
-                    case Text(data=data):
-                        self._dialect.received(name, data, now)
+    async def hold() -> bool:
+        while faults.is_frozen(name):  # noqa: ASYNC110 - the faults know no event loop
+            await asyncio.sleep(FROZEN_POLL_S)
+        return not faults.is_mute(name)
+
+    while (told := await connection.messages(hold)) is not None:
+        now = time.time_ns()
+        for message in told:
+            match message:
+                case Pong(payload=payload):
+                    dialect.ponged(name, payload, now)
+                case Ping():
+                    dialect.pinged(name, now)
+                case Text(data=data):
+                    dialect.received(name, data, now)
+
+
+def choose_venues(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return these venues, each once; every one that can be simulated for no names.
+
+    Raises:
+        ConfigError: one cannot be simulated.
+    """
+    for name in names:
+        if name not in DIALECTS:
+            raise ConfigError(
+                f"venue {name!r} cannot be simulated; those that can are {', '.join(DIALECTS)}"
+            )
+    return tuple(dict.fromkeys(names)) or tuple(DIALECTS)
+
+
+def _split(path: str) -> tuple[str, str]:
+    """Take the venue's name off a path: `/binance/stream?a` is `binance` and `/stream?a`."""
+    parts = urlsplit(path)
+    name, _, rest = parts.path.removeprefix("/").partition("/")
+    return name, f"/{rest}?{parts.query}" if parts.query else f"/{rest}"
 
 
 def run_server(
@@ -240,7 +310,7 @@ def run_server(
         stop: set by another thread to end it.
 
     Raises:
-        ConfigError: a script is wrong, or a symbol is unknown.
+        ConfigError: a script is wrong, or a symbol or a venue is unknown.
         OSError: a port is taken.
     """
     asyncio.run(_run(settings, ready, stop))
@@ -273,7 +343,7 @@ def simulator_in_thread(settings: SimulatorSettings) -> Iterator[Addresses]:
     """Run a simulator in a thread of its own while the context is open.
 
     Raises:
-        ConfigError: a script is wrong, or a symbol is unknown.
+        ConfigError: a script is wrong, or a symbol or a venue is unknown.
         TimeoutError: it did not come up.
     """
     SimulatorServer(settings)  # raises here what it would raise in the thread

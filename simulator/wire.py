@@ -203,7 +203,7 @@ class Wire:
         self._waiting.pop(line, None)
 
     def _accept(self, line: str, path: str) -> None:
-        refusal = self._dialect.refusal(path)
+        refusal = self._faults.refusal(self.now) or self._dialect.refusal(path)
         if refusal is not None:
             reason = f"HTTP {refusal.status}"
             self._to_client(self._latency, partial(self._close, line, reason))
@@ -213,7 +213,7 @@ class Wire:
         self._dialect.opened(line, path, self.now)
 
     def _take(self, line: str, data: bytes) -> None:
-        if line not in self._accepted:
+        if line not in self._accepted or self._faults.is_mute(line):
             return
         if self._faults.is_frozen(line):
             self._waiting.setdefault(line, []).append(data)
@@ -221,7 +221,9 @@ class Wire:
             self._dialect.received(line, data, self.now)
 
     def _request(self, line: str, url: str, half: int) -> None:
-        answer = self._dialect.requested(_target(url), self.now)
+        target = _target(url)
+        answer = self._dialect.requested(target, self.now)
+        answer = self._faults.answer(target, answer, self.now)
         wait = half + self._faults.delay(self.now)
         self._to_client(wait, partial(self._fetched, line, url, answer.status, answer.body))
 

@@ -256,6 +256,29 @@ class BinanceDialect:
         """Tell the next trade with a time `ahead` ns too late."""
         self._streams.falsify_trade_time(symbol, ahead)
 
+    def unknown_message(self, conn: str) -> Text:
+        """Return an event of a kind that the venue never had, in the connection's envelope."""
+        event = b'{"e":"novelty","E":1,"s":"BTCUSDT"}'
+        connection = self._connections.get(conn)
+        if connection is not None and connection.is_combined:
+            event = b'{"stream":"btcusdt@novelty","data":%b}' % event
+        return Text(event)
+
+    def jump_sequence(self, symbol: str) -> None:
+        """Let the symbol's next depth message that can begin with too high an id."""
+        self._streams.jump_sequence(symbol)
+
+    def refuse_symbol(self, symbol: str, until: int) -> None:
+        """Acknowledge the symbol's streams and be silent, as for one that does not exist."""
+        self._streams.refuse_symbol(symbol, until)
+        self._rest.refuse_symbol(symbol, until)
+
+    def end_old(self, now: int) -> None:
+        """End every connection as one that is a day old."""
+        del now
+        for conn in list(self._connections):
+            self._end(conn, "Going away", 1001)
+
     def _tell(
         self, readers: Sequence[str], name: str, data: bytes, channel: str,
         symbol: str,

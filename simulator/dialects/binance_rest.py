@@ -36,10 +36,13 @@ class BinanceRest:
         self._limit = weight_per_minute
         self._minute = 0
         self._used = 0
+        self._now = 0
+        self._refused: dict[str, int] = {}
         self._symbols = {listing.base + listing.quote: listing for listing in model.listings}
 
     def requested(self, target: str, now: int) -> HttpAnswer:
         """Answer a GET of `target`, path and query; `now` is ns UTC."""
+        self._now = now
         parts = urlsplit(target)
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         if now // MINUTE != self._minute:
@@ -60,6 +63,10 @@ class BinanceRest:
             answer = {"code": -1003, "msg": text}
             return self._reply(429, answer, 0, {"Retry-After": str(max(1, wait))})
         return self._reply(200, body, weight)
+
+    def refuse_symbol(self, symbol: str, until: int) -> None:
+        """Do not know a symbol up to `until`, ns UTC."""
+        self._refused[symbol] = until
 
     def _reply(
         self, status: int, body: object, weight: int, headers: dict[str, str] | None = None
@@ -93,7 +100,7 @@ class BinanceRest:
 
     def _listing(self, native: str) -> Listing:
         listing = self._symbols.get(native)
-        if listing is None:
+        if listing is None or self._now < self._refused.get(listing.symbol, 0):
             raise _BadRequest(-1121, "Invalid symbol.")
         return listing
 

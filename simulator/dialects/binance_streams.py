@@ -88,8 +88,10 @@ class _Feed:
         "diffs",
         "false_ahead",
         "is_false",
+        "jumps",
         "listing",
         "native",
+        "refused_until",
         "trade_readers",
         "trade_stream",
     )
@@ -101,7 +103,9 @@ class _Feed:
         self.trade_readers: dict[str, None] = {}
         self.diffs: dict[str, _Diff] = {}
         self.is_false = False
+        self.jumps = False
         self.false_ahead = 0
+        self.refused_until = 0
 
 
 class BinanceStreams:
@@ -130,7 +134,7 @@ class BinanceStreams:
         """Let a connection read a stream; one that does not exist is never heard of again."""
         native, _, kind = stream.partition("@")
         feed = self._natives.get(native)
-        if feed is None or not feed.listing.is_trading:
+        if feed is None or not feed.listing.is_trading or self._model.now < feed.refused_until:
             return
         if kind == "trade":
             feed.trade_readers[conn] = None
@@ -182,6 +186,14 @@ class BinanceStreams:
         """Tell the symbol's next trade with a time `ahead` ns too late."""
         self._feeds[symbol].false_ahead = ahead
 
+    def jump_sequence(self, symbol: str) -> None:
+        """Begin the symbol's next depth message of several ids with the last of them."""
+        self._feeds[symbol].jumps = True
+
+    def refuse_symbol(self, symbol: str, until: int) -> None:
+        """Let nobody join the symbol's streams up to `until`, ns UTC, and tell nobody."""
+        self._feeds[symbol].refused_until = until
+
     def _trade(self, feed: _Feed, trade: Print) -> Told:
         listing = feed.listing
         time = (trade.ts + feed.false_ahead) // MILLISECOND
@@ -220,6 +232,9 @@ class BinanceStreams:
             diff.bids[best + max(1, int(best * CROSSING))] = listing.level_size
         price_text, size_text = listing.price_text, listing.size_text
         bids, asks = diff.bids, diff.asks
+        if feed.jumps and diff.first < diff.last:
+            feed.jumps = False
+            diff.first = diff.last
         message = _DepthUpdate(
             "depthUpdate",
             due // MILLISECOND,

@@ -148,8 +148,8 @@ def test_a_live_run_recovers_stops_cleanly_and_replays_to_the_same(tmp_path: Pat
                 VenueFeeds(
                     REAL["binance"],
                     [binance_instrument("BTC-USDT"), binance_instrument("ETH-USDT")],
-                    websocket_url=addresses.websocket,
-                    rest_url=addresses.rest,
+                    websocket_url=addresses.websocket_of("binance"),
+                    rest_url=addresses.rest_of("binance"),
                 )
             ],
             controls=[SPECS],

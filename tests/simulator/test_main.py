@@ -16,7 +16,16 @@ from simulator.__main__ import main
 
 @contextmanager
 def simulator(*options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
-    command = [sys.executable, "-m", "simulator", "--symbols", "BTC-USDT", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "simulator",
+        "--symbols",
+        "BTC-USDT",
+        "--venues",
+        "binance",
+        *options,
+    ]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -31,7 +40,7 @@ def simulator(*options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, 
 def test_it_tells_its_addresses_and_ends_cleanly_on_a_signal(number: signal.Signals) -> None:
     with simulator("--telegram", "--script", "demo", "--faults", "cut") as (process, addresses):
         assert set(addresses) == {"websocket", "rest", "telegram"}
-        assert httpx.get(f"{addresses['rest']}/api/v3/ping").json() == {}
+        assert httpx.get(f"{addresses['rest']}/binance/api/v3/ping").json() == {}
         process.send_signal(number)
         _, errors = process.communicate(timeout=10)
         assert process.returncode == 0

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market.errors import ConfigError
-from simulator.script import Move, find_script, load_script, read_script
+from simulator.script import Move, load_script, read_script
+from simulator.script_file import find_script
 
 SECOND = 1_000_000_000
 DIP = "{symbol: BTC-USDT, at: 20s, kind: dip, depth: 2%, fall: 4s, hold: 2s, recover: 6s}"

@@ -13,12 +13,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from market.errors import ConfigError
+from simulator.dialects import DIALECTS
 from simulator.server import SimulatorServer, run_server, simulator_in_thread
 from simulator.settings import Addresses, SimulatorSettings
 from tests.simulator.reference_client import ReferenceBook
 
 SYMBOLS = ("BTC-USDT", "ETH-BTC")
-STREAMS = "/stream?streams=btcusdt@trade/btcusdt@depth@100ms/ethbtc@depth@100ms"
+STREAMS = "/binance/stream?streams=btcusdt@trade/btcusdt@depth@100ms/ethbtc@depth@100ms"
 
 
 @contextlib.asynccontextmanager
@@ -76,7 +77,7 @@ def test_a_client_on_a_socket_rebuilds_the_true_book() -> None:
                         assert not book.is_crossed
                         continue
                     book.waiting.append(event)
-                    url = f"{addresses.rest}/api/v3/depth?symbol=BTCUSDT&limit=5000"
+                    url = f"{addresses.rest_of('binance')}/api/v3/depth?symbol=BTCUSDT&limit=5000"
                     answer = await get(url)
                     assert book.snapshot(answer.json())
             assert book.is_live
@@ -99,21 +100,39 @@ def test_rest_and_streams_share_a_port_and_strangers_are_told_so() -> None:
     async def scene() -> None:
         async with running() as (_, addresses):
             assert addresses.rest.partition("//")[2] == addresses.websocket.partition("//")[2]
-            info = await get(f"{addresses.rest}/api/v3/exchangeInfo")
+            info = await get(f"{addresses.rest_of('binance')}/api/v3/exchangeInfo")
             names = [symbol["symbol"] for symbol in info.json()["symbols"]]
             assert names == ["BTCUSDT", "ETHBTC"]
-            assert (await get(f"{addresses.rest}/nothing")).status_code == 404
-            bad = await get(f"{addresses.rest}/api/v3/depth?symbol=NOPE")
+            assert (await get(f"{addresses.rest_of('binance')}/nothing")).status_code == 404
+            bad = await get(f"{addresses.rest_of('binance')}/api/v3/depth?symbol=NOPE")
             assert bad.json() == {"code": -1121, "msg": "Invalid symbol."}
             with pytest.raises(InvalidStatus):
-                await connect(f"{addresses.websocket}/elsewhere")
+                await connect(f"{addresses.websocket}/binance/elsewhere")
+            answer = await get(f"{addresses.rest}/atlantis/api")
+            assert answer.status_code == 404
+            assert "/binance/" in answer.text
+
+    run(scene)
+
+
+def test_the_chosen_venues_share_a_port_and_the_true_books() -> None:
+    async def scene() -> None:
+        async with running(venues=("binance",)) as (server, addresses):
+            assert set(server.faults) == {"binance"}
+            depth = await get(f"{addresses.rest_of('binance')}/api/v3/depth?symbol=BTCUSDT")
+            assert depth.json()["lastUpdateId"] <= server.model.true_book("BTC-USDT").update_id
+        async with running() as (server, _):
+            assert set(server.faults) == set(DIALECTS)
 
     run(scene)
 
 
 def test_subscribing_and_unsubscribing_work_while_connected() -> None:
     async def scene() -> None:
-        async with running() as (_, addresses), connected(addresses, "/stream") as websocket:
+        async with (
+            running() as (_, addresses),
+            connected(addresses, "/binance/stream") as websocket,
+        ):
             request = {"method": "SUBSCRIBE", "params": ["btcusdt@trade"], "id": 1}
             await websocket.send(json.dumps(request))
             assert json.loads(await websocket.recv()) == {"result": None, "id": 1}
@@ -130,7 +149,10 @@ def test_subscribing_and_unsubscribing_work_while_connected() -> None:
 
 def test_too_many_messages_end_the_connection_with_a_reason() -> None:
     async def scene() -> None:
-        async with running() as (_, addresses), connected(addresses, "/stream") as websocket:
+        async with (
+            running() as (_, addresses),
+            connected(addresses, "/binance/stream") as websocket,
+        ):
             for _ in range(6):
                 await websocket.send('{"method":"LIST_SUBSCRIPTIONS","id":1}')
             assert await close_code(websocket) == 1008
@@ -210,7 +232,7 @@ def test_a_client_that_talks_nonsense_is_let_go() -> None:
                 await reader.read()
                 writer.close()
             assert server.clients == 0
-            assert (await get(f"{addresses.rest}/api/v3/ping")).status_code == 200
+            assert (await get(f"{addresses.rest_of('binance')}/api/v3/ping")).status_code == 200
 
     run(scene)
 
@@ -220,7 +242,9 @@ def test_the_market_may_wait_for_its_first_client(tmp_path: Path) -> None:
         async with running(wait_for_client=True) as (server, addresses):
             opened = server.model.now
             await asyncio.sleep(0.2)
-            assert (await get(f"{addresses.rest}/api/v3/exchangeInfo")).status_code == 200
+            assert (
+                await get(f"{addresses.rest_of('binance')}/api/v3/exchangeInfo")
+            ).status_code == 200
             assert server.model.now == opened
             async with connected(addresses) as websocket:
                 event = json.loads(await websocket.recv())["data"]
@@ -247,15 +271,17 @@ def test_a_market_that_cannot_keep_up_leaves_time_out_and_no_id() -> None:
 
 def test_a_server_in_a_thread_is_there_and_then_gone() -> None:
     with simulator_in_thread(SimulatorSettings(symbols=SYMBOLS, telegram=True)) as addresses:
-        assert httpx.get(f"{addresses.rest}/api/v3/ping").json() == {}
+        assert httpx.get(f"{addresses.rest_of('binance')}/api/v3/ping").json() == {}
         assert httpx.get(f"{addresses.telegram}/control/messages").json() == []
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{addresses.rest}/api/v3/ping")
+        httpx.get(f"{addresses.rest_of('binance')}/api/v3/ping")
 
 
 def test_wrong_settings_are_told_before_anything_starts() -> None:
     with pytest.raises(ConfigError, match="no such script"):
         SimulatorServer(SimulatorSettings(script="nowhere.yaml"))
+    with pytest.raises(ConfigError, match="'atlantis' cannot be simulated"):
+        SimulatorServer(SimulatorSettings(venues=("atlantis",)))
     with (
         pytest.raises(ConfigError, match="unknown symbol"),
         simulator_in_thread(SimulatorSettings(symbols=("NOPE",))),
