@@ -1,0 +1,130 @@
+"""Bitstamp spot's REST interface: markets and order books, with its cache and its limits."""
+
+from collections import deque
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import msgspec
+
+from simulator.dialects.bitstamp_streams import level_texts, top
+from simulator.frames import HttpAnswer
+from simulator.market_model import MarketModel
+
+SECOND = 1_000_000_000
+CACHED = SECOND
+"""So long the edge gives the same answer for the same address, query included."""
+PER_SECOND = 400
+PERIOD = 600 * SECOND
+PER_PERIOD = 10_000
+_JSON = {"Content-Type": "application/json"}
+_NOT_FOUND = HttpAnswer(
+    404,
+    b"<!DOCTYPE html><html><head><title>Page not found</title></head><body></body></html>",
+    {"Content-Type": "text/html; charset=utf-8"},
+)
+
+
+class BitstampRest:
+    """Answers GETs from the true books as they are at the moment of asking.
+
+    `group` of a book is not looked at: every level is one order. What the documentation leaves
+    open is decided so: a request above the limit gets 400 with `response_code` 400.002.
+
+    Args:
+        model: the market.
+        microtimestamp: tells when a symbol's book changed last.
+        requests_per_period: what may be asked in ten minutes of the clock.
+    """
+
+    def __init__(
+        self,
+        model: MarketModel,
+        microtimestamp: Callable[[str], int],
+        *,
+        requests_per_period: int = PER_PERIOD,
+    ) -> None:
+        self._model = model
+        self._microtimestamp = microtimestamp
+        self._limit = requests_per_period
+        self._period = 0
+        self._used = 0
+        self._recent: deque[int] = deque()
+        self._refused: dict[str, int] = {}
+        self._cache: dict[str, tuple[int, HttpAnswer]] = {}
+        self._listings = {f"{one.base}{one.quote}".lower(): one for one in model.listings}
+
+    def requested(self, target: str, now: int) -> HttpAnswer:
+        """Answer a GET of `target`, path and query; `now` is ns UTC."""
+        if not self._may_ask(now):
+            return HttpAnswer(
+                400,
+                msgspec.json.encode(
+                    {
+                        "status": "error",
+                        "reason": "Request rate limit exceeded.",
+                        "response_code": "400.002",
+                    }
+                ),
+                _JSON,
+            )
+        path = urlsplit(target).path.rstrip("/")
+        if path == "/api/v2/markets":
+            return HttpAnswer(200, self._markets(), _JSON)
+        if not path.startswith("/api/v2/order_book/"):
+            return _NOT_FOUND
+        self._cache = {key: kept for key, kept in self._cache.items() if kept[0] > now}
+        if target not in self._cache:
+            answer = self._order_book(path.removeprefix("/api/v2/order_book/"), now)
+            self._cache[target] = (now + CACHED, answer)
+        return self._cache[target][1]
+
+    def refuse_symbol(self, symbol: str, until: int) -> None:
+        """Do not know a symbol's book up to `until`, ns UTC."""
+        self._refused[symbol] = until
+
+    def _may_ask(self, now: int) -> bool:
+        if now // PERIOD != self._period:
+            self._period, self._used = now // PERIOD, 0
+        recent = self._recent
+        while recent and recent[0] <= now - SECOND:
+            recent.popleft()
+        if self._used >= self._limit or len(recent) >= PER_SECOND:
+            return False
+        self._used += 1
+        recent.append(now)
+        return True
+
+    def _order_book(self, native: str, now: int) -> HttpAnswer:
+        listing = self._listings.get(native)
+        if listing is None or now < self._refused.get(listing.symbol, 0):
+            return _NOT_FOUND
+        book = self._model.true_book(listing.symbol)
+        stamp = self._microtimestamp(listing.symbol)
+        bids, asks = len(book.bids), len(book.asks)
+        body = {
+            "timestamp": str(stamp // 1_000_000),
+            "microtimestamp": str(stamp),
+            "bids": level_texts(listing, top(book.bids, is_bid=True, levels=bids)),
+            "asks": level_texts(listing, top(book.asks, is_bid=False, levels=asks)),
+        }
+        return HttpAnswer(200, msgspec.json.encode(body), _JSON)
+
+    def _markets(self) -> bytes:
+        markets = [
+            {
+                "name": f"{listing.base}/{listing.quote}",
+                "market_symbol": native,
+                "base_currency": listing.base,
+                "base_decimals": listing.size_decimals,
+                "counter_currency": listing.quote,
+                "counter_decimals": listing.price_decimals,
+                "minimum_order_value": "10",
+                "trading": "Enabled" if listing.is_trading else "Disabled",
+                "instant_order_counter_decimals": listing.price_decimals,
+                "instant_and_market_orders": "Enabled" if listing.is_trading else "Disabled",
+                "description": f"{listing.base} / {listing.quote}",
+                "market_type": "SPOT",
+            }
+            for native, listing in self._listings.items()
+        ]
+        return msgspec.json.encode(markets)
