@@ -110,7 +110,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     faults = list(_check(settings))
     if faults:
         raise ConfigError(
-            "\n".join(f"{sources.get(key, _name(file))}: {key}: {text}" for key, text in faults)
+            "\n".join(f"{_source(key, sources, file)}: {key}: {text}" for key, text in faults)
         )
     for key in _leaves(msgspec.to_builtins(settings), Settings):
         sources.setdefault(key, DEFAULT)
@@ -134,6 +134,12 @@ def near(name: str, known: list[str]) -> str:
 
 def _name(file: Path | None) -> str:
     return str(file) if file is not None else "settings"
+
+
+def _source(key: str, sources: Mapping[str, str], file: Path | None) -> str:
+    """Return who set the last key of a table, or the key itself."""
+    within = [source for name, source in sources.items() if name.startswith(f"{key}.")]
+    return within[-1] if within else sources.get(key, _name(file))
 
 
 def _find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -334,6 +340,10 @@ def _check(settings: Settings) -> Iterator[tuple[str, str]]:
     for venue, feed in settings.feeds.items():
         if venue not in VENUES:
             yield f"feeds.{venue}", f"unknown venue{near(venue, sorted(VENUES))}"
+            continue
+        fault = VENUES[venue].explain_options(feed.venue_options())
+        if fault:
+            yield f"feeds.{venue}.options", fault
         if not feed.symbols:
             yield f"feeds.{venue}.symbols", 'name at least one symbol, as in ["BTC-USDT"]'
     try:

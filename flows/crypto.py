@@ -142,14 +142,13 @@ def _feeds(settings: Configuration, embedded: Embedded) -> list[VenueFeeds]:
         rest_url = embedded.rest_url(name)
         instruments = resolve(wanted.symbols, list_instruments(venue, rest_url), venue=name)
         _store_instruments(embedded.database_url, instruments)
-        options = {"max_age_s": wanted.max_age_s} if wanted.max_age_s else {}
         feeds.append(
             VenueFeeds(
                 venue,
                 instruments,
                 websocket_url=embedded.websocket_url(name),
                 rest_url=rest_url,
-                options=options,
+                options=wanted.venue_options(),
             )
         )
     if not any(each.instruments for each in feeds):

@@ -52,6 +52,18 @@ def test_the_file_in_the_working_folder_is_read() -> None:
     assert configuration.sources["feeds.binance.simulated"] == "default"
 
 
+def test_a_venues_own_settings_are_checked_by_the_venue() -> None:
+    table = '[feeds.binance]\nsymbols = ["BTC-USDT"]\nmax_age_s = 60\n[feeds.binance.options]\n'
+    feed = load(written(table), {}).settings.feeds["binance"]
+    assert feed.venue_options() == {"max_age_s": 60}
+    text = refused(table + "colour = true\n")
+    assert "candlewax.toml: feeds.binance.options: " in text
+    assert "'colour'" in text
+    text = refused(table, CANDLEWAX__FEEDS__BINANCE__OPTIONS__COLOUR="1")
+    assert text.startswith("CANDLEWAX__FEEDS__BINANCE__OPTIONS__COLOUR: feeds.binance.options: ")
+    assert "feeds.binance.options.colour" in refused(table + "colour = [1]\n")
+
+
 def test_an_option_wins_over_the_variable_and_the_variable_over_the_folder() -> None:
     written("[market]\ndepth = 1\n")
     second = written("[market]\ndepth = 2\n", "second.toml")
