@@ -127,8 +127,10 @@ LISTINGS: tuple[Listing, ...] = (
     _listing("BNB-BTC", "0.009140", 3, quote_worth=_BITCOIN),
     _listing("LTC-BTC", "0.001125", 3, quote_worth=_BITCOIN, rates=_SILENT),
     _listing("XMR-USDT", "160.0", 3, rates=(0.0, 0.0), is_trading=False),
+    _listing("BTC-USD", "64010.00", 5, rates=_BUSY),
+    _listing("ETH-USD", "3400.50", 4, rates=_BUSY),
 )
-"""The default market: three busy ones, many calm ones, LTC-BTC nearly silent, XMR-USDT halted."""
+"""The default market: five busy ones, many calm ones, LTC-BTC nearly silent, XMR-USDT halted."""
 
 
 def choose(symbols: Iterable[str], listings: Iterable[Listing] = LISTINGS) -> tuple[Listing, ...]:
