@@ -22,7 +22,7 @@ LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-outer test-inner check fmt lint types lock bench
+.PHONY: help setup demo test test-outer test-inner fuzz soak check fmt lint types lock bench
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -66,6 +66,12 @@ test-outer: $(READY)
 
 test-inner: $(READY)
 	@$(BIN)/pytest -q tests $(addprefix --ignore=,$(OUTER))
+
+fuzz: $(READY)  ## a million book updates under drawn faults, in virtual time (minutes)
+	@$(BIN)/python -m tests.faults.fuzz $(ARGS)
+
+soak: $(READY)  ## all venues on real sockets, a fault every five seconds (five minutes)
+	@$(BIN)/python -m bench.soak $(ARGS)
 
 check: lint types test  ## what the merge gate runs
 

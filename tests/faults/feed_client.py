@@ -406,6 +406,10 @@ class Rig:
             lambda true: _is_top(true, top) and (not is_thorough or is_same(book, true))
         )
 
+    def find_top(self, symbol: str, top: tuple[list[Level], list[Level]]) -> TrueBook | None:
+        """Return the true book at the next moment at which its best levels were these."""
+        return self.wire.history(symbol).find(lambda true: _is_top(true, top))
+
 
 def _is_top(true: TrueBook, top: tuple[list[Level], list[Level]]) -> bool:
     """Whether these are the best levels, best first; the two best prices decide nearly always."""

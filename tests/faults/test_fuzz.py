@@ -1,0 +1,42 @@
+"""A little of `make fuzz`, and that it would see what is wrong."""
+
+import pytest
+
+from connectors import VENUES
+from market.book import Book
+from market.events import Level
+from simulator.dialects import DIALECTS
+from tests.faults import fuzz
+
+SIMULATED = sorted(set(VENUES) & set(DIALECTS))
+
+
+@pytest.mark.parametrize("venue", SIMULATED)
+def test_drawn_faults_leave_no_wrong_book_that_is_called_live(venue: str) -> None:
+    told = fuzz.Told()
+    for seed in (1, 2):
+        told.add(fuzz.run((venue, seed)))
+    assert told.is_good, told
+    assert told.updates > 1000
+
+
+def test_the_same_seed_is_the_same_run() -> None:
+    assert fuzz.run(("binance", 3)) == fuzz.run(("binance", 3))
+
+
+def test_a_book_that_forgets_removals_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    change = Book.change
+
+    def forgetful(self: Book, bids: list[Level], asks: list[Level], sequence: int) -> bool:
+        return change(self, [level for level in bids if level[1]], asks, sequence)
+
+    monkeypatch.setattr(Book, "change", forgetful)
+    told = fuzz.run(("binance", 1))
+    assert told.undetected
+    assert not told.is_good
+    assert "--venue binance --seed 1" in told.words[0]
+
+
+def test_the_last_line_has_its_five_figures() -> None:
+    told = fuzz.Told(updates=10, faults=2, marked=3, live=95.0, outside=100.0)
+    assert told.line() == "updates=10 faults=2 marked=3 live_share=0.9500 undetected=0"
