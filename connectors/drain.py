@@ -11,23 +11,18 @@ import msgspec
 from prometheus_client import Counter
 
 from connectors.contract import DeadLetter, Told
+from connectors.reason_counter import ReasonCounter
 from connectors.recording import Record
 from filters.specs import SpecsChanged
-from market.events import BookDelta, BookSnapshot, FeedGap, MarketEvent, Trade
+from market.events import BookDelta, BookSnapshot, FeedGap, LeftOpen, MarketEvent, Trade
 from market.instruments import symbol_of, venue_of
 
-FlowEvent: TypeAlias = MarketEvent | SpecsChanged
+FlowEvent: TypeAlias = MarketEvent | SpecsChanged | LeftOpen
 """What the keyed steps take."""
 
 _EVENTS = Counter("candlewax_feed_events_total", "Events taken by the flow", ["kind"])
-GAPS = Counter("candlewax_feed_gaps_total", "Gaps told by venues", ["venue", "channel"])
-DEAD_LETTERS = Counter(
-    "candlewax_feed_dead_letters_total", "Messages that no one understood", ["venue", "reason"]
-)
-
-MOST_REASONS = 100
-"""Reasons that are counted by name: some hold words of a venue, which may be anything."""
-_reasons: set[tuple[str, str]] = set()
+GAPS = ReasonCounter("candlewax_feed_gaps_total", "Gaps told by venues", ("venue", "channel"))
+DEAD_LETTERS = ReasonCounter("candlewax_feed_dead_letters_total", "Messages that no one understood")
 
 COUNTED = ("trades", "book_updates", "gaps", "dead_letters")
 
@@ -35,7 +30,9 @@ EVENTS = {kind: _EVENTS.labels(kind) for kind in COUNTED}
 
 encode_control = msgspec.json.Encoder().encode
 _decode_specs = msgspec.json.Decoder(SpecsChanged).decode
+_decode_left_open = msgspec.json.Decoder(LeftOpen).decode
 SPECS = b'"SpecsChanged"'
+LEFT_OPEN = b'"LeftOpen"'
 
 
 class Drain:
@@ -52,6 +49,7 @@ class Drain:
         self._known: set[str] = set()
         self._told: set[str] = set()
         self._specs: SpecsChanged | None = None
+        self._left_open: dict[str, LeftOpen] = {}
         self.dead_letters: list[DeadLetter] = []
         self.counts = dict.fromkeys(COUNTED, 0)
         self._counted = dict.fromkeys(COUNTED, 0)
@@ -83,7 +81,7 @@ class Drain:
                     continue
                 elif type(event) is FeedGap:
                     self.counts["gaps"] += event.reason != "connecting"
-                    GAPS.labels(venue_of(event.instrument), event.channel).inc()
+                    GAPS.count(venue_of(event.instrument), event.channel, event.reason)
                 try:
                     groups[event.instrument].append(event)
                 except KeyError:
@@ -118,7 +116,7 @@ class Drain:
 
     def _put_aside(self, letter: DeadLetter) -> None:
         self.counts["dead_letters"] += 1
-        _count(letter)
+        DEAD_LETTERS.count(letter.venue, letter.reason)
         self.dead_letters.append(letter)
 
     def _group(self, instrument: str) -> list[FlowEvent]:
@@ -131,20 +129,16 @@ class Drain:
                 self._known.add(symbol)
                 if self._specs is not None:
                     group.append(self._specs)
+        if self._left_open and instrument in self._left_open:
+            group.append(self._left_open.pop(instrument))
         return group
 
     def _control(self, record: Record) -> None:
+        if LEFT_OPEN in record.body:
+            left = _decode_left_open(record.body)
+            self._left_open[left.instrument] = left  # told with its first event
         if SPECS not in record.body:
             return
         self._specs = _decode_specs(record.body)
         for symbol in sorted(self._known):
             self._groups.setdefault(symbol, []).append(self._specs)
-
-
-def _count(letter: DeadLetter) -> None:
-    reason = (letter.venue, letter.reason)
-    if reason not in _reasons:
-        if len(_reasons) >= MOST_REASONS:
-            reason = (letter.venue, "other")
-        _reasons.add(reason)
-    DEAD_LETTERS.labels(*reason).inc()

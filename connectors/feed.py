@@ -21,7 +21,7 @@ from connectors.contract import (
 )
 from connectors.recording import Record
 from market.errors import FeedError
-from market.events import FeedGap, Heartbeat, Trade
+from market.events import FeedGap, Heartbeat, Trade, Unsubscribed
 from market.instruments import Instrument
 
 SECOND = 1_000_000_000
@@ -266,12 +266,12 @@ class Feed:
     def _steered(self, record: Record) -> list[Told]:
         steering = _decode_steering(record.body)
         told: list[Told] = []
+        gone: list[str] = []
         if steering.subscribe or steering.unsubscribe:
             kept = {one.id: one for one in self.description.instruments}
             added = [one for one in steering.subscribe if one.id not in kept]
             kept.update((one.id, one) for one in added)
-            for gone in steering.unsubscribe:
-                kept.pop(gone, None)
+            gone = [one for one in dict.fromkeys(steering.unsubscribe) if kept.pop(one, None)]
             self.description = msgspec.structs.replace(
                 self.description, instruments=tuple(kept.values())
             )
@@ -289,6 +289,7 @@ class Feed:
             if steering.unsubscribe:
                 said += protocol.unsubscribe(steering.unsubscribe, record.ts)
             told += self._pass_on(connection, said, record.ts)
+        told += [Unsubscribed(instrument=one, ts_recv=record.ts) for one in gone]
         return told
 
     # -- inside --------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Everything that is known of one instrument: its book, its bars, their indicators, their truth.
 
 Pure: events in, outputs out, no clock. What it says depends on the events alone, in their order.
+It is long because each of these asks of the others what it may say.
 """
 
 import copy
@@ -9,9 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from flows.bar_series import BarSeries, SeriesState
+from flows.gap_intervals import GapIntervals
 from flows.market_output import MarketOutput
 from flows.observer import BarObserver, BookObserver
 from flows.venue_bars import VenueBars
+from flows.watched_channel import GOES_ON, WatchedChannel
 from indicators.book_imbalance import VolumeImbalance
 from market.bars import BarBuilder
 from market.book import Book
@@ -25,16 +28,23 @@ from market.events import (
     FeedGap,
     GapInterval,
     Heartbeat,
+    LeftOpen,
     Quote,
     Side,
     State,
     StateChange,
     Trade,
+    Unsubscribed,
 )
 from market.intervals import Interval
 from market.quotes import as_book
+from market.silence import SAME_MOMENT
 
 _BUY, _UNKNOWN = Side.BUY, Side.UNKNOWN
+ASK_AFTER = 10_000_000_000
+"""A book silent for so long (ns) is fetched again: a shorter time may have been a pause."""
+ASK_AGAIN_AFTER = 60_000_000_000
+"""And again after so long, for as long as it is silent."""
 CROSSED_MESSAGES = 2
 """A book crossed for this many messages in a row, or at a heartbeat, is fetched again."""
 
@@ -44,7 +54,11 @@ class InstrumentState(msgspec.Struct):
 
     offset: ClockOffset
     series: dict[str, SeriesState]
-    open_gaps: dict[str, GapInterval]
+    open_gaps: dict[str, list[GapInterval]]
+    channels: list[WatchedChannel]
+    silent_sequence: int
+    asked_at: int
+    awaits_answer: bool
     last_recv: int
     last_book_recv: int
     had_data: bool
@@ -93,7 +107,12 @@ class InstrumentMarket:
             interval.name: BarSeries(BarBuilder(instrument, interval), interval)
             for interval in intervals
         }
-        self.open_gaps: dict[str, GapInterval] = {}
+        self.gaps = GapIntervals(instrument)
+        self.trade_channel = WatchedChannel(instrument, "trade")
+        self.book_channel = WatchedChannel(instrument, "book")
+        self.silent_sequence = 0
+        self.asked_at = 0
+        self.awaits_answer = False
         self.last_recv = 0
         self.last_book_recv = 0
         self.had_data = False
@@ -150,8 +169,12 @@ class InstrumentMarket:
         believable = self.offset.sample(ts, now)
         if believable and self.is_interrupted:
             self._resume(ts)
-        if self.open_gaps and "trade" in self.open_gaps:
-            self._end_gap("trade", now, out)
+        channel = self.trade_channel
+        if now - channel.moment > SAME_MOMENT:
+            channel.moment = now
+            channel.moments += 1
+        if self.gaps.open and "trade" in self.gaps.open:
+            self.gaps.end("trade", now, out)
         out.trades.append(trade)
         price, size, side = trade.price, trade.size, trade.side
         is_buy = None if side is _UNKNOWN else side is _BUY
@@ -203,25 +226,33 @@ class InstrumentMarket:
 
     def broke(self, gap: FeedGap, out: MarketOutput) -> None:
         """Forget what the gap makes untrue."""
+        now = gap.ts_recv
         if gap.channel != "trade":
+            silence = self.book_channel.silence
+            if silence is not None and gap.reason == silence.reason:
+                self.awaits_answer = True  # we asked for it, and it is not the channel that spoke
+            else:
+                self._silence_ends(self.book_channel, now, out, is_broken=True)
+            self.book_channel.pause()
             self.book.clear()
             self.top = None
             self.crossed = 0
-            self._turn(State.RESYNCING, gap.reason, gap.ts_recv, out)
+            self._turn(State.RESYNCING, gap.reason, now, out)
         if gap.channel != "book":
-            self.is_interrupted = True
-            self.waits_for_trade = gap.channel == "trade"
-            for series in self._series:
-                series.interrupt()
-        if self.had_data and gap.channel not in self.open_gaps:
-            opened = GapInterval(
-                instrument=self.instrument,
-                channel=gap.channel,
-                reason=gap.reason,
-                started=self.last_recv or gap.ts_recv,
-            )
-            self.open_gaps[gap.channel] = opened
-            out.gaps = [*out.gaps, opened]
+            self._silence_ends(self.trade_channel, now, out, is_broken=True)
+            self._interrupt(waits_for_trade=gap.channel == "trade")
+        if self.had_data:
+            self.gaps.begin(gap.channel, gap.reason, self.last_recv or now, out)
+
+    def inherit(self, event: LeftOpen) -> None:
+        """Close with the first data what an earlier run has left open."""
+        self.gaps.inherit(event.gaps)
+
+    def left(self, event: Unsubscribed, out: MarketOutput) -> None:
+        """Say all there is to say before this is forgotten."""
+        for channel in list(self.gaps.open):
+            self.gaps.end(channel, event.ts_recv, out)
+        out.forgotten = [*out.forgotten, self.instrument]
 
     def beat(self, heartbeat: Heartbeat, out: MarketOutput) -> None:
         """A second passed on a connection: take care of what it carries.
@@ -231,8 +262,10 @@ class InstrumentMarket:
         """
         venue_time = self.offset.venue_time(heartbeat.ts_recv)
         if heartbeat.channel != "book":
+            self._watch_trades(heartbeat, out)
             self._close_bars(heartbeat.ts_recv, venue_time, out)
         if heartbeat.channel != "trade":
+            self._watch_book(heartbeat, out)
             self._judge_book(heartbeat, venue_time, out)
 
     def _close_bars(self, now: int, venue_time: int | None, out: MarketOutput) -> None:
@@ -250,7 +283,11 @@ class InstrumentMarket:
         silence = now - max(self.last_book_recv, heartbeat.heard)
         if self.state is State.LIVE and silence > self.stale_after:
             self._turn(State.STALE, "no message", now, out)
-        elif self.state is State.STALE and silence <= self.stale_after:
+        elif (
+            self.state is State.STALE
+            and silence <= self.stale_after
+            and self.book_channel.silence is None
+        ):
             self._turn(State.LIVE, "", now, out)
         elif self.state is State.SUSPECT and self.crossed:
             out.resyncs = [*out.resyncs, (self.instrument, self.reason)]
@@ -267,12 +304,69 @@ class InstrumentMarket:
             if self._bar_observers or self._book_observer is not None:
                 out.moments.append(top)
 
+    def _watch_book(self, heartbeat: Heartbeat, out: MarketOutput) -> None:
+        """Call a book stale when it should have changed, and ask for it when that goes on."""
+        channel = self.book_channel
+        now = heartbeat.ts_recv
+        if self.state is State.RESYNCING:
+            channel.pause()
+            return
+        self._look(channel, now, out)
+        silence = channel.silence
+        if silence is None:
+            return
+        if self.state is State.LIVE:
+            self.silent_sequence = self.book.sequence
+            self.asked_at = 0
+            self.awaits_answer = False
+            self._turn(State.STALE, silence.reason, now, out)
+        if heartbeat.heard - silence.since < GOES_ON:
+            return
+        self.gaps.begin("book", silence.reason, silence.since, out)
+        due = self.asked_at + ASK_AGAIN_AFTER if self.asked_at else silence.since + ASK_AFTER
+        if now >= due:
+            self.asked_at = now
+            out.resyncs = [*out.resyncs, (self.instrument, silence.reason)]
+
+    def _watch_trades(self, heartbeat: Heartbeat, out: MarketOutput) -> None:
+        """Do not trust bars while trades should come and do not."""
+        channel = self.trade_channel
+        now = heartbeat.ts_recv
+        if channel.silence is None and ("all" in self.gaps.open or "trade" in self.gaps.open):
+            channel.pause()
+            return
+        self._look(channel, now, out)
+        silence = channel.silence
+        if silence is None or heartbeat.heard - silence.since < GOES_ON:
+            return
+        if "trade" not in self.gaps.open:
+            self._interrupt(waits_for_trade=True)
+            self.gaps.begin("trade", silence.reason, silence.since, out)
+
+    def _look(self, channel: WatchedChannel, now: int, out: MarketOutput) -> None:
+        silence = channel.look(now)
+        if silence is not None:
+            out.silences = [*out.silences, silence]
+
+    def _silence_ends(
+        self, channel: WatchedChannel, now: int, out: MarketOutput, *, is_broken: bool = False
+    ) -> None:
+        silence = channel.ends(now, is_broken=is_broken)
+        if silence is not None:
+            out.silences = [*out.silences, silence]
+
+    def _interrupt(self, *, waits_for_trade: bool) -> None:
+        self.is_interrupted = True
+        self.waits_for_trade = waits_for_trade
+        for series in self._series:
+            series.interrupt()
+
     def snapshot(self, *, with_book: bool) -> InstrumentState:
         """Return a copy of the state; without the book the first gap finds nothing to empty."""
         return InstrumentState(
             offset=copy.copy(self.offset),
             series={name: series.snapshot() for name, series in self.series.items()},
-            open_gaps=dict(self.open_gaps),
+            open_gaps=self.gaps.snapshot(),
             last_recv=self.last_recv,
             last_book_recv=self.last_book_recv,
             had_data=self.had_data,
@@ -286,6 +380,10 @@ class InstrumentMarket:
             waits_for_trade=self.waits_for_trade,
             exchange=self.exchange,
             venue_bars=dict(self.venue_bars.told),
+            channels=copy.deepcopy([self.trade_channel, self.book_channel]),
+            silent_sequence=self.silent_sequence,
+            asked_at=self.asked_at,
+            awaits_answer=self.awaits_answer,
         )
 
     def restore(self, kept: InstrumentState) -> None:
@@ -298,7 +396,7 @@ class InstrumentMarket:
             self.series[name].restore(self.instrument, state)
         self._series = list(self.series.values())
         self.told_outside = sum(series.builder.late_trades for series in self._series)
-        self.open_gaps = dict(kept.open_gaps)
+        self.gaps.restore(kept.open_gaps)
         self.last_recv = kept.last_recv
         self.last_book_recv = kept.last_book_recv
         self.had_data = kept.had_data
@@ -306,6 +404,10 @@ class InstrumentMarket:
         self.waits_for_trade = kept.waits_for_trade
         self.exchange = kept.exchange
         self.venue_bars.told = dict(kept.venue_bars)
+        self.trade_channel, self.book_channel = kept.channels
+        self.silent_sequence = kept.silent_sequence
+        self.asked_at = kept.asked_at
+        self.awaits_answer = kept.awaits_answer
         self.crossed = kept.crossed
         self.state = kept.state
         self.reason = kept.reason
@@ -322,12 +424,16 @@ class InstrumentMarket:
         spread = asks[0][0] - bids[0][0] if bids and asks else None
         now = event.ts_recv
         self.last_book_recv = now
+        channel = self.book_channel
+        if now - channel.moment > SAME_MOMENT:
+            channel.moment = now
+            channel.moments += 1
         if event.catching_up:
             pass  # the book was so once: no reason to call it live, or crossed
         elif spread is not None and spread <= 0:
             self._crossed(now, out)
         elif self.state is not State.LIVE:
-            self._live(event, out)
+            self._speaks(event, out)
         top = self.top = BookTop(
             instrument=self.instrument,
             ts_event=event.ts_event,
@@ -352,6 +458,19 @@ class InstrumentMarket:
         if self.crossed == CROSSED_MESSAGES:
             out.resyncs = [*out.resyncs, (self.instrument, self.reason)]
 
+    def _speaks(self, event: BookSnapshot | BookDelta, out: MarketOutput) -> None:
+        """Take a book that was not live for live, unless it only answers what we asked."""
+        silence = self.book_channel.silence
+        if silence is not None and self.awaits_answer and type(event) is BookSnapshot:
+            self.awaits_answer = False
+            if event.sequence != self.silent_sequence or not event.sequence:
+                # It was so a moment ago, and the channel that must tell what follows is silent.
+                self.book_channel.pause()
+                self._turn(State.STALE, silence.reason, event.ts_recv, out)
+                return
+        self._silence_ends(self.book_channel, event.ts_recv, out)
+        self._live(event, out)
+
     def _live(self, event: BookSnapshot | BookDelta, out: MarketOutput) -> None:
         now = event.ts_recv
         self.crossed = 0
@@ -364,8 +483,7 @@ class InstrumentMarket:
         ):
             self._resume(event.ts_event)
         for channel in ("all", "book"):
-            if channel in self.open_gaps:
-                self._end_gap(channel, now, out)
+            self.gaps.end(channel, now, out)
 
     def _turn(self, state: State, reason: str, now: int, out: MarketOutput) -> None:
         if state is self.state and reason == self.reason:
@@ -380,10 +498,6 @@ class InstrumentMarket:
         self.is_interrupted = False
         for series in self._series:
             series.builder.resume(ts)
-
-    def _end_gap(self, channel: str, now: int, out: MarketOutput) -> None:
-        opened = self.open_gaps.pop(channel)
-        out.gaps = [*out.gaps, msgspec.structs.replace(opened, ended=now)]
 
     def _bar(self, series: BarSeries, bar: Bar, now: int, out: MarketOutput) -> None:
         out.bars = [*out.bars, bar]

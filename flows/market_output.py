@@ -14,6 +14,7 @@ from market.events import (
     GapInterval,
     Heartbeat,
     MarketEvent,
+    Silence,
     StateChange,
     Trade,
 )
@@ -33,6 +34,8 @@ class MarketOutput(msgspec.Struct):
         features: what indicators say of them.
         states: books that changed their truth state.
         gaps: gaps that opened or closed.
+        silences: channels that fell silent, or speak again.
+        forgotten: instruments that are not followed any more.
         moments: for the filters.
         events: everything that came in, when somebody wants it.
         latest: the best levels after the last book message, once a second for each instrument.
@@ -51,6 +54,8 @@ class MarketOutput(msgspec.Struct):
     features: Sequence[Feature] = ()
     states: Sequence[StateChange] = ()
     gaps: Sequence[GapInterval] = ()
+    silences: Sequence[Silence] = ()
+    forgotten: Sequence[str] = ()
     moments: list[Moment] = []
     events: list[MarketEvent] = []
     latest: Sequence[BookTop] = ()

@@ -19,8 +19,10 @@ from market.events import (
     BookSnapshot,
     FeedGap,
     Heartbeat,
+    LeftOpen,
     Quote,
     Trade,
+    Unsubscribed,
 )
 
 SECOND = 1_000_000_000
@@ -41,7 +43,7 @@ class SymbolMarket:
             empties them anyway.
     """
 
-    SCHEMA = 3
+    SCHEMA = 4
 
     def __init__(
         self,
@@ -95,6 +97,12 @@ class SymbolMarket:
                 market.quoted(event, out)
             elif type(event) is Aggregate:
                 market.aggregated(event, out)
+            elif type(event) is Unsubscribed:
+                market.left(event, out)
+                del markets[event.instrument]
+            elif type(event) is LeftOpen:
+                market.inherit(event)
+                continue  # it is news of our store, not of the market
             if wants_events:
                 out.events.append(event)
         return out

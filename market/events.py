@@ -6,7 +6,7 @@ never computed when they are keys of a book. `None` is a missing number; zero is
 """
 
 import enum
-from typing import TypeAlias
+from typing import TypeAlias, final
 
 import msgspec
 
@@ -249,6 +249,14 @@ class GapInterval(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False)
     reason: str
     started: int
     ended: int | None = None
+
+
+@final
+class LeftOpen(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Intervals of the gap ledger that an earlier run could not close: our first data does."""
+
+    instrument: str
+    gaps: tuple[GapInterval, ...]
 
 
 MarketEvent: TypeAlias = (

@@ -6,12 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from connectors import drain as drain_module
+from connectors import reason_counter
 from connectors.contract import DeadLetter, Told
-from connectors.drain import Drain, FlowEvent
+from connectors.drain import DEAD_LETTERS, Drain, FlowEvent
 from connectors.recording import Record
 from filters.specs import SpecsChanged
-from market.events import BookSnapshot, FeedGap, Heartbeat, Side, Trade
+from market.events import (
+    BookSnapshot,
+    FeedGap,
+    GapInterval,
+    Heartbeat,
+    LeftOpen,
+    Side,
+    Trade,
+)
 
 TEXT = Record(1, "a-0-0.1", "text")
 
@@ -116,16 +124,44 @@ def test_dead_letters_do_not_reach_the_flow_and_are_counted() -> None:
 
 
 def test_a_venue_cannot_make_up_metrics_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drain_module, "MOST_REASONS", 5)
-    monkeypatch.setattr(drain_module, "_reasons", set())
+    monkeypatch.setattr(reason_counter, "MOST_REASONS", 5)
+    monkeypatch.setattr(DEAD_LETTERS, "_known", set())
     drain = Drain()
-    letters: list[Told] = [DeadLetter("endless", f"unknown event {n}", b"", 1) for n in range(50)]
+    names = [f"unknown event {chr(97 + n // 10)}{chr(97 + n % 10)}" for n in range(50)]
+    letters: list[Told] = [DeadLetter("endless", name, b"", 1) for name in names]
     drain.add(TEXT, letters)
     name = "candlewax_feed_dead_letters_total"
     values = [
-        REGISTRY.get_sample_value(name, {"venue": "endless", "reason": f"unknown event {n}"})
-        for n in range(50)
+        REGISTRY.get_sample_value(name, {"venue": "endless", "reason": reason}) for reason in names
     ]
     assert values == [1.0] * 5 + [None] * 45
     assert REGISTRY.get_sample_value(name, {"venue": "endless", "reason": "other"}) == 45.0
     assert drain.counts["dead_letters"] == 50
+
+
+def test_gaps_are_counted_by_venue_channel_and_cause() -> None:
+    name = "candlewax_feed_gaps_total"
+    labels = {"venue": "counted", "channel": "trade", "reason": "trade ids N to N are missing"}
+    drain = Drain()
+    for ids in ("7 to 9", "12 to 512"):
+        reason = f"trade ids {ids} are missing"
+        gap = FeedGap(instrument="counted:X-Y", ts_recv=1, reason=reason, channel="trade")
+        drain.add(TEXT, [gap])
+    assert REGISTRY.get_sample_value(name, labels) == 2.0
+
+
+def test_what_an_earlier_run_left_open_comes_before_the_first_event_of_its_instrument() -> None:
+    drain = Drain()
+    left = LeftOpen(
+        instrument="a:X-Y",
+        gaps=(GapInterval(instrument="a:X-Y", channel="all", reason="cut", started=1),),
+    )
+    drain.add(Record(1, "", "control", msgspec.json.encode(left)), [])
+    assert drain.take() == []
+    drain.add(TEXT, [trade("b:X-Y")])
+    assert drain.take() == [("X-Y", [trade("b:X-Y")])]
+    drain.add(TEXT, [trade("a:X-Y"), trade("a:X-Y", 2)])
+    drain.add(TEXT, [trade("a:X-Y", 3)])
+    assert drain.take() == [("X-Y", [left, *(trade("a:X-Y", number) for number in (1, 2, 3))])]
+    drain.add(TEXT, [trade("a:X-Y")])
+    assert drain.take() == [("X-Y", [trade("a:X-Y")])]

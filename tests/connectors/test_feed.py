@@ -11,7 +11,7 @@ from connectors import feed as feed_module
 from connectors.contract import DeadLetter, Request, Told, Venue
 from connectors.feed import OVERLAP, Feed, Steering, encode_description, encode_steering
 from connectors.recording import Kind, Record
-from market.events import BookDelta, BookSnapshot, FeedGap, Heartbeat, Trade
+from market.events import BookDelta, BookSnapshot, FeedGap, Heartbeat, Trade, Unsubscribed
 from tests.connectors.scripted_venue import SECOND, ScriptedVenue, description, instrument, say
 
 BTC, ETH = "scripted:BTC-USDT", "scripted:ETH-USDT"
@@ -370,7 +370,8 @@ def test_an_instrument_is_added_and_dropped() -> None:
     assert list(tell.feed.instruments) == [BTC, ETH]
     assert len(only(Heartbeat, tell.beats())) == 2
     assert tell.steer(unsubscribe=(BTC, "scripted:X-Y")) == [
-        FeedGap(instrument=BTC, ts_recv=tell.now, reason="unsubscribed")
+        FeedGap(instrument=BTC, ts_recv=tell.now, reason="unsubscribed"),
+        Unsubscribed(instrument=BTC, ts_recv=tell.now),
     ]
     assert list(tell.feed.instruments) == [ETH]
     assert len(tell(1, "close", b"")) == 1
@@ -381,7 +382,7 @@ def test_an_instrument_is_added_and_dropped() -> None:
 def test_without_a_connection_steering_is_for_the_next_one() -> None:
     tell = Script()
     assert tell.steer(subscribe=(instrument("ETH-USDT"),)) == []
-    assert tell.steer(unsubscribe=(BTC,)) == []
+    assert tell.steer(unsubscribe=(BTC,)) == [Unsubscribed(instrument=BTC, ts_recv=tell.now)]
     assert tell.steer(resync=ETH, reason="") == []
     assert [one.instrument for one in only(FeedGap, tell.open(1))] == [ETH]
 
@@ -390,7 +391,10 @@ def test_both_connections_are_steered_and_one_speaks() -> None:
     tell = replacing("BTC-USDT", "ETH-USDT")
     tell.feed.outgoing()
     told = tell.steer(unsubscribe=(ETH,))
-    assert told == [FeedGap(instrument=ETH, ts_recv=tell.now, reason="unsubscribed")]
+    assert told == [
+        FeedGap(instrument=ETH, ts_recv=tell.now, reason="unsubscribed"),
+        Unsubscribed(instrument=ETH, ts_recv=tell.now),
+    ]
     told = tell.says(2, of=BTC, book=5)
     assert only(BookSnapshot, told)
     assert only(FeedGap, told) == []

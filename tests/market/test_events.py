@@ -22,9 +22,11 @@ from market.events import (
     Level,
     Quote,
     Side,
+    Silence,
     State,
     StateChange,
     Trade,
+    Unsubscribed,
 )
 
 Event = (
@@ -40,6 +42,8 @@ Event = (
     | Feature
     | StateChange
     | GapInterval
+    | Silence
+    | Unsubscribed
 )
 EVERY_KIND: tuple[type[Event], ...] = (
     Trade,
@@ -54,6 +58,8 @@ EVERY_KIND: tuple[type[Event], ...] = (
     Feature,
     StateChange,
     GapInterval,
+    Silence,
+    Unsubscribed,
 )
 finite = st.floats(allow_nan=False, allow_infinity=False)
 times = st.integers(0, 2**63 - 1)
