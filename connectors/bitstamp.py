@@ -23,7 +23,8 @@ unless told otherwise. Its rule:
     REST lags. When both agree that is the book.
  4. A book that was silent for 60 s is compared with REST.
  5. Where REST saw a change and the channel says nothing in 2 s more, a message was lost or the
-    channel is dead: a gap, and the channel is subscribed to again.
+    channel is dead: a gap, and the channel is subscribed to again. So it is when REST did not
+    know the market at first: then the subscription was one to nothing.
 
 `book = "full"`, all levels (documented; a lost message stays unnoticed until the next fetch):
  1. Subscribe and keep the updates.
@@ -86,6 +87,7 @@ REQUESTS_PER_SECOND = 8
 REQUESTS_AT_ONCE = 40
 REFETCH_AFTER = 3600 * SECOND
 RETRY_FIRST = SECOND
+RETRIES_AT_FIRST = 6
 RETRY_MOST = 32 * SECOND
 RETRY_AFTER_REFUSAL = 60 * SECOND
 REFUSALS = frozenset({403, 418, 429})
@@ -220,6 +222,7 @@ class _BookRule:
     """What both rules share: when REST is asked, and what a break means."""
 
     __slots__ = (
+        "asked_at",
         "doubted_at",
         "failures",
         "fetch_at",
@@ -227,6 +230,7 @@ class _BookRule:
         "instrument",
         "is_acknowledged",
         "is_live",
+        "is_unknown",
         "last",
         "native",
         "seen",
@@ -240,7 +244,10 @@ class _BookRule:
         """`microtimestamp` of what was told last."""
         self.is_live = False
         self.is_acknowledged = False
+        self.is_unknown = False
+        """REST does not have it, so that its subscription may be one to nothing."""
         self.fetch_at: int | None = None
+        self.asked_at = 0
         self.failures = 0
         self.heard_at = 0
         """Our clock at the last message of the stream, or answer of REST."""
@@ -268,13 +275,15 @@ class _BookRule:
         """Take REST's answer."""
         raise NotImplementedError
 
-    def asked(self) -> None:
+    def asked(self, now: int) -> None:
         """REST has been asked."""
         self.fetch_at = None
+        self.asked_at = now
 
     def retry(self, now: int) -> None:
-        """Ask again after a wait that doubles."""
-        self.fetch_at = now + min(RETRY_FIRST << min(self.failures, 6), RETRY_MOST)
+        """Ask again in a second; after some tries the wait doubles."""
+        doublings = min(max(0, self.failures - RETRIES_AT_FIRST), 6)
+        self.fetch_at = now + min(RETRY_FIRST << doublings, RETRY_MOST)
         self.failures += 1
 
     def restart(self, reason: str, now: int) -> FeedGap:
@@ -297,6 +306,7 @@ class _BookRule:
     def renewed(self) -> None:
         """The channel is being subscribed to again."""
         self.is_acknowledged = False
+        self.is_unknown = False
         self.fetch_at = None
         self.seen = None
         self.doubted_at = None
@@ -304,6 +314,7 @@ class _BookRule:
     def _spoke(self, now: int) -> None:
         """The stream is alive."""
         self.heard_at = now
+        self.is_unknown = False
         self.seen = None
         self.doubted_at = None
 
@@ -315,7 +326,7 @@ class _BookRule:
         seen, self.seen = self.seen, book
         self.heard_at = now
         if seen is None:
-            self.fetch_at = now + REST_LAG
+            self.fetch_at = self.asked_at + REST_LAG
             return False
         if (seen.bids, seen.asks) == (book.bids, book.asks):
             return True
@@ -415,9 +426,9 @@ class _FullBook(_BookRule):
             self._keep(book, now)
         return self._delta(book, now)
 
-    def asked(self) -> None:
+    def asked(self, now: int) -> None:
         """REST has been asked; a book that lives on keeps from here on."""
-        super().asked()
+        super().asked(now)
         if not self.is_keeping:
             self.is_keeping = True
             self.kept = []
@@ -628,9 +639,13 @@ class BitstampProtocol:
             self._fetch(now)
             return []
         if status != 200:
+            book.is_unknown = status == 404
             book.retry(now)
             return []
-        return book.snapshot(_read_book(body), now)
+        snapshot = _read_book(body)
+        if book.is_unknown:
+            return self._renew(request.subject, book, now)
+        return book.snapshot(snapshot, now)
 
     def elapsed(self, now: int) -> _Told:
         """Watch the clock: answers, silence, age, books that are to be fetched.
@@ -652,8 +667,7 @@ class BitstampProtocol:
                 told += self._renew(channel, book, now)
             else:
                 book.elapsed(now)
-        if self._unsent:
-            self._send_subscriptions(now)
+        self._send_subscriptions(now)
         self._fetch(now)
         return told
 
@@ -712,12 +726,13 @@ class BitstampProtocol:
                 self._unsent.append((_SUBSCRIBE, channel))
 
     def _renew(self, channel: str, book: _BookRule, now: int) -> _Told:
-        """Subscribe again to a channel that is silent though its book changes."""
+        """Subscribe again to a channel that is silent though it should speak."""
         told: _Told = []
         if book.is_live:
             told.append(book.restart("changed while its channel was silent", now))
         book.renewed()
         self._unsent += [(_UNSUBSCRIBE, channel), (_SUBSCRIBE, channel)]
+        self._send_subscriptions(now)
         return told
 
     def _channels(self, instrument: Instrument) -> tuple[str, str]:
@@ -841,7 +856,7 @@ class BitstampProtocol:
             if self._requests < 1:
                 return
             self._requests -= 1
-            book.asked()
+            book.asked(now)
             self._fetching[book.channel] = book
             # Bitstamp's edge keeps an answer for a second; an address never seen is answered anew.
             url = f"{self._rest_url}/api/v2/order_book/{book.native}/?group=1&fresh={now}"
