@@ -38,7 +38,6 @@ from market.events import (
 )
 from market.intervals import Interval
 from market.quotes import as_book
-from market.silence import SAME_MOMENT
 
 _BUY, _UNKNOWN = Side.BUY, Side.UNKNOWN
 ASK_AFTER = 10_000_000_000
@@ -108,6 +107,9 @@ class InstrumentMarket:
             for interval in intervals
         }
         self.gaps = GapIntervals(instrument)
+        self.open_gaps = self.gaps.open
+        self.next_trade_moment = 0
+        self.next_book_moment = 0
         self.trade_channel = WatchedChannel(instrument, "trade")
         self.book_channel = WatchedChannel(instrument, "book")
         self.silent_sequence = 0
@@ -169,11 +171,9 @@ class InstrumentMarket:
         believable = self.offset.sample(ts, now)
         if believable and self.is_interrupted:
             self._resume(ts)
-        channel = self.trade_channel
-        if now - channel.moment > SAME_MOMENT:
-            channel.moment = now
-            channel.moments += 1
-        if self.gaps.open and "trade" in self.gaps.open:
+        if now > self.next_trade_moment:
+            self.next_trade_moment = self.trade_channel.spoke(now)
+        if self.open_gaps and "trade" in self.open_gaps:
             self.gaps.end("trade", now, out)
         out.trades.append(trade)
         price, size, side = trade.price, trade.size, trade.side
@@ -250,7 +250,7 @@ class InstrumentMarket:
 
     def left(self, event: Unsubscribed, out: MarketOutput) -> None:
         """Say all there is to say before this is forgotten."""
-        for channel in list(self.gaps.open):
+        for channel in list(self.open_gaps):
             self.gaps.end(channel, event.ts_recv, out)
         out.forgotten = [*out.forgotten, self.instrument]
 
@@ -332,14 +332,14 @@ class InstrumentMarket:
         """Do not trust bars while trades should come and do not."""
         channel = self.trade_channel
         now = heartbeat.ts_recv
-        if channel.silence is None and ("all" in self.gaps.open or "trade" in self.gaps.open):
+        if channel.silence is None and ("all" in self.open_gaps or "trade" in self.open_gaps):
             channel.pause()
             return
         self._look(channel, now, out)
         silence = channel.silence
         if silence is None or heartbeat.heard - silence.since < GOES_ON:
             return
-        if "trade" not in self.gaps.open:
+        if "trade" not in self.open_gaps:
             self._interrupt(waits_for_trade=True)
             self.gaps.begin("trade", silence.reason, silence.since, out)
 
@@ -405,6 +405,8 @@ class InstrumentMarket:
         self.exchange = kept.exchange
         self.venue_bars.told = dict(kept.venue_bars)
         self.trade_channel, self.book_channel = kept.channels
+        self.next_trade_moment = self.trade_channel.next_moment
+        self.next_book_moment = self.book_channel.next_moment
         self.silent_sequence = kept.silent_sequence
         self.asked_at = kept.asked_at
         self.awaits_answer = kept.awaits_answer
@@ -424,10 +426,8 @@ class InstrumentMarket:
         spread = asks[0][0] - bids[0][0] if bids and asks else None
         now = event.ts_recv
         self.last_book_recv = now
-        channel = self.book_channel
-        if now - channel.moment > SAME_MOMENT:
-            channel.moment = now
-            channel.moments += 1
+        if now > self.next_book_moment:
+            self.next_book_moment = self.book_channel.spoke(now)
         if event.catching_up:
             pass  # the book was so once: no reason to call it live, or crossed
         elif spread is not None and spread <= 0:

@@ -29,11 +29,16 @@ class WatchedChannel(msgspec.Struct):
     silence: Silence | None = None
     _watch: ChannelWatch = msgspec.field(default_factory=ChannelWatch)
 
-    def spoke(self, now: int) -> None:
-        """It said something; the instrument's market does the same in place, for it is quicker."""
-        if now - self.moment > SAME_MOMENT:
-            self.moment = now
-            self.moments += 1
+    @property
+    def next_moment(self) -> int:
+        """Until then (our clock, ns) what it says belongs to its last moment."""
+        return self.moment + SAME_MOMENT
+
+    def spoke(self, now: int) -> int:
+        """It said something at or after `next_moment`; return the next one."""
+        self.moment = now
+        self.moments += 1
+        return now + SAME_MOMENT
 
     def look(self, now: int) -> Silence | None:
         """A second has passed: return the silence that begins or ends with it."""
