@@ -194,8 +194,9 @@ class Exchange:
 
 steps = st.one_of(
     st.tuples(st.just("change"), st.integers(0, 5), st.integers(0, 3), st.booleans()),
-    st.tuples(st.just("update")),
-    st.tuples(st.just("lose")),
+    st.tuples(st.just("tell"), st.integers(0, 5), st.integers(0, 3), st.booleans()),
+    st.tuples(st.just("tell"), st.integers(0, 5), st.integers(0, 3), st.booleans()),
+    st.tuples(st.just("lose"), st.integers(0, 5), st.integers(0, 3), st.booleans()),
     st.tuples(st.just("again")),
     st.tuples(st.just("snapshot")),  # taken at the venue: what it holds is decided now
     st.tuples(st.just("answer")),  # and it arrives
@@ -205,8 +206,8 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(steps, max_size=60))
+@settings(max_examples=250, deadline=None)
+@given(st.lists(steps, min_size=15, max_size=60))
 def test_a_book_that_is_live_is_the_true_book(script: list[tuple]) -> None:  # type: ignore[type-arg]
     exchange = Exchange()
     protocol = HtxProtocol(description("book", "BTC-USDT"))
@@ -218,8 +219,10 @@ def test_a_book_that_is_live_is_the_true_book(script: list[tuple]) -> None:  # t
     asked: list[str] = []
     taken: list[bytes] = []
     last_frame = packed(DOCUMENTED["ping"])
+    newest = 0
 
     def look(told: list[Told]) -> None:
+        nonlocal newest
         for event in told:
             if isinstance(event, FeedGap):
                 book.clear()
@@ -227,24 +230,29 @@ def test_a_book_that_is_live_is_the_true_book(script: list[tuple]) -> None:  # t
                 if not isinstance(event, BookSnapshot):
                     assert not book.is_empty, "an update before the snapshot"
                 book.apply(event)
+                if isinstance(event, BookDelta) or not event.catching_up:
+                    assert event.sequence >= newest, "it goes back"
+                    newest = event.sequence
                 assert book.levels() == exchange.books[book.sequence]
         for item in _sent(protocol):
             message = json.loads(item)
             if "req" in message:
                 asked[:] = [message["id"]]
 
-    for step in script:
-        now += MILLISECOND
+    for step in [("tell", 0, 1, True), ("answer",), *script]:
+        now += 50 * MILLISECOND
         match step:
             case ("change", price, size, is_bid):
                 exchange.change(price, size, is_bid=is_bid)
-            case ("update",):
+            case ("tell", price, size, is_bid):
+                exchange.change(price, size, is_bid=is_bid)
                 if (frame := exchange.update()) is not None:
                     last_frame = frame
                     look(protocol.received(frame, now))
             case ("again",):
                 look(protocol.received(last_frame, now))
-            case ("lose",):
+            case ("lose", price, size, is_bid):
+                exchange.change(price, size, is_bid=is_bid)
                 exchange.update()
             case ("snapshot",) if asked and not taken:
                 taken.append(exchange.snapshot(exchange.told))
