@@ -13,6 +13,7 @@ app = App(name="config", help="Show the configuration.")
 @app.command
 def show(*, config: Config = None, json: bool = False) -> int:
     """Show every setting with its value and its source; secrets as ***."""
+    from connectors import VENUES
     from flows.configuration import BOT_TOKEN, DATABASE_URL, load
     from flows.home import Home
 
@@ -22,7 +23,14 @@ def show(*, config: Config = None, json: bool = False) -> int:
         for key, value in _flat(msgspec.to_builtins(told.settings))
         if key != "store.database_url"
     ]
-    for name, secret in ((DATABASE_URL, told.database_url), (BOT_TOKEN, told.bot_token)):
+    keys = {
+        name: told.keys[venue]
+        for venue in told.keys
+        for name in VENUES[venue].key_names
+        if os.environ.get(name) or os.environ.get(f"{name}_FILE")
+    }
+    secrets = {DATABASE_URL: told.database_url, BOT_TOKEN: told.bot_token, **keys}
+    for name, secret in secrets.items():
         source = f"{name}_FILE" if os.environ.get(f"{name}_FILE") else name
         rows.append((name, "not set" if secret is None else str(secret), source if secret else ""))
     if json:

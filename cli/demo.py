@@ -94,9 +94,7 @@ class Show:
         log_file = home.logs / "demo.log"
         stream = sys.stderr if self._json else sys.stdout
         with log_file.open("wb") as words, log_file.open("a", encoding="utf-8") as own_words:
-            redactor = Redactor(
-                [one for one in (settings.database_url, settings.bot_token) if one is not None]
-            )
+            redactor = Redactor(settings.secrets)
             logs.configure(settings.settings.log, redactor, stream=own_words)
             shown = display.for_stream(stream, plain=self._plain or self._json)
             set_here = [name for name in what.without if os.environ.get(name)]

@@ -57,7 +57,7 @@ def replay(
     _check(files, speed=speed, batch=batch, workers=workers, store=store, notify=notify)
     options.check_processes(processes)
     told = configuration.load(config, os.environ)
-    redactor = Redactor([one for one in (told.database_url, told.bot_token) if one is not None])
+    redactor = Redactor(told.secrets)
     logs.configure(told.settings.log, redactor, file=told.log_file)
     home = Home.of(os.environ)
     wanted = {

@@ -74,7 +74,7 @@ def supervise(what: "Run", config: Config) -> int:
 
     options.check_processes(what.processes)
     told = configuration.load(config, what.settled(os.environ))
-    redactor = Redactor([one for one in (told.database_url, told.bot_token) if one is not None])
+    redactor = Redactor(told.secrets)
     logs.configure(told.settings.log, redactor, file=told.log_file)
 
     def started(_: object) -> None:

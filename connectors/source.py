@@ -57,8 +57,10 @@ class VenueFeeds:
         websocket_url: str = "",
         rest_url: str = "",
         options: Mapping[str, int | str | bool] | None = None,
+        key: str = "",
     ) -> None:
         self.venue = venue
+        self.key = key
         self.instruments = tuple(instruments)
         self.websocket_url = websocket_url or venue.websocket_url
         self.rest_url = rest_url or venue.rest_url
@@ -176,11 +178,13 @@ class FeedSource(DynamicSource[MicroBatch]):
             for description in feeds.descriptions(worker_index, worker_count)
         ]
         venues = {feeds.venue.name: feeds.venue for feeds in self._feeds}
+        keys = {feeds.venue.name: feeds.key for feeds in self._feeds}
         readers = []
         for number, description in enumerate(descriptions):
             name = f"{description.venue}-{worker_index}-{number}"
             feed = Feed(name, venues[description.venue], description)
-            readers.append(Reader(feed, frames, seed=worker_index * 1000 + number))
+            seed = worker_index * 1000 + number
+            readers.append(Reader(feed, frames, seed=seed, key=keys[description.venue]))
             self._helm.enlist(readers[-1])
         drain = Drain()
         self.drains.append(drain)

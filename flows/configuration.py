@@ -19,6 +19,7 @@ import msgspec
 
 from connectors import VENUES
 from flows.settings import Settings, demo_feeds
+from flows.venue_keys import read_key
 from indicators.catalogue import IndicatorNameError, parse
 from market.errors import ConfigError
 from sinks.secret import Secret, read_secret
@@ -30,7 +31,8 @@ DEFAULT = "default"
 
 DATABASE_URL = "DATABASE_URL"
 BOT_TOKEN = "TELEGRAM_BOT_TOKEN"  # noqa: S105  the name of a variable
-SECRETS = (DATABASE_URL, BOT_TOKEN)
+KEYS = tuple(name for venue in VENUES.values() for name in venue.key_names)
+SECRETS = (DATABASE_URL, BOT_TOKEN, *KEYS)
 _SECRET_KEYS = {
     "store": (("database_url", "dsn", "url", "password"), DATABASE_URL),
     "telegram": (("token", "bot_token"), BOT_TOKEN),
@@ -52,6 +54,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
         folder: relative paths in the settings start here.
         database_url: `DATABASE_URL`; None for the embedded PostgreSQL.
         bot_token: `TELEGRAM_BOT_TOKEN`; None when alerts go to the console.
+        keys: of the venues that want one, as far as they are set, by venue.
     """
 
     settings: Settings
@@ -60,6 +63,13 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path
     database_url: Secret | None
     bot_token: Secret | None
+    keys: dict[str, Secret]
+
+    @property
+    def secrets(self) -> list[Secret]:
+        """Everything that no log line may hold."""
+        told = (self.database_url, self.bot_token, *self.keys.values())
+        return [one for one in told if one is not None]
 
     @property
     def specs_folder(self) -> Path:
@@ -121,6 +131,11 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         folder=file.parent if file is not None else Path.cwd(),
         database_url=read_secret(DATABASE_URL, environ),
         bot_token=read_secret(BOT_TOKEN, environ),
+        keys={
+            name: found
+            for name in settings.feeds
+            if (found := read_key(VENUES[name], environ)) is not None
+        },
     )
 
 

@@ -34,6 +34,7 @@ from flows.row_placement import row_placement
 from flows.status import StatusFile, Tally
 from flows.stopping import Stopping
 from flows.symbol_market import SymbolMarket
+from flows.venue_keys import key_for
 from market.errors import ConfigError
 from market.instruments import Instrument
 from sinks.insertion import insert
@@ -67,8 +68,7 @@ def flow() -> Dataflow:
 def _flow() -> Dataflow:
     settings = configuration.load()
     output = Output.of(os.environ)
-    secrets = [one for one in (settings.database_url, settings.bot_token) if one is not None]
-    redactor = Redactor(secrets)
+    redactor = Redactor(settings.secrets)
     logs.configure(settings.settings.log, redactor, file=settings.log_file)
     home = Home.of(os.environ)
     cluster = Cluster.of(sys.argv[1:], os.environ)
@@ -140,7 +140,9 @@ def _feeds(settings: Configuration, embedded: Embedded) -> list[VenueFeeds]:
         if venue is None:
             raise unknown_venue(name, VENUES)
         rest_url = embedded.rest_url(name)
-        instruments = resolve(wanted.symbols, list_instruments(venue, rest_url), venue=name)
+        key = key_for(venue, wanted, settings.keys)
+        listed = list_instruments(venue, rest_url, key=key)
+        instruments = resolve(wanted.symbols, listed, venue=name)
         _store_instruments(embedded.database_url, instruments)
         feeds.append(
             VenueFeeds(
@@ -149,6 +151,7 @@ def _feeds(settings: Configuration, embedded: Embedded) -> list[VenueFeeds]:
                 websocket_url=embedded.websocket_url(name),
                 rest_url=rest_url,
                 options=wanted.venue_options(),
+                key=key,
             )
         )
     if not any(each.instruments for each in feeds):

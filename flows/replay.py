@@ -97,9 +97,7 @@ def _flow() -> Dataflow:
     options = ReplayOptions.of(os.environ)
     output = Output.of(os.environ)
     settings = configuration.load()
-    redactor = Redactor(
-        [one for one in (settings.database_url, settings.bot_token) if one is not None]
-    )
+    redactor = Redactor(settings.secrets)
     if options.store:
         redactor.add(Secret(options.store))
     logs.configure(settings.settings.log, redactor, file=settings.log_file)

@@ -2,7 +2,7 @@
 
 Every room defines its own Struct; this file puts them side by side. How a file and the
 environment become these Structs is in `flows.configuration`. Secrets are never part of them: they
-come from `DATABASE_URL` and `TELEGRAM_BOT_TOKEN` only.
+come from variables of their own only (`DATABASE_URL`, `TELEGRAM_BOT_TOKEN`, a venue's key).
 """
 
 from typing import Annotated, Literal

@@ -17,12 +17,18 @@ def read_key(venue: Venue, environ: Mapping[str, str]) -> Secret | None:
         environ: where to look for its `key_names`, each also with `_FILE`; the first that is set.
 
     Raises:
-        ConfigError: a name and its `_FILE` are both set, or the file cannot be read.
+        ConfigError: a name and its `_FILE` are both set, the file cannot be read, or what is set
+            can be no key.
     """
     for name in venue.key_names:
         key = read_secret(name, environ)
-        if key is not None:
-            return key
+        if key is None:
+            continue
+        text = key.reveal()
+        # It is put between the quotes of a login as it is.
+        if not (text.isascii() and text.isprintable()) or set(text) & set('"\\'):
+            raise ConfigError(f"{name}: not a key: it has quotes or other such characters")
+        return key
     return None
 
 
