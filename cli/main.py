@@ -28,6 +28,7 @@ COMMANDS = {
     "run": ("cli.run:run", "Run until Ctrl-C, with recovery on."),
     "record": ("cli.record:record", "Run and keep every frame in a recording."),
     "replay": ("cli.replay:replay", "Play recordings again through the same flow."),
+    "symbols": ("cli.symbols:symbols", "List what a venue trades."),
     "simulate": ("cli.simulate:simulate", "Run the simulated exchange alone."),
     "filters": ("cli.filters:app", "Check and list filter specs."),
     "telegram": ("cli.telegram:app", "Connect a Telegram bot."),
