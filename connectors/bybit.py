@@ -60,6 +60,8 @@ INSTRUMENTS_PER_CONNECTION = 100
 ANSWER_WITHIN = 10 * SECOND
 SNAPSHOT_WITHIN = 10 * SECOND
 RETRY_FIRST = SECOND
+RETRIES_AT_ONCE = 10
+"""Refusals of a topic before the waits double."""
 RETRY_MOST = 60 * SECOND
 PING_EVERY = 20 * SECOND
 PONG_WITHIN = 10 * SECOND
@@ -173,7 +175,7 @@ class _Refused(msgspec.Struct, frozen=True):
     """A topic that Bybit refused when it was asked for alone."""
 
     again_at: int
-    wait: int
+    times: int
 
 
 class BybitProtocol:
@@ -427,8 +429,9 @@ class BybitProtocol:
         told: _Told = []
         for topic in wanted:
             before = self._refused.get(topic)
-            wait = RETRY_FIRST if before is None else min(2 * before.wait, RETRY_MOST)
-            self._refused[topic] = _Refused(now + wait, wait)
+            times = 1 if before is None else before.times + 1
+            wait = min(RETRY_FIRST << min(max(0, times - RETRIES_AT_ONCE), 6), RETRY_MOST)
+            self._refused[topic] = _Refused(now + wait, times)
             if before is None:
                 book = self._books.get(topic)
                 rule = book or self._trades[topic]

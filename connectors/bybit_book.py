@@ -89,6 +89,7 @@ class BybitBook:
     __slots__ = (
         "_asks",
         "_bids",
+        "_born",
         "_depth",
         "_floor",
         "_following",
@@ -124,6 +125,7 @@ class BybitBook:
         self._floor = 0
         self._stale = 0
         self._ts = 0
+        self._born = 0  # when the ids that are in force began, where that was told
 
     def update(self, message: BybitMessage, book: BookRow, now: int) -> list[Told]:
         """Take one message of the book's topic."""
@@ -134,6 +136,8 @@ class BybitBook:
                 self.wants_again = True
             return []
         number = book.u
+        if message.ts < self._born:
+            return []  # from before the restart
         if number <= self._id:
             if number < self._id and message.ts > self._ts:
                 return [self.restart(f"update ids began anew: {number} after {self._id}", now)]
@@ -195,6 +199,8 @@ class BybitBook:
         self._numbering = self._starting
         self._id = number
         self._ts = message.ts
+        if number == 1:
+            self._born = message.ts
         self._bids = {price: size for price, size in book.b if size}
         self._asks = {price: size for price, size in book.a if size}
         _cut(self._bids, self._depth, is_bid=True)

@@ -84,6 +84,8 @@ class BybitDialect:
         self._opened = 0
         self._out: list[tuple[str, Frame]] = []
         self._next_check = model.now
+        self._refused: dict[str, int] = {}
+        self._symbols = {one.base + one.quote: one.symbol for one in model.listings}
         self._encoder = msgspec.json.Encoder()
 
     # connections
@@ -141,7 +143,7 @@ class BybitDialect:
                 self._answer(conn, connection, request, "Params Error", is_good=False)
 
     def _subscribe(self, conn: str, connection: _Connection, request: _Request, now: int) -> None:
-        refusal = self._refusal(connection, request.args)
+        refusal = self._refusal(connection, request.args, now)
         if refusal:
             self._answer(conn, connection, request, refusal, is_good=False)
             return
@@ -152,7 +154,7 @@ class BybitDialect:
             if first is not None:
                 self._tell(first)
 
-    def _refusal(self, connection: _Connection, topics: list[str]) -> str:
+    def _refusal(self, connection: _Connection, topics: list[str], now: int) -> str:
         """Say what is wrong with a subscription, in the venue's words; empty for nothing."""
         if not topics:
             return "Params Error"
@@ -163,7 +165,8 @@ class BybitDialect:
         for topic in topics:
             if not self._streams.knows_kind(topic):
                 return f"error:handler not found,topic:{topic}"
-            if not self._streams.knows(topic):
+            symbol = self._symbols.get(topic.rpartition(".")[2], "")
+            if not self._streams.knows(topic) or now < self._refused.get(symbol, 0):
                 return f"Invalid symbol :[{topic}]"
             if topic in connection.topics:
                 return f"error:already subscribed,topic:{topic}"
@@ -235,6 +238,18 @@ class BybitDialect:
         """Tell the next trade with a time `ahead` ns too late."""
         self._streams.falsify_trade_time(symbol, ahead)
 
+    def unknown_message(self, conn: str) -> Text:  # noqa: ARG002 - the contract's
+        """Return a message of a topic that does not exist."""
+        return Text(b'{"topic":"weather.BTCUSDT","ts":1,"type":"snapshot","data":{"s":"BTCUSDT"}}')
+
+    def jump_sequence(self, symbol: str) -> None:
+        """Leave out an update id before the next delta."""
+        self._streams.jump_sequence(symbol)
+
+    def refuse_symbol(self, symbol: str, until: int) -> None:
+        """Refuse subscriptions to a symbol, and leave it out of the list, up to `until`."""
+        self._refused[symbol] = until
+
     def _tell(self, told: Told) -> None:
         text = Text(told.data, told.channel, told.symbol)
         self._out += [(conn, text) for conn in told.readers]
@@ -242,7 +257,11 @@ class BybitDialect:
     def _instruments(self, query: dict[str, str], now: int) -> HttpAnswer:
         if query.get("category") != "spot":
             return self._reply(10001, "params error: category invalid", {}, now)
-        listings = [one for one in self._model.listings if one.is_trading]
+        listings = [
+            one
+            for one in self._model.listings
+            if one.is_trading and now >= self._refused.get(one.symbol, 0)
+        ]
         if "symbol" in query:
             listings = [one for one in listings if one.base + one.quote == query["symbol"]]
             if not listings:

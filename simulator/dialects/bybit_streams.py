@@ -207,6 +207,11 @@ class BybitStreams:
                 told.append(self._snapshot(feed, window, tuple(window.readers)))
         return told
 
+    def jump_sequence(self, symbol: str) -> None:
+        """Leave out an update id before the symbol's next delta."""
+        for window in self._feeds[symbol].windows.values():
+            window.update_id += 1
+
     def falsify_book(self, symbol: str) -> None:
         """Put a bid above the best ask into the symbol's next book message."""
         self._feeds[symbol].is_false = True
