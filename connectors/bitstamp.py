@@ -399,12 +399,14 @@ class _FullBook(_BookRule):
     break, or, while the book lives on, those since REST was asked.
     """
 
-    __slots__ = ("fetched_at", "is_keeping", "kept")
+    __slots__ = ("fetched_at", "is_keeping", "kept", "kept_after")
     prefix = "diff_order_book_"
 
     def __init__(self, instrument: Instrument) -> None:
         super().__init__(instrument)
         self.kept: list[tuple[_Book, int]] = []
+        self.kept_after = 0
+        """`microtimestamp` of the update before the kept ones, while the book lives on."""
         self.is_keeping = True
         self.fetched_at = 0
 
@@ -432,6 +434,7 @@ class _FullBook(_BookRule):
         if not self.is_keeping:
             self.is_keeping = True
             self.kept = []
+            self.kept_after = self.last
 
     def snapshot(self, book: _Book, now: int) -> _Told:
         """Steps 3 to 5: join the snapshot and the kept updates, or ask again."""
@@ -440,7 +443,8 @@ class _FullBook(_BookRule):
         at = book.microtimestamp
         newer = [(update, came) for update, came in self.kept if update.microtimestamp > at]
         following = newer[-1][0].microtimestamp if newer else at
-        if following < self.last or (newer and len(newer) == len(self.kept)):
+        is_joined = len(newer) < len(self.kept) or (self.is_live and at >= self.kept_after)
+        if following < self.last or (newer and not is_joined):
             self.retry(now)
             return []
         if not self.kept and not self._is_settled(book, now) and not self.is_live:
