@@ -61,7 +61,6 @@ class Faults:
             ((start + fault.at, index, fault) for index, fault in enumerate(planned)),
             key=lambda planned: planned[:2],
         )
-        self._now = start
         self._windows: list[Window] = []
         self._at_work: list[FrameFault] = []
         self._frozen: dict[str, int] = {}
@@ -84,8 +83,9 @@ class Faults:
             conns: connections that are open.
             dialect: told what it must do wrong itself.
         """
-        self._now = now
         out: list[tuple[str, Frame]] = []
+        for window in self._mute.values():
+            window.end = now  # as long as the client holds on to what is dead
         for conn in [conn for conn, until in self._frozen.items() if until <= now]:
             del self._frozen[conn]
             out += [(conn, frame) for frame in self._held.pop(conn, ())]
@@ -148,14 +148,19 @@ class Faults:
         """A connection ended: what was held for it is gone."""
         self._frozen.pop(conn, None)
         self._held.pop(conn, None)
-        if (window := self._mute.pop(conn, None)) is not None:
-            window.end = max(window.end, self._now)
+        self._mute.pop(conn, None)
         for fault in self._at_work:
             fault.closed(conn)
 
     def windows(self) -> list[Window]:
         """Return when faults were at work, up to now."""
         return list(self._windows)
+
+    @property
+    def ended(self) -> int:
+        """When the last fault ends, as far as it is known: ns UTC, the venue's clock."""
+        planned = max((at for at, _, _ in self._planned), default=0)
+        return max(planned, *(window.end for window in self._windows), 0)
 
     def _pass(self, conn: str, frame: Frame) -> list[Frame]:
         """Let a frame through a frozen line, or a half-open one, or neither."""

@@ -22,7 +22,17 @@ from flows.settings import MarketSettings
 from flows.symbol_market import SymbolMarket
 from market.book import Book
 from market.errors import FeedError, VenueRefusalError
-from market.events import Bar, FeedGap, GapInterval, Level, State, Trade
+from market.events import (
+    Bar,
+    BookDelta,
+    BookSnapshot,
+    FeedGap,
+    GapInterval,
+    Level,
+    Quote,
+    State,
+    Trade,
+)
 from market.instruments import Instrument
 from simulator.dialects import DIALECTS
 from simulator.dialects.contract import Dialect, DialectOptions
@@ -167,6 +177,7 @@ class FeedClient:
         self.closed_reasons: list[str] = []
         self.refused: list[str] = []
         self.dead_letters = 0
+        self.heard: dict[str, int] = {}
         self._true_book = true_book
         self._keep = keep
         self._key = key.encode()
@@ -293,7 +304,9 @@ class FeedClient:
                 truth.live.append([now, 0])
             elif truth.live and not truth.live[-1][1]:
                 truth.live[-1][1] = now
-        if type(event).__name__ in {"BookSnapshot", "BookDelta"}:
+        if isinstance(event, BookSnapshot | BookDelta | Quote):
+            self.heard[symbol] = now
+        if isinstance(event, BookSnapshot | BookDelta):
             self._look(symbol)
 
     def _look(self, symbol: str) -> None:
