@@ -6,6 +6,7 @@ to 2026-07-21.
     message                becomes                      silent limit
     SYMBOL@trade           Trade                        none
     SYMBOL@depth@100ms     BookDelta                    none: a quiet book is silent
+    SYMBOL@depth20@100ms   BookSnapshot, instead of the book above where `book = "partial"`
     /api/v3/depth          BookSnapshot, then BookDelta
     serverShutdown         nothing: a replacement is wanted
     answer to SUBSCRIBE    nothing, or SubscriptionError
@@ -21,6 +22,10 @@ Book rule (How to manage a local order book, text of 2025-11-12):
  7. Levels beyond the snapshot are unknown until they change: publish only the best ones, and
     fetch again every hour.
 
+A partial book (5, 10 or 20 levels) is whole in each message and has neither a symbol nor a time of
+its own: the first is in the stream's name, the second is that of the connection's last trade.
+The messages of books and their rule are in `connectors.binance_book`.
+
 A connection lives 24 h; Binance takes five messages a second from us. It acknowledges a symbol
 that it does not have and stays silent, so symbols are checked against `exchangeInfo` before.
 """
@@ -28,25 +33,38 @@ that it does not have and stays silent, so symbols are checked against `exchange
 from collections import deque
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import Annotated, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
+from connectors.binance_book import (
+    MICROSECONDS,
+    REFETCH_AFTER,
+    BookRule,
+    Depth,
+    Id,
+    PartialBook,
+    Price,
+    Snapshot,
+    Time,
+    nanoseconds,
+)
 from connectors.contract import (
     DeadLetter,
     FeedDescription,
     Outgoing,
     Request,
     Told,
-    caught_up,
 )
 from market.errors import StaleFeedError, SubscriptionError, VenueProtocolError
-from market.events import BookDelta, BookSnapshot, FeedGap, Level, Side, Trade
+from market.events import FeedGap, Side, Trade
 from market.instruments import Instrument
 
 SECOND = 1_000_000_000
 NAME = "binance"
 
+BOOKS = ("diff", "partial")
+PARTIAL_DEPTHS = (5, 10, 20)
 STREAMS_PER_CONNECTION = 1024
 INSTRUMENTS_PER_MESSAGE = 50
 MESSAGES_AT_ONCE = 4
@@ -61,23 +79,12 @@ BUSY_FRAMES = 20
 """Frames in one of the two seconds before the silence that make a connection busy."""
 PROBE_WITHIN = 10 * SECOND
 PROBE_WITHIN_WHEN_BUSY = 2 * SECOND
+RETRY_AFTER_REFUSAL = 60 * SECOND
 MAX_AGE = (23 * 3600 + 1800) * SECOND
 SNAPSHOT_LIMIT = 1000
 SNAPSHOT_WEIGHT = 50
 WEIGHT_PER_SECOND = 50
 WEIGHT_BURST = 2000
-REFETCH_AFTER = 3600 * SECOND
-RETRY_FIRST = SECOND
-RETRY_MOST = 32 * SECOND
-RETRY_AFTER_REFUSAL = 60 * SECOND
-KEPT_UPDATES = 20_000
-KEPT_BEFORE_ASKING = 100
-"""A snapshot that is asked for later is newer than all but the last of them."""
-
-_Price = Annotated[float, msgspec.Meta(gt=0, lt=1e18)]
-_Size = Annotated[float, msgspec.Meta(ge=0, lt=1e18)]
-_Time = Annotated[int, msgspec.Meta(gt=0, lt=9 * 10**15)]  # in ns it fits 63 bits either way
-_Id = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
 
 
 class _Trade(msgspec.Struct, tag_field="e", tag="trade", gc=False):
@@ -85,36 +92,31 @@ class _Trade(msgspec.Struct, tag_field="e", tag="trade", gc=False):
     "T":1672515782136,"m":true,"M":true}"""  # noqa: D205, D209, D415
 
     s: str
-    t: _Id
-    p: _Price
-    q: _Price
-    T: _Time
+    t: Id
+    p: Price
+    q: Price
+    T: Time
     m: bool
-
-
-class _Depth(msgspec.Struct, tag_field="e", tag="depthUpdate"):
-    """{"e":"depthUpdate","E":1672515782136,"s":"BNBBTC","U":157,"u":160,
-    "b":[["0.0024","10"]],"a":[["0.0026","100"]]}"""  # noqa: D205, D209, D415
-
-    E: _Time
-    s: str
-    U: _Id
-    u: _Id
-    b: list[tuple[_Price, _Size]]
-    a: list[tuple[_Price, _Size]]
 
 
 class _Shutdown(msgspec.Struct, tag_field="e", tag="serverShutdown"):
     """{"e":"serverShutdown","E":1770123456789}"""  # noqa: D415
 
-    E: _Time
+    E: Time
 
 
 class _Message(msgspec.Struct):
     """{"stream":"bnbbtc@trade","data":{…}}"""  # noqa: D415
 
     stream: str
-    data: _Trade | _Depth | _Shutdown
+    data: _Trade | Depth | _Shutdown
+
+
+class _Envelope(msgspec.Struct):
+    """{"stream":"bnbbtc@depth20@100ms","data":{"lastUpdateId":160,"bids":[…],"asks":[…]}}"""  # noqa: D415
+
+    stream: str
+    data: msgspec.Raw
 
 
 class _Refusal(msgspec.Struct):
@@ -140,14 +142,6 @@ class _Kind(msgspec.Struct):
     data: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-class _Snapshot(msgspec.Struct):
-    """{"lastUpdateId":1027024,"bids":[["4.0","431.0"]],"asks":[["4.00000200","12.0"]]}"""  # noqa: D415
-
-    lastUpdateId: _Id  # noqa: N815
-    bids: list[tuple[_Price, _Size]]
-    asks: list[tuple[_Price, _Size]]
-
-
 class _Limit(msgspec.Struct):
     filterType: str  # noqa: N815
     tickSize: str = "0"  # noqa: N815
@@ -167,9 +161,10 @@ class _ExchangeInfo(msgspec.Struct):
 
 
 _message = msgspec.json.Decoder(_Message, strict=False).decode
+_envelope = msgspec.json.Decoder(_Envelope).decode
 _answer = msgspec.json.Decoder(_Answer).decode
 _kind = msgspec.json.Decoder(_Kind).decode
-_snapshot = msgspec.json.Decoder(_Snapshot, strict=False).decode
+_snapshot = msgspec.json.Decoder(Snapshot, strict=False).decode
 _exchange_info = msgspec.json.Decoder(_ExchangeInfo).decode
 _encode = msgspec.json.encode
 
@@ -177,149 +172,7 @@ _encode = msgspec.json.encode
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _BUY, _SELL = Side.BUY, Side.SELL
-_MICROSECONDS = 9_000_000_000_000
-"""A time from here on counts microseconds, below it milliseconds."""
-
 _Told: TypeAlias = list[Told]
-
-
-class _BookRule:
-    """Steps 1 to 7 of the book rule for one instrument.
-
-    `kept` holds the updates that a first snapshot must be joined with, or, while the book lives
-    on, those that a later snapshot may not know yet.
-    """
-
-    __slots__ = (
-        "failures",
-        "fetch_at",
-        "fetched_at",
-        "id",
-        "instrument",
-        "is_live",
-        "kept",
-        "request",
-    )
-
-    def __init__(self, instrument: Instrument, request: Request) -> None:
-        self.instrument = instrument.id
-        self.request = request
-        self.id = 0
-        self.is_live = False
-        self.kept: list[tuple[_Depth, int]] = []
-        self.fetch_at: int | None = None  # None: there is no need, or the answer is on its way
-        self.fetched_at = 0
-        self.failures = 0
-
-    def update(self, update: _Depth, now: int) -> Told | None:
-        """Steps 1 and 6: keep an update, or make it a delta; a gap starts again."""
-        if not self.is_live:
-            self._keep(update, now)
-            if len(self.kept) == 1:
-                self.fetch_at = now
-            return None
-        if update.u <= self.id:
-            return None
-        if self.id + 1 < update.U:
-            missing = f"sequence: expected U <= {self.id + 1}, got {update.U}"
-            gap = self.restart(missing, now)
-            self._keep(update, now)
-            return gap
-        self.id = update.u
-        if self.fetched_at == 0:
-            self._keep(update, now)
-        return self._delta(update, now)
-
-    def restart(self, reason: str, now: int) -> FeedGap:
-        """Forget the book and ask for another at once, one not older than what was told."""
-        self.is_live = False
-        self.kept = []
-        self.fetch_at = now
-        return FeedGap(instrument=self.instrument, ts_recv=now, reason=reason, channel="book")
-
-    def asked(self) -> None:
-        """A snapshot has been asked for; a book that lives on keeps from here on (step 7)."""
-        self.fetch_at = None
-        if self.is_live:
-            self.kept = []
-            self.fetched_at = 0
-
-    def snapshot(self, snapshot: _Snapshot, venue_time: int, now: int) -> _Told:
-        """Steps 3 to 5: join the snapshot and the kept updates, or ask again.
-
-        REST gives no time: the stream's at that moment stands for it, or `venue_time`.
-        """
-        last = following = snapshot.lastUpdateId
-        newer = []
-        if self.kept:
-            venue_time = _nanoseconds(self.kept[0][0].E)
-        for update, received in self.kept:
-            if update.u <= last:
-                venue_time = _nanoseconds(update.E)
-            elif following + 1 < update.U:  # too old, or a hole among the kept ones
-                return self._unfit(last, now)
-            elif update.u > following:
-                newer.append((update, received))
-                following = update.u
-        if following < self.id:  # older than what was told already
-            return self._unfit(last, now)
-        self.fetched_at = now
-        self.fetch_at = None
-        self.failures = 0
-        self.kept = []
-        if self.is_live:
-            bids, asks = dict(snapshot.bids), dict(snapshot.asks)
-            for update, _ in newer:
-                bids.update(update.b)
-                asks.update(update.a)
-            self.id = following
-            return [self._snapshot(list(bids.items()), list(asks.items()), venue_time, now)]
-        self.is_live = True
-        self.id = last
-        told: _Told = [self._snapshot(snapshot.bids, snapshot.asks, venue_time, now)]
-        self.id = following
-        told += [self._delta(update, received) for update, received in newer]
-        return caught_up(told)
-
-    def _unfit(self, last: int, now: int) -> _Told:
-        """Ask again: at once when that was wanted before the answer came."""
-        self.kept = [] if self.is_live else [pair for pair in self.kept if pair[0].u > last]
-        if self.fetch_at is None:
-            self.retry(now)
-        return []
-
-    def retry(self, now: int) -> None:
-        """Ask again after a wait that doubles."""
-        self.fetch_at = now + min(RETRY_FIRST << min(self.failures, 6), RETRY_MOST)
-        self.failures += 1
-
-    def _keep(self, update: _Depth, now: int) -> None:
-        self.kept.append((update, now))
-        most = KEPT_UPDATES if self.fetch_at is None else KEPT_BEFORE_ASKING
-        if len(self.kept) > most:
-            del self.kept[: most // 2]
-
-    def _snapshot(
-        self, bids: list[Level], asks: list[Level], venue_time: int, now: int
-    ) -> BookSnapshot:
-        return BookSnapshot(
-            instrument=self.instrument,
-            ts_event=venue_time,
-            ts_recv=now,
-            bids=bids,
-            asks=asks,
-            sequence=self.id,
-        )
-
-    def _delta(self, update: _Depth, now: int) -> BookDelta:
-        return BookDelta(
-            instrument=self.instrument,
-            ts_event=_nanoseconds(update.E),
-            ts_recv=now,
-            bids=update.b,
-            asks=update.a,
-            sequence=update.u,
-        )
 
 
 class _Asked(msgspec.Struct, frozen=True):
@@ -337,9 +190,15 @@ class BinanceProtocol:
         self.url = f"{description.websocket_url}/stream"
         self._rest_url = description.rest_url
         self._max_age = int(description.options.get("max_age_s", 0)) * SECOND or MAX_AGE
+        self._depth_stream = "depth@100ms"
+        self._is_partial = description.options.get("book", BOOKS[0]) == "partial"
+        if self._is_partial:
+            levels = int(description.options.get("depth", PARTIAL_DEPTHS[-1]))
+            self._depth_stream = f"depth{levels}@100ms"
         self._ids: dict[str, str] = {}
-        self._books: dict[str, _BookRule] = {}
-        self._fetching: dict[str, _BookRule] = {}
+        self._books: dict[str, BookRule] = {}
+        self._partials: dict[str, PartialBook] = {}  # by the name of the stream
+        self._fetching: dict[str, BookRule] = {}
         self._gone: set[str] = set()
         self._trade_ids: dict[str, int] = {}
         self._unsent: list[tuple[str, list[str]]] = []
@@ -370,7 +229,11 @@ class BinanceProtocol:
     def is_live(self) -> bool:
         """Whether every stream is acknowledged and every book is there."""
         waiting = self._unsent or self._unanswered
-        return not waiting and all(book.is_live for book in self._books.values())
+        return (
+            not waiting
+            and all(book.is_live for book in self._books.values())
+            and all(book.is_live for book in self._partials.values())
+        )
 
     # -- life of a connection ------------------------------------------------------------------
 
@@ -390,6 +253,8 @@ class BinanceProtocol:
         self._frames += 1
         self.heard = now
         self._probed_at = None
+        if self._is_partial and (told := self._partial_book(data, now)) is not None:
+            return told
         try:
             payload = _message(data).data
         except _UNREADABLE as error:
@@ -404,9 +269,11 @@ class BinanceProtocol:
                 return []
             self._trade_ids[payload.s] = number
             ts = payload.T
+            if self._is_partial:
+                self._clock = (ts, now)
             trade = Trade(
                 instrument=instrument,
-                ts_event=ts * 1_000_000 if ts < _MICROSECONDS else ts * 1_000,
+                ts_event=ts * 1_000_000 if ts < MICROSECONDS else ts * 1_000,
                 ts_recv=now,
                 price=payload.p,
                 size=payload.q,
@@ -418,15 +285,15 @@ class BinanceProtocol:
             missing = f"trade ids {last + 1} to {number - 1} are missing"
             gap = FeedGap(instrument=instrument, ts_recv=now, reason=missing, channel="trade")
             return [gap, trade]
-        if type(payload) is _Depth:
+        if type(payload) is Depth:
             self._clock = (payload.E, now)
             book = self._books.get(payload.s)
             if book is None:
                 return self._unknown_symbol(payload.s, data, now)
-            told = book.update(payload, now)
+            update = book.update(payload, now)
             if len(book.kept) == 1 and book.fetch_at is not None:
                 self._fetch(now)
-            return [] if told is None else [told]
+            return [] if update is None else [update]
         self.wants_replacement = True
         return []
 
@@ -470,7 +337,7 @@ class BinanceProtocol:
         for asked in self._unanswered.values():
             if now - asked.at > ANSWER_WITHIN:
                 late = f"no answer in {ANSWER_WITHIN // SECOND} s"
-                raise SubscriptionError(_streams(asked.natives[0])[0], late)
+                raise SubscriptionError(self._streams(asked.natives[0])[0], late)
         self._watch_silence(now)
         if now - self._opened_at > self._max_age:
             self.wants_replacement = True
@@ -498,6 +365,9 @@ class BinanceProtocol:
                 gap = book.restart(reason, now)
                 self._fetch(now)
                 return [gap]
+        for partial in self._partials.values():
+            if partial.instrument == instrument and partial.is_live:
+                return [partial.restart(reason, now)]
         return []
 
     def subscribe(self, instruments: Sequence[Instrument], now: int) -> _Told:
@@ -512,7 +382,8 @@ class BinanceProtocol:
         told: _Told = []
         for native in gone:
             known = self._ids.pop(native)
-            del self._books[native]
+            self._books.pop(native, None)
+            self._partials.pop(self._streams(native)[1], None)
             self._trade_ids.pop(native, None)
             told.append(FeedGap(instrument=known, ts_recv=now, reason="unsubscribed"))
         self._gone.update(gone)
@@ -524,14 +395,21 @@ class BinanceProtocol:
 
     def _add(self, instruments: Sequence[Instrument]) -> None:
         new = {one.native: one for one in instruments if one.native not in self._ids}
-        count = len(self._books) + len(new)
+        count = len(self._ids) + len(new)
         if count * 2 > STREAMS_PER_CONNECTION:
             raise ValueError(f"{count} instruments are too many for one connection")
         for native, instrument in new.items():
-            url = f"{self._rest_url}/api/v3/depth?symbol={native}&limit={SNAPSHOT_LIMIT}"
             self._ids[native] = instrument.id
-            self._books[native] = _BookRule(instrument, Request(url=url, subject=native))
+            if self._is_partial:
+                self._partials[self._streams(native)[1]] = PartialBook(instrument)
+                continue
+            url = f"{self._rest_url}/api/v3/depth?symbol={native}&limit={SNAPSHOT_LIMIT}"
+            self._books[native] = BookRule(instrument, Request(url=url, subject=native))
         self._plan("SUBSCRIBE", list(new))
+
+    def _streams(self, native: str) -> list[str]:
+        name = native.lower()
+        return [f"{name}@trade", f"{name}@{self._depth_stream}"]
 
     def _plan(self, method: str, natives: list[str]) -> None:
         for at in range(0, len(natives), INSTRUMENTS_PER_MESSAGE):
@@ -542,7 +420,7 @@ class BinanceProtocol:
             method, natives = self._unsent.pop(0)
             self._last_id += 1
             self._unanswered[self._last_id] = _Asked(now, method, natives)
-            streams = [stream for native in natives for stream in _streams(native)]
+            streams = [stream for native in natives for stream in self._streams(native)]
             self._send({"method": method, "params": streams, "id": self._last_id}, now)
 
     def _may_send(self, now: int) -> bool:
@@ -553,12 +431,30 @@ class BinanceProtocol:
         self._sent_at.append(now)
         self._outgoing.append(_encode(message))
 
+    def _partial_book(self, data: bytes, now: int) -> _Told | None:
+        """Take a message if it is a partial book; None if it is anything else."""
+        try:
+            envelope = _envelope(data)
+        except _UNREADABLE:
+            return None  # whoever reads it next says what it is
+        native, _, stream = envelope.stream.partition("@")
+        if stream != self._depth_stream:
+            return None
+        try:
+            snapshot = _snapshot(envelope.data)
+        except _UNREADABLE as error:
+            raise VenueProtocolError(f"{stream}: {error}", frame=data) from error
+        book = self._partials.get(envelope.stream)
+        if book is None:
+            return self._unknown_symbol(native.upper(), data, now)
+        return book.take(snapshot, self._venue_time(now), now)
+
     def _venue_time(self, now: int) -> int:
         """Tell Binance's time by its last update, or by our own clock before any."""
         if self._clock is None:
             return now
         theirs, ours = self._clock
-        return _nanoseconds(theirs) + now - ours
+        return nanoseconds(theirs) + now - ours
 
     def _unknown_symbol(self, native: str, data: bytes, now: int) -> _Told:
         if native in self._gone:
@@ -592,7 +488,7 @@ class BinanceProtocol:
         asked = self._unanswered.pop(answer.id, None) if isinstance(answer.id, int) else None
         refusal = answer.error or _Refusal(answer.code, answer.msg)
         if refusal.code or refusal.msg:
-            channel = _streams(asked.natives[0])[0] if asked else "a subscription"
+            channel = self._streams(asked.natives[0])[0] if asked else "a subscription"
             raise SubscriptionError(channel, f"{refusal.msg} ({refusal.code})", frame=data)
         if asked is None and answer.id != 0:
             return [DeadLetter(NAME, "answer to nothing", data, now)]
@@ -655,9 +551,22 @@ class Binance:
     key_names = ()
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:
-        """Binance has one setting, `max_age_s`."""
-        unknown = sorted(set(options) - {"max_age_s"})
-        return f"binance has no option {unknown[0]!r}; it has max_age_s" if unknown else ""
+        """Binance has `book`, diff or partial, the `depth` of the latter, and `max_age_s`."""
+        unknown = sorted(set(options) - {"book", "depth", "max_age_s"})
+        if unknown:
+            return f"binance has no option {unknown[0]!r}; it has book, depth and max_age_s"
+        book = options.get("book", BOOKS[0])
+        if book not in BOOKS:
+            return f"binance's book is diff or partial, not {book!r}"
+        depth = options.get("depth", PARTIAL_DEPTHS[-1])
+        if isinstance(depth, bool) or depth not in PARTIAL_DEPTHS:
+            return f"binance's depth is 5, 10 or 20, not {depth!r}"
+        if "depth" in options and book != "partial":
+            return 'binance has a depth only with book = "partial"'
+        max_age = options.get("max_age_s", 0)
+        if isinstance(max_age, bool) or not isinstance(max_age, int) or max_age < 0:
+            return f"binance's max_age_s is a number of seconds, not {max_age!r}"
+        return ""
 
     def instruments_url(self, rest_url: str) -> str:
         """Address of the list of instruments."""
@@ -704,13 +613,3 @@ def _number(text: str) -> float:
     if not (isfinite(number) and number >= 0):
         raise ValueError(f"{text!r} is no step")
     return number
-
-
-def _streams(native: str) -> list[str]:
-    name = native.lower()
-    return [f"{name}@trade", f"{name}@depth@100ms"]
-
-
-def _nanoseconds(ts: int) -> int:
-    """Read a time that is milliseconds, or microseconds where the address asked for them."""
-    return ts * 1_000_000 if ts < _MICROSECONDS else ts * 1_000

@@ -29,6 +29,10 @@ DOCUMENTED_SNAPSHOT = (
     b'{"lastUpdateId":1027024,"bids":[["4.00000000","431.00000000"]],'
     b'"asks":[["4.00000200","12.00000000"]]}'
 )
+DOCUMENTED_PARTIAL = (
+    b'{"stream":"bnbbtc@depth20@100ms","data":{"lastUpdateId":160,"bids":[["0.0024","10"]],'
+    b'"asks":[]}}'
+)
 DOCUMENTED_SHUTDOWN = (
     b'{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1770123456789}}'
 )
@@ -77,6 +81,15 @@ def snapshot(last: int, bids: object = None, asks: object = None) -> bytes:
     )
 
 
+def partial(native: str = "BTCUSDT", last: int = 1, *, levels: int = 20) -> bytes:
+    return encoded(
+        {
+            "stream": f"{native.lower()}@depth{levels}@100ms",
+            "data": {"lastUpdateId": last, "bids": [["99", "1"]], "asks": [["101", "1"]]},
+        }
+    )
+
+
 def encoded(message: object) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode()
 
@@ -89,10 +102,16 @@ class Session:
         is_acknowledged: the subscription is answered at once.
     """
 
-    def __init__(self, *symbols: str, is_acknowledged: bool = True, max_age_s: int = 0) -> None:
+    def __init__(
+        self,
+        *symbols: str,
+        is_acknowledged: bool = True,
+        max_age_s: int = 0,
+        **options: int | str | bool,
+    ) -> None:
         symbols = symbols or ("BTC-USDT",)
         self.now = START
-        self.protocol = BinanceProtocol(description(*symbols, max_age_s=max_age_s))
+        self.protocol = BinanceProtocol(description(*symbols, max_age_s=max_age_s, **options))
         self.messages: list[dict[str, object]] = []
         self.requests: list[Request] = []
         self._answered = 0

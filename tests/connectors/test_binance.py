@@ -7,19 +7,18 @@ import pytest
 
 from connectors.binance import (
     ANSWER_WITHIN,
-    KEPT_BEFORE_ASKING,
     MAX_AGE,
     PROBE_WITHIN,
     QUIET,
-    REFETCH_AFTER,
-    RETRY_MOST,
     BinanceProtocol,
 )
+from connectors.binance_book import KEPT_BEFORE_ASKING, LATE_BOOKS, REFETCH_AFTER, RETRY_MOST
 from connectors.contract import DeadLetter, Request, Told
 from market.errors import StaleFeedError, SubscriptionError, VenueProtocolError
 from market.events import BookDelta, BookSnapshot, FeedGap, Side, Trade
 from tests.connectors.binance_session import (
     DOCUMENTED_DEPTH,
+    DOCUMENTED_PARTIAL,
     DOCUMENTED_SHUTDOWN,
     DOCUMENTED_SNAPSHOT,
     DOCUMENTED_TRADE,
@@ -35,6 +34,7 @@ from tests.connectors.binance_session import (
     encoded,
     instrument,
     only,
+    partial,
     snapshot,
     trade,
 )
@@ -483,6 +483,118 @@ def test_the_request_weight_is_not_overspent() -> None:
     assert asked[-1] - asked[0] == 60
     assert asked[-1] * 50 <= 6000
     assert len({request.subject for request in session.requests}) == asked[-1]
+
+
+# -- partial books ---------------------------------------------------------------------------------
+
+
+def partial_session(*symbols: str) -> Session:
+    return Session(*symbols, book="partial")
+
+
+def test_the_documented_partial_book_is_a_whole_book() -> None:
+    session = partial_session("BNB-BTC")
+    assert session.messages[0]["params"] == ["bnbbtc@trade", "bnbbtc@depth20@100ms"]
+    assert not is_live(session)
+    told = session.receive(DOCUMENTED_PARTIAL)
+    assert told == [
+        BookSnapshot(
+            instrument="binance:BNB-BTC",
+            ts_event=session.now,
+            ts_recv=session.now,
+            bids=[(0.0024, 10.0)],
+            asks=[],
+            sequence=160,
+        )
+    ]
+    assert is_live(session)
+    session.wait(3)
+    assert session.requests == []
+
+
+def test_partial_books_may_be_of_other_depths() -> None:
+    session = Session(book="partial", depth=5)
+    assert session.messages[0]["params"] == ["btcusdt@trade", "btcusdt@depth5@100ms"]
+    assert only(BookSnapshot, session.receive(partial(levels=5)))
+    [letter] = session.receive(partial(levels=10))
+    assert isinstance(letter, DeadLetter)
+    assert letter.reason == "unknown event depth10@100ms"
+
+
+def test_the_options_of_books_are_explained() -> None:
+    assert VENUE.explain_options({"book": "partial", "depth": 10, "max_age_s": 60}) == ""
+    assert "diff or partial, not 'best'" in VENUE.explain_options({"book": "best"})
+    assert "5, 10 or 20, not 50" in VENUE.explain_options({"book": "partial", "depth": 50})
+    assert "only with" in VENUE.explain_options({"depth": 10})
+    assert "seconds" in VENUE.explain_options({"max_age_s": "long"})
+
+
+def test_a_partial_book_has_the_time_of_the_last_trade_and_what_has_passed_since() -> None:
+    session = partial_session()
+    ahead = 10_000
+    session.receive(trade(T=session.now // MILLISECOND + 1 + ahead))
+    [book] = session.receive(partial(), after=SECOND)
+    assert isinstance(book, BookSnapshot)
+    assert book.ts_event - book.ts_recv == ahead * MILLISECOND
+
+
+def test_a_partial_book_that_is_no_news_is_dropped() -> None:
+    session = partial_session()
+    assert sequences(session.receive(partial(last=10))) == [10]
+    assert session.receive(partial(last=10)) == []
+    assert session.receive(partial(last=9)) == []
+    assert sequences(session.receive(partial(last=40))) == [40], "a jump means nothing"
+
+
+def test_ids_that_stay_low_are_believed_after_a_while() -> None:
+    session = partial_session()
+    session.receive(partial(last=1000))
+    told = [one for last in range(LATE_BOOKS) for one in session.receive(partial(last=1 + last))]
+    assert [type(one).__name__ for one in told] == ["FeedGap", "BookSnapshot"]
+    assert is_live(session)
+
+
+def test_a_resync_of_a_partial_book_waits_for_the_next_one() -> None:
+    session = partial_session("BTC-USDT", "ETH-USDT")
+    session.receive(partial(last=10))
+    session.receive(partial("ETHUSDT", 10))
+    told = session.do(lambda protocol, now: protocol.resync(BTC, "crossed book", now))
+    assert told == [
+        FeedGap(instrument=BTC, ts_recv=session.now, reason="crossed book", channel="book")
+    ]
+    assert session.do(lambda protocol, now: protocol.resync(BTC, "again", now)) == []
+    assert not is_live(session)
+    assert sequences(session.receive(partial(last=10))) == [10]
+    assert is_live(session)
+    assert session.requests == []
+
+
+def test_partial_books_come_and_go_at_run_time() -> None:
+    session = partial_session()
+    eth = instrument("ETH-USDT")
+    session.do(lambda protocol, now: protocol.subscribe([eth], now))
+    session.acknowledge()
+    session.receive(partial("ETHUSDT", 10))
+    session.do(lambda protocol, now: protocol.unsubscribe([ETH], now))
+    assert session.messages[-1]["params"] == ["ethusdt@trade", "ethusdt@depth20@100ms"]
+    assert session.receive(partial("ETHUSDT", 11)) == []
+    [letter] = session.receive(partial("XRPUSDT", 11))
+    assert isinstance(letter, DeadLetter)
+    assert letter.reason == "unknown symbol"
+
+
+@pytest.mark.parametrize("field", ["lastUpdateId", "bids", "asks"])
+def test_a_partial_book_without_a_field_breaks_the_session(field: str) -> None:
+    message = json.loads(partial())
+    del message["data"][field]
+    with pytest.raises(VenueProtocolError, match=rf"depth20@100ms: .*`{field}`"):
+        partial_session().receive(encoded(message))
+
+
+@pytest.mark.parametrize("frame", [b"", b"null", b"[]", b"[" * 100_000, b"\xff", b'{"stream":5}'])
+def test_nonsense_breaks_a_session_of_partial_books_too(frame: bytes) -> None:
+    with pytest.raises(VenueProtocolError):
+        partial_session().receive(frame)
 
 
 # -- subscriptions ---------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from market.errors import FeedError, VenueProtocolError
 from market.events import BookDelta, BookSnapshot, FeedGap, Heartbeat, Quote, Trade
 from tests.connectors.binance_session import (
     DOCUMENTED_DEPTH,
+    DOCUMENTED_PARTIAL,
     DOCUMENTED_SHUTDOWN,
     DOCUMENTED_SNAPSHOT,
     DOCUMENTED_TRADE,
@@ -31,6 +32,7 @@ REAL = (
     DOCUMENTED_TRADE,
     DOCUMENTED_DEPTH,
     DOCUMENTED_SHUTDOWN,
+    DOCUMENTED_PARTIAL,
     DOCUMENTED_SNAPSHOT,
     trade(),
     depth(),
@@ -101,18 +103,18 @@ def is_sound(event: Told) -> bool:
             return isinstance(event, EVENTS)
 
 
-def opened() -> BinanceProtocol:
-    protocol = BinanceProtocol(description("BTC-USDT", "BNB-BTC"))
+def opened(book: str = "diff") -> BinanceProtocol:
+    protocol = BinanceProtocol(description("BTC-USDT", "BNB-BTC", book=book))
     protocol.opened(START)
     protocol.outgoing()
     return protocol
 
 
 @settings(max_examples=1500, deadline=None)
-@given(frames)
-def test_any_bytes_give_events_or_a_protocol_error(frame: bytes) -> None:
+@given(frames, st.sampled_from(["diff", "partial"]))
+def test_any_bytes_give_events_or_a_protocol_error(frame: bytes, book: str) -> None:
     try:
-        told = opened().received(frame, START + 1)
+        told = opened(book).received(frame, START + 1)
     except VenueProtocolError:
         return
     assert all(map(is_sound, told))
