@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from market.errors import ConfigError
 from simulator.dialects.binance import BinanceDialect
 from simulator.fault_script import KINDS
-from simulator.faults import Faults, load_faults, read_faults
-from simulator.frames import Close, Cut, Frame, Ping, Text
+from simulator.faults import Faults, can, load_faults, read_faults
+from simulator.frames import Binary, Close, Cut, Frame, HttpAnswer, Ping, Text
 from simulator.listings import choose
 from simulator.market_model import MarketModel
 from simulator.script_file import SHIPPED
@@ -110,6 +110,113 @@ def test_a_repeated_fault_comes_again() -> None:
     assert ends == [1, 11, 21]
 
 
+def of_kind(kind: str, more: str = "") -> Faults:
+    applied = faults(f"{{at: 1s, kind: {kind}, channel: depth, symbol: BTC-USDT{more}}}")
+    begin(applied)
+    return applied
+
+
+def test_a_duplicate_comes_twice_and_a_flood_as_often_as_it_says() -> None:
+    applied = of_kind("duplicate", ", count: 2")
+    sent = pass_all(applied, "a", TRADE, DEPTH, OTHER, DEPTH, DEPTH)
+    assert sent == [TRADE, DEPTH, DEPTH, OTHER, DEPTH, DEPTH, DEPTH]
+    assert len(pass_all(of_kind("flood"), "a", DEPTH, DEPTH)) == 10_001
+
+
+def test_a_reordered_message_comes_after_the_next_of_its_channel_symbol_and_connection() -> None:
+    applied = of_kind("reorder")
+    second = Text(b"second", "depth", "BTC-USDT")
+    assert pass_all(applied, "a", DEPTH, TRADE, OTHER, ANSWER) == [TRADE, OTHER, ANSWER]
+    assert pass_all(applied, "b", DEPTH) == [DEPTH]
+    assert pass_all(applied, "a", second, DEPTH) == [second, DEPTH, DEPTH]
+
+
+def test_a_delayed_message_overtakes_none_of_its_own_channel() -> None:
+    applied = of_kind("delay", ", for: 3s, delay: 2s")
+    late = Text(b"late", "depth", "BTC-USDT")
+    assert pass_all(applied, "a", DEPTH, TRADE, second=3) == [TRADE]
+    assert pass_all(applied, "a", late, second=4) == []  # it is over, but one is on its way
+    assert pass_all(applied, "b", late, second=4) == [late]
+    assert begin(applied, second=4) == []
+    assert begin(applied, second=5) == [("a", DEPTH), ("a", late)]
+    assert pass_all(applied, "a", DEPTH, second=6) == [DEPTH]
+
+
+@pytest.mark.parametrize("message", [DEPTH, Binary(b"0123456789" * 3, "depth", "BTC-USDT")])
+def test_spoilt_messages_are_of_their_kind_and_wrong(message: Text | Binary) -> None:
+    [corrupt] = pass_all(of_kind("corrupt"), "a", message)
+    [half] = pass_all(of_kind("truncate"), "a", message)
+    assert type(corrupt) is type(half) is type(message)
+    assert isinstance(corrupt, Text | Binary)
+    assert len(corrupt.data) == len(message.data)
+    with pytest.raises(UnicodeDecodeError):
+        corrupt.data.decode()
+    assert isinstance(half, Text | Binary)
+    assert half.data == message.data[: len(message.data) // 2]
+
+
+def test_a_frozen_channel_loses_what_it_says_and_nothing_else_does() -> None:
+    applied = of_kind("freeze_channel", ", for: 5s")
+    assert pass_all(applied, "a", DEPTH, TRADE, OTHER, second=5) == [TRADE, OTHER]
+    assert pass_all(applied, "a", DEPTH, second=6) == [DEPTH]
+
+
+def test_a_half_open_connection_says_and_hears_nothing_until_the_client_lets_go() -> None:
+    applied = faults("{at: 1s, kind: half_open}")
+    begin(applied)
+    assert applied.is_mute("a")
+    assert not applied.is_frozen("a")
+    assert pass_all(applied, "a", DEPTH, Ping(b""), Close(1000, ""), Cut()) == []
+    assert pass_all(applied, "new", DEPTH) == [DEPTH]
+    begin(applied, second=7)
+    assert applied.ended == START + 7 * SECOND
+    for conn in ("a", "b"):
+        applied.closed(conn)
+    begin(applied, second=9)
+    assert applied.ended == START + 7 * SECOND
+    assert not applied.is_mute("a")
+
+
+def test_answers_are_stale_for_a_while() -> None:
+    applied = faults("{at: 1s, kind: stale_snapshot, for: 5s}")
+    old, new = HttpAnswer(200, b"old"), HttpAnswer(200, b"new")
+    assert applied.answer("/book", old, START) is old
+    begin(applied)
+    assert applied.answer("/book", new, START + 2 * SECOND) is old
+    assert applied.answer("/unasked", new, START + 2 * SECOND) is new
+    assert applied.answer("/book", new, START + 6 * SECOND) is new
+
+
+def test_without_a_word_of_the_venue_too_many_connections_are_refused_by_http() -> None:
+    applied = faults("{at: 1s, kind: max_connections, for: 5s}")
+    assert applied.refusal(START) is None
+    assert begin(applied) == [("a", Cut()), ("b", Cut())]
+    refusal = applied.refusal(START + 2 * SECOND)
+    assert refusal is not None
+    assert refusal.status == 429
+    assert applied.refusal(START + 6 * SECOND) is None
+
+
+def test_what_only_a_venue_can_say_is_asked_of_it() -> None:
+    [(_, one), _] = begin(faults("{at: 1s, kind: unknown}"))
+    assert isinstance(one, Text)
+    assert b"novelty" in one.data
+    assert can("unknown", DIALECT)
+    assert can("drop", DIALECT)
+    assert not can("refuse_auth", DIALECT)
+
+
+def test_an_oversize_frame_goes_to_every_connection() -> None:
+    sent = begin(faults("{at: 1s, kind: oversize, size: 1000}"))
+    assert sent == [("a", Text(bytes(1000))), ("b", Text(bytes(1000)))]
+
+
+def test_a_fault_of_one_venue_is_no_other_venues() -> None:
+    planned = read_faults("faults: [{at: 1s, kind: cut, venue: htx}, {at: 1s, kind: cut}]", "f")
+    assert len(begin(Faults(planned, start=START, venue="htx"))) == 4
+    assert len(begin(Faults(planned, start=START, venue="bybit"))) == 2
+
+
 def test_windows_tell_when_what_was_at_work() -> None:
     applied = faults("{at: 1s, kind: drop, symbol: BTC-USDT}, {at: 2s, kind: freeze, for: 3s}")
     begin(applied)
@@ -153,6 +260,10 @@ def test_a_freeze_neither_loses_nor_reorders(frames: list[Frame], data: st.DataO
         ("{at: 1s, kind: drop, symbol: NOPE-USDT}", "unknown symbol"),
         ("{at: 1s, kind: drop, channel: news}", "news"),
         ("{at: 1s, kind: cut, code: 7}", "1000 to 4999"),
+        ("{at: 1s, kind: cut, code: 1006}", "a close frame may hold"),
+        ("{at: 1s, kind: oversize, size: -1}", "size must be"),
+        ("{at: 1s, kind: freeze_channel, symbol: BTC-USDT, for: 1s}", "needs 'channel'"),
+        ("{at: 1s, kind: half_open, for: 1s}", "it takes nothing"),
         ("{at: 1s, kind: cut, wait: 1s}", "wait"),
     ],
 )
