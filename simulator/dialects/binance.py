@@ -11,6 +11,8 @@ After the venue's public documentation of streams and REST endpoints, as of July
     <symbol>@trade     trade             at once
     <symbol>@depth     depthUpdate       1 s
     <symbol>@depth@100ms                 100 ms
+    <symbol>@depth20@100ms
+                       partial book      100 ms, or 1 s without it; of 5, 10 or 20 levels
 
 The venue's silences are kept: a stream of an unknown symbol is acknowledged and never speaks, and
 so does one in capital letters. Streams that exist at the venue but not here are silent too. What

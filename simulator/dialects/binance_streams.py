@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from simulator.dialects.binance_partial import PartialStream, partial_kinds
 from simulator.listings import Listing
 from simulator.market_model import MarketModel
 from simulator.true_book import Change, LevelChange, Print
@@ -91,6 +92,7 @@ class _Feed:
         "jumps",
         "listing",
         "native",
+        "partials",
         "refused_until",
         "trade_readers",
         "trade_stream",
@@ -102,6 +104,7 @@ class _Feed:
         self.trade_stream = f"{native.lower()}@trade"
         self.trade_readers: dict[str, None] = {}
         self.diffs: dict[str, _Diff] = {}
+        self.partials: dict[str, PartialStream] = {}
         self.is_false = False
         self.jumps = False
         self.false_ahead = 0
@@ -121,6 +124,7 @@ class BinanceStreams:
     def __init__(self, model: MarketModel, *, fast: int) -> None:
         self._model = model
         self._intervals = {"depth@100ms": fast, "depth@1000ms": SLOW, "depth": SLOW}
+        self._partial_kinds = partial_kinds(fast)
         self._feeds: dict[str, _Feed] = {}
         self._natives: dict[str, _Feed] = {}
         for listing in model.listings:
@@ -144,6 +148,12 @@ class BinanceStreams:
                 last = self._model.true_book(feed.listing.symbol).update_id
                 diff = feed.diffs[stream] = _Diff(interval, last)
             diff.readers[conn] = None
+        elif (found := self._partial_kinds.get(kind)) is not None:
+            partial = feed.partials.get(stream)
+            if partial is None:
+                book = self._model.true_book(feed.listing.symbol)
+                partial = feed.partials[stream] = PartialStream(*found, book)
+            partial.join(conn)
 
     def leave(self, conn: str, stream: str) -> None:
         """Let a connection read a stream no longer."""
@@ -157,6 +167,10 @@ class BinanceStreams:
             diff.readers.pop(conn, None)
             if not diff.readers:
                 del feed.diffs[stream]
+        elif (partial := feed.partials.get(stream)) is not None:
+            partial.readers.pop(conn, None)
+            if not partial.readers:
+                del feed.partials[stream]
 
     def advance(self, changes: Sequence[Change], now: int) -> list[Told]:
         """Return what is told of these changes up to `now`; depth messages at their rhythm."""
@@ -174,6 +188,8 @@ class BinanceStreams:
             else:
                 for diff in feed.diffs.values():
                     diff.absorb(change)
+                for partial in feed.partials.values():
+                    partial.absorb(change)
         while now >= self._next_flush:
             self._flush(out)
         return out
@@ -223,6 +239,16 @@ class BinanceStreams:
                     data = self._depth(feed, diff, due)
                     readers = tuple(diff.readers)
                     out.append(Told(stream, data, "depth", feed.listing.symbol, readers))
+            for stream, partial in feed.partials.items():
+                if due % partial.interval < self._tick:
+                    self._partial(feed, stream, partial, out)
+
+    def _partial(self, feed: _Feed, stream: str, partial: PartialStream, out: list[Told]) -> None:
+        message = partial.message(is_false=feed.is_false)
+        if message is not None:
+            feed.is_false = False
+            readers = tuple(partial.readers)
+            out.append(Told(stream, message, "depth", feed.listing.symbol, readers))
 
     def _depth(self, feed: _Feed, diff: _Diff, due: int) -> bytes:
         listing = feed.listing

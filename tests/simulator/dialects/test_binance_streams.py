@@ -204,3 +204,64 @@ def test_a_falsified_time_is_that_of_one_trade() -> None:
     ]
     assert 3_600_000 <= times[0] <= 3_601_000
     assert max(times[1:]) <= 1000
+
+
+DOCUMENTED_PARTIAL = (
+    '{"stream":"bnbbtc@depth20@100ms","data":{"lastUpdateId":160,"bids":[["0.0024","10"]],'
+    '"asks":[["0.0026","100"]]}}'
+)
+
+
+def partials(dialect: BinanceDialect) -> list[dict]:  # type: ignore[type-arg]
+    return [
+        json.loads(frame.data)
+        for _, frame in dialect.outgoing()
+        if isinstance(frame, Text) and frame.channel == "depth"
+    ]
+
+
+@pytest.mark.parametrize("levels", [5, 10, 20])
+def test_a_partial_book_is_the_best_of_the_true_book_at_its_id(levels: int) -> None:
+    model = MarketModel(choose(["BTC-USDT"]), seed=3, start=START)
+    dialect = BinanceDialect(model)
+    dialect.opened("a", f"/stream?streams=btcusdt@depth{levels}@100ms", START)
+    history = TrueBookHistory(model.true_book("BTC-USDT"))
+    changes = model.advance(START + 3 * SECOND)
+    history.record(change for change in changes if isinstance(change, LevelChange))
+    dialect.advance(changes, START + 3 * SECOND)
+    told = partials(dialect)
+    assert 20 < len(told) <= 30
+    for message in told:
+        assert shape(message) == shape(json.loads(DOCUMENTED_PARTIAL))
+        data = message["data"]
+        true = history.at(data["lastUpdateId"]).copy()
+        assert [(float(p), float(s)) for p, s in data["bids"]] == true.bids[:levels]
+        assert [(float(p), float(s)) for p, s in data["asks"]] == true.asks[:levels]
+
+
+def test_a_partial_book_comes_once_where_nothing_changes() -> None:
+    model = MarketModel(choose(["LTC-BTC"]), seed=3, start=START)
+    dialect = BinanceDialect(model)
+    dialect.opened("a", "/stream?streams=ltcbtc@depth20@100ms", START)
+    dialect.advance([], START + 2 * SECOND)
+    assert len(partials(dialect)) == 1
+    dialect.opened("b", "/stream?streams=ltcbtc@depth20@100ms/ltcbtc@depth5", START + 2 * SECOND)
+    dialect.advance([], START + 4 * SECOND)
+    streams = [message["stream"] for message in partials(dialect)]
+    assert sorted(streams) == ["ltcbtc@depth20@100ms", "ltcbtc@depth20@100ms", "ltcbtc@depth5"]
+    dialect.closed("a")
+    dialect.closed("b")
+    dialect.advance(model.advance(START + 600 * SECOND), START + 600 * SECOND)
+    assert partials(dialect) == []
+
+
+def test_a_falsified_partial_book_is_crossed_once() -> None:
+    model = MarketModel(choose(["BTC-USDT"]), seed=4, start=START)
+    dialect = BinanceDialect(model)
+    dialect.opened("a", "/stream?streams=btcusdt@depth5@100ms", START)
+    dialect.falsify_book("BTC-USDT")
+    dialect.advance(model.advance(START + 2 * SECOND), START + 2 * SECOND)
+    told = [message["data"] for message in partials(dialect)]
+    crossed = [float(one["bids"][0][0]) >= float(one["asks"][0][0]) for one in told]
+    assert crossed == [True] + [False] * (len(told) - 1)
+    assert {len(one["bids"]) for one in told} == {5}
