@@ -32,6 +32,7 @@ COMMANDS = {
     "simulate": ("cli.simulate:simulate", "Run the simulated exchange alone."),
     "filters": ("cli.filters:app", "Check and list filter specs."),
     "telegram": ("cli.telegram:app", "Connect a Telegram bot."),
+    "gaps": ("cli.gaps:gaps", "Show when data may be missing, and why."),
     "db": ("cli.database:app", "Look after the database."),
     "config": ("cli.config:app", "Show the configuration."),
     "doctor": ("cli.doctor:doctor", "Say what could keep Candlewax from working here."),

@@ -27,6 +27,7 @@ from connectors.errands import Errands
 from connectors.feed import Feed, Steering, encode_description, encode_steering
 from connectors.frame_queue import FrameQueue
 from connectors.limiter import HostLimiter, limiter_of
+from connectors.reason_counter import ReasonCounter
 from connectors.recording import Record
 from connectors.transport import Answer, Socket, explain_status, fetch, http_client
 from market.errors import FeedError, VenueRefusalError
@@ -51,7 +52,7 @@ SET_BACK = SECOND
 
 CONNECTIONS = Counter("candlewax_feed_connections_total", "Connections opened", ["venue"])
 FRAMES = Counter("candlewax_feed_frames_total", "Messages read from a venue", ["venue"])
-CLOSES = Counter("candlewax_feed_closes_total", "Connections that ended unplanned", ["venue"])
+CLOSES = ReasonCounter("candlewax_feed_closes_total", "Connections that ended unplanned")
 OVERRUNS = Counter(
     "candlewax_feed_overruns_total", "Times the flow was too slow for the queue", ["venue"]
 )
@@ -343,7 +344,7 @@ class Reader:
     def _closed(self, name: str, reason: str, *, least_s: float = 0.0) -> None:
         """A connection ended that was not meant to."""
         self._drop(name)
-        CLOSES.labels(self._venue).inc()
+        CLOSES.count(self._venue, reason)
         wait = self._back_off(least_s)
         log.warning(
             "connection closed",

@@ -36,7 +36,9 @@ from flows.stopping import Stopping
 from flows.symbol_market import SymbolMarket
 from flows.venue_keys import key_for
 from market.errors import ConfigError
+from market.events import LeftOpen
 from market.instruments import Instrument
+from sinks.gap_ledger import open_gaps
 from sinks.insertion import insert
 from sinks.redaction import Redactor
 from sinks.rows import instrument_row, pack, unpack
@@ -89,6 +91,7 @@ def _flow() -> Dataflow:
         controls=[
             recorded_settings(settings.settings.market),
             msgspec.json.encode(SpecsChanged(generation=1, specs=specs)),
+            *_left_open(embedded.database_url, feeds),
         ],
         helm=helm,
         stopping=stopping.flag,
@@ -157,6 +160,29 @@ def _feeds(settings: Configuration, embedded: Embedded) -> list[VenueFeeds]:
     if not any(each.instruments for each in feeds):
         raise ConfigError("no symbols to follow: name some in [feeds.<venue>] symbols")
     return feeds
+
+
+def _left_open(dsn: Secret, feeds: list[VenueFeeds]) -> list[bytes]:
+    """Tell the flow which rows of the gap ledger an earlier run has left open.
+
+    Raises:
+        ConfigError: the database is away.
+    """
+    followed = [one.id for each in feeds for one in each.instruments]
+    try:
+        with connect(complete(dsn.reveal())) as connection:
+            gaps = open_gaps(connection, followed)
+    except RETRIABLE as error:
+        raise ConfigError(
+            f"the database does not tell its gaps: {str(error).strip()}; start it, or correct"
+            " DATABASE_URL, or leave it unset to use the embedded PostgreSQL"
+        ) from None
+    return [
+        msgspec.json.encode(
+            LeftOpen(instrument=name, gaps=tuple(gap for gap in gaps if gap.instrument == name))
+        )
+        for name in dict.fromkeys(gap.instrument for gap in gaps)
+    ]
 
 
 def _store_instruments(dsn: Secret, instruments: list[Instrument]) -> None:

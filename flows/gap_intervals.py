@@ -43,7 +43,7 @@ class GapIntervals:
         """Take over rows that an earlier run has left open."""
         for gap in left:
             known = self.open.setdefault(gap.channel, [])
-            if all(one.started != gap.started for one in known):
+            if all(one.started // 1000 != gap.started // 1000 for one in known):  # stored in µs
                 known.append(gap)
 
     def snapshot(self) -> dict[str, list[GapInterval]]:

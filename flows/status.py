@@ -16,10 +16,11 @@ import msgspec
 from prometheus_client import Counter, Histogram
 
 from connectors.drain import FlowEvent
+from connectors.reason_counter import ReasonCounter
 from filters.alerts import Alert
 from filters.specs import SpecsChanged
 from flows.market_output import MarketOutput
-from market.events import BookTop, State
+from market.events import BookTop, Silence, State
 from market.instruments import venue_of
 from sinks.row_totals import store_totals
 
@@ -29,7 +30,9 @@ LAST_ALERTS = 20
 BARS = Counter("candlewax_bars_total", "Bars closed or corrected", ["interval"])
 FEATURES = Counter("candlewax_features_total", "Indicator values told")
 ALERTS = Counter("candlewax_alerts_fired_total", "Alerts fired", ["spec"])
-STATES = Counter("candlewax_state_changes_total", "Books that changed their truth state", ["state"])
+STATES = Counter(
+    "candlewax_state_changes_total", "Books that changed their truth state", ["venue", "state"]
+)
 LAG = Histogram(
     "candlewax_feed_lag_seconds",
     "From the venue's time of a book message to our receiving it, clocks uncorrected",
@@ -39,7 +42,12 @@ LAG = Histogram(
 CROSSED = Counter(
     "candlewax_crossed_events_total", "Events that another process read: a cost, not a fault"
 )
-RESYNCS = Counter("candlewax_resyncs_total", "Books that had to be fetched again")
+RESYNCS = ReasonCounter("candlewax_resyncs_total", "Books that had to be fetched again")
+SILENCES = Counter(
+    "candlewax_feed_silences_total",
+    "Channels that fell silent and should not have",
+    ["venue", "channel"],
+)
 OUTSIDE = Counter(
     "candlewax_trades_outside_bars_total", "Trades too late, or of an unbelievable time, for a bar"
 )
@@ -154,6 +162,7 @@ class Tally:
         """Count what the first keyed step told."""
         bars = features = 0
         latest: list[BookTop] = []
+        forgotten: list[str] = []
         for output in outputs:
             if output.bars:
                 bars += len(output.bars)
@@ -161,14 +170,19 @@ class Tally:
                     BARS.labels(bar.interval).inc()
             if output.states:
                 for change in output.states:
-                    STATES.labels(change.state.value).inc()
+                    venue = venue_of(change.instrument)
+                    STATES.labels(venue, change.state.value).inc()
                     if change.state is State.RESYNCING and change.reason != "connecting":
-                        RESYNCS.inc()
+                        RESYNCS.count(venue, change.reason)
                     self._states[change.instrument] = change.state
             if output.features:
                 features += len(output.features)
             if output.latest:
                 latest += output.latest
+            if output.silences:
+                self._note_silences(output.silences)
+            if output.forgotten:
+                forgotten += output.forgotten
             if output.trades_outside:
                 OUTSIDE.inc(output.trades_outside)
         if features:
@@ -180,6 +194,19 @@ class Tally:
             self._features += features
             for top in latest:
                 self._latest[top.instrument] = top
+            for instrument in forgotten:
+                self._latest.pop(instrument, None)
+                self._states.pop(instrument, None)
+
+    def _note_silences(self, silences: Sequence[Silence]) -> None:
+        for silence in silences:
+            facts = {"instrument": silence.instrument, "channel": silence.channel}
+            if silence.ended is None:
+                SILENCES.labels(venue_of(silence.instrument), silence.channel).inc()
+                log.warning("channel is silent", extra={**facts, "reason": silence.reason})
+            else:
+                lasted = round((silence.ended - silence.since) / 1e9, 3)
+                log.info("channel speaks again", extra={**facts, "silent_s": lasted})
 
     def alerts(self, alerts: Sequence[Alert]) -> None:
         """Count what the second keyed step told."""

@@ -79,6 +79,14 @@ def test_every_metric_is_in_the_operations_page() -> None:
     assert documented == ours
 
 
+def test_every_label_of_a_metric_is_in_the_operations_page() -> None:
+    rows = re.findall(r"^\| `(candlewax_\w+)` \| ([^|]*)\|", OPERATIONS, re.MULTILINE)
+    assert len(rows) > 25
+    for name, labels in rows:
+        known = REGISTRY._names_to_collectors[name]._labelnames  # there is no public way
+        assert tuple(re.findall(r"`(\w+)`", labels)) == known, name
+
+
 def test_the_spec_in_the_readme_loads(tmp_path: Path) -> None:
     spec = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     assert len(spec) == 1

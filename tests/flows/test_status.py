@@ -3,10 +3,12 @@ from pathlib import Path
 from time import monotonic, sleep
 
 import msgspec
+from prometheus_client import REGISTRY
 
 from filters.alerts import Alert
+from flows.market_output import MarketOutput
 from flows.status import FlowStatus, StatusFile, Tally
-from market.events import State
+from market.events import Silence, State, Unsubscribed
 from tests.flows.market_events import BTC, beat, delta, gap, make_market, snapshot, specs, trade
 
 
@@ -106,3 +108,34 @@ def test_the_file_is_written_while_it_runs_and_at_the_end(tmp_path: Path) -> Non
     status = msgspec.json.decode(path.read_bytes(), type=FlowStatus)
     assert status.alerts == 1
     assert [each.name for each in path.parent.iterdir()] == ["flow-0.json"]  # no part is left
+
+
+def test_an_instrument_that_is_not_followed_any_more_is_not_shown() -> None:
+    market = make_market()
+    tally = Tally(list)
+    tally.market([market.advance([snapshot(0), beat(0.5)])])
+    assert list(tally.status().books) == [BTC]
+    gone = Unsubscribed(instrument=BTC, ts_recv=beat(1.5).ts_recv)
+    tally.market([market.advance([beat(1), gap(1.4, reason="unsubscribed"), gone])])
+    assert not tally.status().books
+
+
+def test_what_goes_wrong_is_counted_by_venue_and_reason() -> None:
+    def value(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(f"candlewax_{name}_total", labels) or 0.0
+
+    def values() -> list[float]:
+        return [
+            value("feed_silences", venue="binance", channel="book"),
+            value("resyncs", venue="binance", reason="expected N, got N"),
+            value("state_changes", venue="binance", state="resyncing"),
+        ]
+
+    before = values()
+    silence = Silence(instrument=BTC, channel="book", reason="no book messages", since=1)
+    over = msgspec.structs.replace(silence, ended=5)
+    market = make_market()
+    market.advance([snapshot(0)])
+    out = market.advance([gap(1, "book", reason="expected 5, got 7")])
+    Tally(list).market([MarketOutput(silences=[silence, over]), out])
+    assert [after - first for after, first in zip(values(), before, strict=True)] == [1.0] * 3
