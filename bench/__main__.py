@@ -5,6 +5,9 @@ measures the floor in slices between its own work: a machine that changes its sp
 Two processes are compared with one by the wall time of the same round. Last comes the whole way
 from socket to database, once (`bench.whole`). Prints a table and writes
 `bench/results/latest.json`.
+
+`--venues [NAME …]` measures instead what the messages of each venue cost (`bench.venues`), and
+writes `bench/results/venues.json`.
 """
 
 import argparse
@@ -16,7 +19,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench import whole
+from bench import venues, whole
+from connectors import VENUES
 from flows.cluster import free_addresses
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
@@ -117,13 +121,33 @@ def summary(rounds: list[dict[str, dict[str, float]]]) -> list[dict[str, float |
     return rows
 
 
+def measure_venues(names: list[str], *, keeps: bool) -> None:
+    """Measure each venue in a process of its own, print the figures, write the file."""
+    figures: dict[str, dict[str, venues.Figures]] = {}
+    for name in names or sorted(VENUES):
+        print(f"\r{name:32}", end="", file=sys.stderr)
+        command = [sys.executable, "-m", "bench.venues", name]
+        told = subprocess.check_output(command, timeout=TIMEOUT_S)
+        figures[name] = json.loads(told.splitlines()[-1])
+    print(file=sys.stderr)
+    print("\n".join(venues.table(figures)))
+    if keeps:
+        RESULTS.parent.mkdir(exist_ok=True)
+        results = {"machine": machine(), "venues": figures}
+        RESULTS.with_name("venues.json").write_text(json.dumps(results, indent=1) + "\n")
+
+
 def main() -> None:
     """Run the rounds and the whole way, print the figures, write the file."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-whole", action="store_true", help="leave the database out")
     parser.add_argument("--no-file", action="store_true", help="print only")
+    parser.add_argument("--venues", nargs="*", metavar="NAME", help="the venues' messages alone")
     options = parser.parse_args()
+    if options.venues is not None:
+        measure_venues(options.venues, keeps=not options.no_file)
+        return
     rounds = []
     for number in range(1, options.rounds + 1):
         figures = {}

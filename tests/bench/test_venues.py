@@ -1,0 +1,17 @@
+"""The venues' bench: short, for the figures mean nothing here."""
+
+import pytest
+
+from bench.venues import measure, table
+from connectors import VENUES
+
+
+@pytest.mark.parametrize("name", sorted(VENUES))
+def test_every_venues_messages_are_measured(name: str) -> None:
+    figures = measure(name, length_s=4, passes=1)
+    assert {"trade", "book"} & set(figures), "enough messages came"
+    for kind, row in figures.items():
+        assert list(row) == ["messages", "bytes", "ns", "floor_ns", "ratio"], kind
+        assert min(row.values()) > 0
+    [_, *lines] = table({name: figures})
+    assert [line.split()[0] for line in lines] == [name] * len(figures)
