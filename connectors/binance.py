@@ -404,7 +404,8 @@ class BinanceProtocol:
                 self._partials[self._streams(native)[1]] = PartialBook(instrument)
                 continue
             url = f"{self._rest_url}/api/v3/depth?symbol={native}&limit={SNAPSHOT_LIMIT}"
-            self._books[native] = BookRule(instrument, Request(url=url, subject=native))
+            request = Request(url=url, subject=native, weight=SNAPSHOT_WEIGHT)
+            self._books[native] = BookRule(instrument, request)
         self._plan("SUBSCRIBE", list(new))
 
     def _streams(self, native: str) -> list[str]:

@@ -71,7 +71,7 @@ def test_the_documented_book_becomes_a_snapshot_and_a_delta() -> None:
     session = Session("BNB-BTC")
     assert session.receive(DOCUMENTED_DEPTH) == []
     assert session.requests == [
-        Request(url=f"{REST}/api/v3/depth?symbol=BNBBTC&limit=1000", subject="BNBBTC")
+        Request(url=f"{REST}/api/v3/depth?symbol=BNBBTC&limit=1000", subject="BNBBTC", weight=50)
     ]
     told = session.answer(
         encoded({"lastUpdateId": 156, "bids": [["0.0024", "9"]], "asks": [["0.0026", "99"]]})
