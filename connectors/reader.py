@@ -228,7 +228,7 @@ class Reader:
             try:
                 message = sock.receive()
             except (OSError, websocket.WebSocketException) as error:
-                self._closed(name, str(error) or type(error).__name__)
+                self._lost(name, str(error) or type(error).__name__)
                 break
             if message is not None:
                 frames += 1
@@ -253,10 +253,10 @@ class Reader:
                     try:
                         sock.ping()
                     except (OSError, websocket.WebSocketException) as error:
-                        self._closed(name, f"cannot send: {error}")
+                        self._lost(name, f"cannot send: {error}")
             elif now - pinged >= PONG_WITHIN:
                 lost = f"nothing came for {silence // SECOND} s, not even an answer to a ping"
-                self._closed(name, lost)
+                self._lost(name, lost)
 
     def _ask(self, now: int, fetches: Errands, client: httpx.Client) -> None:
         """Make the GETs that are wanted, as far as the host's budget goes."""
@@ -283,7 +283,7 @@ class Reader:
                 try:
                     self._sockets[name].send(sent)
                 except (OSError, websocket.WebSocketException) as error:
-                    self._closed(name, f"cannot send: {error}")
+                    self._lost(name, f"cannot send: {error}")
                 else:
                     self._put(Record(self._now(), name, "sent", told))
 
@@ -340,6 +340,12 @@ class Reader:
             "cannot connect",
             extra={"feed": self.feed.name, "reason": str(error), "again_in_s": round(wait, 1)},
         )
+
+    def _lost(self, name: str, reason: str) -> None:
+        """A connection is gone; why its protocol gave it up, a refusal perhaps, weighs more."""
+        self._close_what_must()
+        if name in self._sockets:
+            self._closed(name, reason)
 
     def _closed(self, name: str, reason: str, *, least_s: float = 0.0) -> None:
         """A connection ended that was not meant to."""
