@@ -17,6 +17,7 @@ from connectors.drain import Drain, FlowEvent
 from connectors.feed import Feed, Steering, encode_description, encode_steering
 from connectors.reader import BACKOFF_FIRST_S, BACKOFF_MOST_S, HEALTHY_AFTER
 from connectors.recording import Kind, Record
+from connectors.transport import MESSAGE_LIMIT
 from flows.market_output import MarketOutput
 from flows.settings import MarketSettings
 from flows.symbol_market import SymbolMarket
@@ -151,6 +152,7 @@ class FeedClient:
         **options: int | str | bool,
     ) -> None:
         self.venue = venue
+        self._is_whole = venue.name in WHOLE_BOOKS and options.get("book") != "partial"
         symbols = [one.symbol for one in instruments]
         groups = venue.channel_groups
         self.feeds = [
@@ -213,7 +215,12 @@ class FeedClient:
         self._put(line, now, conn, "open", encode_description(line.feed.description))
 
     def received(self, conn: str, data: bytes, now: int, *, is_binary: bool) -> None:
-        self._put(self._line(conn), now, conn, "binary" if is_binary else "text", data)
+        line = self._line(conn)
+        if len(data) > MESSAGE_LIMIT:  # the socket would not have taken it
+            self._closes.append(conn)
+            self.closed(conn, f"a message of {len(data)} bytes", now)
+            return
+        self._put(line, now, conn, "binary" if is_binary else "text", data)
 
     def fetched(self, conn: str, url: str, status: int, body: bytes, now: int) -> None:
         self._put(self._line(conn), now, conn, "http", body, url=url, status=status)
@@ -319,7 +326,7 @@ class FeedClient:
         book = self.book(symbol)
         true = self._true_book(symbol, book, is_thorough=is_thorough)
         assert true is not None, f"{symbol} was never so at {self.venue.name}"
-        if self.venue.name in WHOLE_BOOKS:
+        if self._is_whole:
             assert len(book) == len(true.bids) + len(true.asks)
         if is_thorough:
             assert is_same(book, true)
