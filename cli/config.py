@@ -21,7 +21,6 @@ def show(*, config: Config = None, json: bool = False) -> int:
     rows = [
         (key, msgspec.json.encode(value).decode(), told.sources.get(key, "default"))
         for key, value in _flat(msgspec.to_builtins(told.settings))
-        if key != "store.database_url"
     ]
     keys = {
         name: told.keys[venue]

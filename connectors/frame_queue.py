@@ -47,7 +47,7 @@ class FrameQueue:
             self._room.notify_all()
             return dropped
 
-    def put_first(self, record: Record, told: list[Told]) -> None:
+    def put_at_once(self, record: Record, told: list[Told]) -> None:
         """Append without regard to the bound: for what steers, which is rare and must not wait."""
         with self._lock:
             self._items.append((record, told))

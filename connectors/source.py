@@ -171,7 +171,7 @@ class FeedSource(DynamicSource[MicroBatch]):
         frames = FrameQueue(self._capacity)
         clock = Clock()
         for body in self._controls:
-            frames.put_first(Record(clock.now(), "", "control", body), [])
+            frames.put_at_once(Record(clock.now(), "", "control", body), [])
         descriptions = [
             description
             for feeds in self._feeds

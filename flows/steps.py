@@ -92,17 +92,17 @@ def market_builder(
     return build
 
 
-def filter_builder(symbol: str = "") -> Callable[[bytes | None], FilterLogic]:
+def filter_builder() -> Callable[[bytes | None], FilterLogic]:
     """Return what Bytewax calls for each new symbol."""
 
     def build(state: bytes | None) -> FilterLogic:
-        filters = SymbolFilters(symbol)
+        filters = SymbolFilters()
         if state is not None:
             try:
                 filters.restore(state)
             except SnapshotError as error:
                 log.warning("starting a symbol's filters afresh", extra={"reason": str(error)})
-                filters = SymbolFilters(symbol)
+                filters = SymbolFilters()
         return FilterLogic(filters)
 
     return build

@@ -23,17 +23,12 @@ class _Remembered(msgspec.Struct):
 
 
 class SymbolFilters:
-    """The filter engine of one symbol, and what it must know of the books meanwhile.
-
-    Args:
-        symbol: `"BTC-USDT"`.
-    """
+    """The filter engine of one symbol, and what it must know of the books meanwhile."""
 
     SCHEMA = 1
 
-    def __init__(self, symbol: str) -> None:
-        self._symbol = symbol
-        self._engine = FilterEngine(symbol)
+    def __init__(self) -> None:
+        self._engine = FilterEngine()
         self._states: dict[str, tuple[State, str]] = {}
         self._tops: dict[str, BookTop] = {}
 
@@ -81,7 +76,7 @@ class SymbolFilters:
             kept = pickle.loads(snapshot)  # noqa: S301 - our own store, never from outside
             if kept.schema != self.SCHEMA:
                 raise SnapshotError(f"filters snapshot of schema {kept.schema}")
-            self._engine = FilterEngine(self._symbol, state=kept.engine)
+            self._engine = FilterEngine(state=kept.engine)
             self._states = dict(kept.states)
             self._tops = dict(kept.tops)
         except (
@@ -93,7 +88,7 @@ class SymbolFilters:
             EOFError,
             LookupError,
         ) as error:
-            self._engine = FilterEngine(self._symbol)
+            self._engine = FilterEngine()
             self._states = {}
             raise SnapshotError(f"filters snapshot: {error}") from error
 

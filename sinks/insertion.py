@@ -15,7 +15,7 @@ from sinks.rows import Cell
 from sinks.tables import TABLES, TIME, Table
 
 CHANNEL = "candlewax_outbox"
-"""NOTIFY channel that wakes the sender."""
+"""NOTIFY channel that wakes the sender, which listens to it."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _POSTGRES_EPOCH_US = 946_684_800_000_000  # 2000-01-01

@@ -21,9 +21,6 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-CHANNEL = "candlewax_outbox"
-"""What is notified when rows were added."""
-
 REPEAT_MARK = "possible repeat: "
 STATES = (
     "pending",

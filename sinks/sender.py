@@ -25,6 +25,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from sinks import outbox
 from sinks.alert_settings import AlertSettings
 from sinks.delivery import Delivered, DeliveryError, Failure, Target
+from sinks.insertion import CHANNEL
 from sinks.outbox import OutboxRow
 from sinks.redaction import redact
 from sinks.secret import Secret
@@ -192,7 +193,7 @@ class Sender:
             self._report_back("another process sends the alerts; standing by")
             if self._stop.wait(STANDBY_S):
                 return
-        connection.execute(f"LISTEN {outbox.CHANNEL}")
+        connection.execute(f"LISTEN {CHANNEL}")
         self._is_sending = True
         _active.set(1)
         self._report_back("sending alerts")

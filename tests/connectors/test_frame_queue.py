@@ -75,7 +75,7 @@ def test_a_writer_goes_on_as_soon_as_there_is_room() -> None:
 
 def test_what_steers_does_not_wait() -> None:
     frames = full(3)
-    frames.put_first(Record(9, "", "control"), [])
+    frames.put_at_once(Record(9, "", "control"), [])
     assert numbers(frames.take(10)) == [0, 1, 2, 9]
 
 

@@ -43,7 +43,7 @@ def told(recorded: WireRun) -> str:
     lines: list[bytes] = []
     for symbol, output in recorded.outputs:
         lines += market_lines(output, ALL)
-        one = filters.setdefault(symbol, SymbolFilters(symbol))
+        one = filters.setdefault(symbol, SymbolFilters())
         lines += alert_lines(one.advance([output]), ALL)
     return digest(lines)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import psycopg
 
-from sinks import outbox
+from sinks.insertion import CHANNEL
 
 
 def empty(dsn: str) -> None:
@@ -25,7 +25,7 @@ def fire(
     with psycopg.connect(dsn) as connection:
         for text in texts:
             insert(connection, text, target=target, severity=severity, age_s=age_s)
-        connection.execute(f"NOTIFY {outbox.CHANNEL}")
+        connection.execute(f"NOTIFY {CHANNEL}")
 
 
 def insert(

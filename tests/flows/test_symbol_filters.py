@@ -28,7 +28,7 @@ class Rig:
 
     def __init__(self, *given: Spec) -> None:
         self.market: SymbolMarket = make_market()
-        self.filters = SymbolFilters("BTC-USDT")
+        self.filters = SymbolFilters()
         self.filters.advance([self.market.advance([specs(*given)])])
 
     def advance(self, *events: MarketEvent) -> FilterOutput:
@@ -124,7 +124,7 @@ def test_what_has_fired_stays_fired_over_a_restart() -> None:
     rig = Rig(spec)
     assert len(rig.advance(snapshot(0)).alerts) == 1
     kept = rig.filters.snapshot()
-    rig.filters = SymbolFilters("BTC-USDT")
+    rig.filters = SymbolFilters()
     rig.filters.restore(kept)
     rig.filters.advance([rig.market.advance([specs(spec)])])
     assert rig.advance(delta(0.1, [(99.5, 1.0)], sequence=2)).alerts == []
@@ -135,7 +135,7 @@ def test_a_wait_goes_on_over_a_restart() -> None:
     rig = Rig(spec)
     rig.advance(snapshot(0), beat(1))
     kept = rig.filters.snapshot()
-    rig.filters = SymbolFilters("BTC-USDT")
+    rig.filters = SymbolFilters()
     rig.filters.restore(kept)
     rig.filters.advance([rig.market.advance([specs(spec)])])
     (alert,) = rig.advance(beat(2)).alerts
@@ -152,7 +152,7 @@ class _Other(msgspec.Struct):
     ids=["empty", "no pickle", "none", "a number", "another schema"],
 )
 def test_a_snapshot_that_cannot_be_read_is_refused(bad: bytes) -> None:
-    filters = SymbolFilters("BTC-USDT")
+    filters = SymbolFilters()
     with pytest.raises(SnapshotError):
         filters.restore(bad)
     assert filters.advance([MarketOutput()]) == FilterOutput()

@@ -63,10 +63,10 @@ def test_what_it_says_does_not_depend_on_how_events_are_batched(
     events: list[MarketEvent], sizes: list[int]
 ) -> None:
     stream = [SPECS, *events]
-    market, filters = make_market(), SymbolFilters("BTC-USDT")
+    market, filters = make_market(), SymbolFilters()
     whole = market.advance(stream)
     expected = said(filters, [whole])
-    market, filters = make_market(), SymbolFilters("BTC-USDT")
+    market, filters = make_market(), SymbolFilters()
     outputs = [market.advance(part) for part in parts(stream, sizes)]
     assert told(joined(outputs)) == told(whole)
     assert joined(outputs).moments == whole.moments
@@ -77,16 +77,16 @@ def test_what_it_says_does_not_depend_on_how_events_are_batched(
 def test_a_restart_with_books_changes_nothing(
     events: list[MarketEvent], sizes: list[int], at: int
 ) -> None:
-    market, filters = make_market(), SymbolFilters("BTC-USDT")
+    market, filters = make_market(), SymbolFilters()
     whole = market.advance([SPECS, *events])
     expected = said(filters, [whole])
-    market, filters = make_market(), SymbolFilters("BTC-USDT")
+    market, filters = make_market(), SymbolFilters()
     before = [market.advance(part) for part in parts([SPECS, *events[:at]], sizes)]
     alerts, tops = said(filters, before)
     kept, kept_filters = market.snapshot(), filters.snapshot()
     market.advance(events[at:])  # what comes later must not reach into a snapshot
     said(filters, [market.advance(events[at:])])
-    market, filters = make_market(), SymbolFilters("BTC-USDT")
+    market, filters = make_market(), SymbolFilters()
     market.restore(kept)
     filters.restore(kept_filters)
     after = [market.advance(part) for part in parts([SPECS, *events[at:]], sizes)]
@@ -116,13 +116,13 @@ def test_a_restart_without_books_is_like_a_gap(events: list[MarketEvent], at: in
     """A live flow's snapshots carry no books: its opening gap would empty them anyway."""
     began = events[min(at, len(events) - 1)].ts_recv
     openings = [FeedGap(instrument=name, ts_recv=began, reason="opening") for name in (BTC, OTHER)]
-    market, filters = make_market(keeps_books=False), SymbolFilters("BTC-USDT")
+    market, filters = make_market(keeps_books=False), SymbolFilters()
     before = market.advance([SPECS, *events[:at]])
     said(filters, [before])
     kept, kept_filters = market.snapshot(), filters.snapshot()
     expected = market.advance([*openings, *events[at:]])
     expected_alerts = said(filters, [expected])[0]
-    market, filters = make_market(keeps_books=False), SymbolFilters("BTC-USDT")
+    market, filters = make_market(keeps_books=False), SymbolFilters()
     market.restore(kept)
     filters.restore(kept_filters)
     resumed = market.advance([SPECS, *openings, *events[at:]])
