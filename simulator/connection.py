@@ -125,6 +125,7 @@ class Connection:
                 case Close(code=code, reason=reason):
                     self._protocol.send_close(code, reason)
                 case Cut():
+                    self.flush()  # what was said before has been on its way
                     self._writer.transport.abort()
         except InvalidState:
             pass  # the client closed it a moment ago; its reader will say so

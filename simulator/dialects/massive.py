@@ -140,7 +140,7 @@ class MassiveDialect:
     def _log_in(self, conn: str, connection: _Connection, key: str, now: int) -> None:
         if key != self._key or now < self._refuses_until:
             self._say(conn, "auth_failed", "authentication failed")
-            self._cut(conn)
+            connection.ends_at = now  # at the next moment: what was said must go out before
             return
         self._say(conn, "auth_success", "authenticated")
         connection.is_in = True
@@ -203,7 +203,7 @@ class MassiveDialect:
                 self._cut(conn)
             elif not connection.is_in and now >= connection.login_until:
                 self._say(conn, "auth_timeout", "authentication timed out")
-                self._cut(conn)
+                connection.ends_at = now
 
     def outgoing(self) -> list[tuple[str, Frame]]:
         """Return what is to be sent, in order, and forget it."""
