@@ -1,0 +1,239 @@
+"""Faults on real sockets: the reader's threads and the simulator's server, a fault family each.
+
+What exactly a fault leads to is proved in virtual time; here it is that sockets, threads and
+timeouts do the same.
+"""
+
+import asyncio
+import re
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from connectors import VENUES
+from connectors.contract import FeedDescription
+from connectors.drain import Drain
+from connectors.feed import Feed, Steering
+from connectors.frame_queue import FrameQueue
+from connectors.reader import Reader
+from flows.instruments import list_instruments
+from flows.settings import MarketSettings
+from flows.symbol_market import SymbolMarket
+from market.events import FeedGap, State
+from simulator.server import SimulatorServer
+from simulator.settings import Addresses, SimulatorSettings
+from simulator.true_book import BookCopy
+
+BEGIN_S = 1.0
+"""Seconds after the server's start at which faults begin."""
+WITHIN_S = 20.0
+"""Far more than anything here takes; who waits that long has failed."""
+TICK_S = 0.004
+
+
+class Served:
+    """A simulator in a thread of its own, whose true books can be looked at."""
+
+    def __init__(self, settings: SimulatorSettings) -> None:
+        self.server = SimulatorServer(settings)
+        self.addresses = Addresses(websocket="", rest="")
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(WITHIN_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(WITHIN_S)
+
+    def true_book(self, symbol: str) -> BookCopy:
+        """Return the true book as it is between two turns of the market."""
+
+        async def copy() -> BookCopy:
+            return self.server.model.book(symbol)
+
+        return asyncio.run_coroutine_threadsafe(copy(), self._loop).result(WITHIN_S)
+
+    def _run(self) -> None:
+        async def serve() -> None:
+            async with self.server.running() as addresses:
+                self.addresses = addresses
+                self._ready.set()
+                await self._stop.wait()
+
+        self._loop.run_until_complete(serve())
+        self._loop.close()
+
+
+class Follower:
+    """The venue's feeds on sockets, and the markets behind them."""
+
+    def __init__(self, venue: str, symbols: tuple[str, ...], served: Served, key: str) -> None:
+        row = VENUES[venue]
+        rest = served.addresses.rest_of(venue)
+        known = list_instruments(row, rest, key=key)
+        self.venue = venue
+        self.gaps: list[FeedGap] = []
+        self.dead_letters: list[str] = []
+        self.opened = 0
+        self._markets = {symbol: SymbolMarket(MarketSettings()) for symbol in symbols}
+        self._drain = Drain()
+        self._frames = FrameQueue()
+        self.readers = [
+            Reader(
+                Feed(
+                    f"{venue}-0-{number}",
+                    row,
+                    FeedDescription(
+                        venue=venue,
+                        instruments=tuple(known.resolve(symbol)[0] for symbol in symbols),
+                        websocket_url=served.addresses.websocket_of(venue),
+                        rest_url=rest,
+                        channels=channels if len(row.channel_groups) > 1 else (),
+                    ),
+                ),
+                self._frames,
+                key=key,
+            )
+            for number, channels in enumerate(row.channel_groups)
+        ]
+
+    def __enter__(self) -> Self:
+        for reader in self.readers:
+            reader.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for reader in self.readers:
+            reader.stop()
+        for reader in self.readers:
+            reader.join()
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why there were gaps."""
+        return [gap.reason for gap in self.gaps if gap.reason != "connecting"]
+
+    def is_live(self, symbol: str) -> bool:
+        market = self._markets[symbol]._markets.get(f"{self.venue}:{symbol}")
+        return market is not None and market.state is State.LIVE
+
+    def has(self, symbol: str, true: BookCopy) -> bool:
+        """Whether our book is the best part of this one."""
+        bids, asks = self._markets[symbol]._markets[f"{self.venue}:{symbol}"].book.levels()
+        return min(len(bids), len(asks)) >= 10 and (bids, asks) == (
+            dict(true.bids[: len(bids)]),
+            dict(true.asks[: len(asks)]),
+        )
+
+    def until(self, is_done: Callable[[], bool]) -> None:
+        """Take what comes until something is so."""
+        deadline = time.monotonic() + WITHIN_S
+        while not is_done():
+            assert time.monotonic() < deadline, (self.reasons, self.dead_letters)
+            self._take()
+            time.sleep(TICK_S)
+
+    def _take(self) -> None:
+        for reader in self.readers:
+            reader.check()
+        for record, told in self._frames.take(5000):
+            self.opened += record.kind == "open"
+            self.gaps += [event for event in told if isinstance(event, FeedGap)]
+            self._drain.add(record, told)
+        self.dead_letters += [letter.reason for letter in self._drain.dead_letters]
+        self._drain.dead_letters.clear()
+        for symbol, events in self._drain.take():
+            for wanted, reason in self._markets[symbol].advance(events).resyncs:
+                self.readers[-1].steer(Steering(resync=wanted, reason=reason))
+
+
+# Family: the faults, and what the reason of the gap says that they lead to; "" where there is none.
+FAMILIES = {
+    "lost": ("{kind: drop, channel: depth, symbol: %s}", "sequence"),
+    "disordered": ("{kind: reorder, channel: depth, symbol: %s}", "sequence"),
+    "jump": ("{kind: jump, symbol: %s}", "sequence"),
+    "repeated": ("{kind: flood, channel: depth, symbol: %s}", ""),
+    "spoilt": ("{kind: corrupt, channel: depth, symbol: %s}", "Expected|not a message"),
+    "halved": ("{kind: truncate, channel: depth, symbol: %s}", "truncated"),
+    "untrue": ("{kind: cross, symbol: %s}", "crossed"),
+    "unheard of": ("{kind: unknown}", ""),
+    "too large": ("{kind: oversize}", "limit"),
+    "cut": ("{kind: cut}", "lost"),
+    "closed": ("{kind: cut, code: 1012}", "1012"),
+    "dead": ("{kind: half_open}", "silent"),
+    "aged": ("{kind: age}", "1001"),
+    "announced": ("{kind: shutdown, grace: 1s}", ""),
+    "stale": (
+        "{kind: stale_snapshot, for: 1s}, {kind: drop, channel: depth, symbol: %s}",
+        "sequence",
+    ),
+}
+
+
+def settings(folder: Path, faults: str, **options: object) -> SimulatorSettings:
+    path = folder / "faults.yaml"
+    at = f"{{at: {int(BEGIN_S * 1000)}ms, "
+    path.write_text(f"faults: [{faults.replace('{', at)}]")
+    return SimulatorSettings(faults=str(path), **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_fault_on_a_socket_is_seen_and_overcome(family: str, tmp_path: Path) -> None:
+    faults, reason = FAMILIES[family]
+    hit, other = "BTC-USDT", "ETH-USDT"
+    chosen = settings(
+        tmp_path,
+        faults.replace("%s", hit),
+        venues=("binance",),
+        symbols=(hit, other),
+        rate=1.0 if family == "dead" else 0.5,
+    )
+    with Served(chosen) as served, Follower("binance", (hit, other), served, "") as follower:
+        at_work = served.server.faults["binance"]
+        follower.until(lambda: follower.is_live(hit) and follower.is_live(other))
+        follower.until(lambda: bool(at_work.windows()))
+        if reason:
+            follower.until(lambda: any(re.search(reason, said) for said in follower.reasons))
+        if family == "unheard of":
+            follower.until(lambda: follower.dead_letters == ["unknown event novelty"])
+        follower.until(lambda: time.time_ns() > at_work.ended)
+        for symbol in (hit, other):
+            follower.until(
+                lambda symbol=symbol: (
+                    follower.is_live(symbol)  # type: ignore[misc]
+                    and follower.has(symbol, served.true_book(symbol))
+                )
+            )
+        assert bool(reason) is bool(follower.reasons)
+        assert bool(follower.dead_letters) is (family == "unheard of")
+        follower.until(lambda: served.server.clients == len(follower.readers))
+
+
+@pytest.mark.parametrize("venue", sorted(set(VENUES) - {"binance"}))
+def test_another_venue_on_sockets_overcomes_a_fault_of_each_sort(
+    venue: str, tmp_path: Path
+) -> None:
+    symbol = "BTC-USD" if venue == "massive" else "BTC-USDT"
+    faults = "{kind: drop, channel: depth}, {kind: unknown}, {kind: corrupt, channel: depth}"
+    chosen = settings(tmp_path, faults, venues=(venue,), symbols=(symbol,), rate=0.5)
+    with Served(chosen) as served, Follower(venue, (symbol,), served, chosen.key) as follower:
+        follower.until(lambda: follower.is_live(symbol))
+        follower.until(lambda: follower.opened > len(follower.readers))
+        follower.until(
+            lambda: (
+                follower.is_live(symbol)
+                and (venue == "massive" or follower.has(symbol, served.true_book(symbol)))
+            )
+        )
+        assert follower.dead_letters
+        follower.until(lambda: served.server.clients == len(follower.readers))
