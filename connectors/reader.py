@@ -3,6 +3,9 @@
 What a message means is the feed's business, which is told every record here in the order in which
 it goes into the queue. Other threads make connections and fetches, so that neither holds up what
 is being read.
+
+The file is long because a turn of the thread is one thing: reading, sending, asking, watching and
+closing share the state of the same sockets, in an order that matters.
 """
 
 import logging

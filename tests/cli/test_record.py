@@ -1,4 +1,7 @@
-"""`candlewax record` of every venue at once, from outside, against the embedded simulator."""
+"""`candlewax record` of every venue at once, from outside, against the embedded simulator.
+
+In two processes: the venue that allows one connection is read by one of them and for both.
+"""
 
 import json
 import os
@@ -10,15 +13,20 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from connectors import VENUES
+from connectors.placement import owner_of
 from connectors.playback import Playback
-from connectors.recording import Recording
+from connectors.recording import Recording, merged
+from flows.status import FlowStatus
 from market.events import BookSnapshot, Quote, Trade
-from market.instruments import venue_of
+from market.instruments import symbol_of, venue_of
 from simulator.settings import DEFAULT_KEY
 
+SYMBOLS = ("BTC-USDT", "ETH-USDT", "ETH-BTC")
+"""Each of two workers owns some."""
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -34,7 +42,7 @@ def until(what: Callable[[], bool], process: "subprocess.Popen[str]", within_s: 
 def test_every_venue_is_recorded_and_its_recording_says_the_same(tmp_path: Path) -> None:
     home = tmp_path / "state"
     feeds = "".join(
-        f'[feeds.{name}]\nsymbols = ["BTC-USDT", "ETH-USDT"]\nsimulated = true\n' for name in VENUES
+        f"[feeds.{name}]\nsymbols = {json.dumps(SYMBOLS)}\nsimulated = true\n" for name in VENUES
     )
     (tmp_path / "candlewax.toml").write_text(feeds)
     kept = {
@@ -43,7 +51,7 @@ def test_every_venue_is_recorded_and_its_recording_says_the_same(tmp_path: Path)
         if not name.startswith(("CANDLEWAX", "DATABASE_URL", "TELEGRAM", "MASSIVE", "POLYGON"))
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli.main", "record"],
+        [sys.executable, "-m", "cli.main", "record", "--processes", "2"],
         cwd=tmp_path,
         env={**kept, "CANDLEWAX_HOME": str(home), "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -51,18 +59,19 @@ def test_every_venue_is_recorded_and_its_recording_says_the_same(tmp_path: Path)
         text=True,
     )
 
-    def live() -> Counter[str]:
-        try:
-            status = json.loads((home / "status" / "flow-0.json").read_bytes())
-        except FileNotFoundError:
-            return Counter()
-        books = status["books"].items()
-        return Counter(venue_of(name) for name, book in books if book["state"] == "live")
+    def statuses() -> list[FlowStatus]:
+        files = sorted((home / "status").glob("flow-*.json"))
+        return [msgspec.json.decode(file.read_bytes(), type=FlowStatus) for file in files]
+
+    def is_ready() -> bool:
+        told = statuses()
+        books = [item for status in told for item in status.books.items()]
+        live = Counter(venue_of(name) for name, book in books if book.state == "live")
+        whole = {name for name, count in live.items() if count == len(SYMBOLS)}
+        return whole >= set(VENUES) - {"massive"} and any(status.crossed for status in told)
 
     try:
-        with_books = set(VENUES) - {"massive"}
-        until(lambda: {name for name, count in live().items() if count == 2} >= with_books,
-              process, 60)  # fmt: skip
+        until(is_ready, process, 60)
         process.send_signal(signal.SIGINT)
         _, words = process.communicate(timeout=20)
     finally:
@@ -70,10 +79,14 @@ def test_every_venue_is_recorded_and_its_recording_says_the_same(tmp_path: Path)
         process.wait()
     assert process.returncode == 0, words
     assert "Traceback" not in words
-    [path] = (home / "recordings").iterdir()
+    reader = owner_of("massive", 2)
+    for worker, status in enumerate(statuses()):
+        owned = {symbol for symbol in SYMBOLS if owner_of(symbol, 2) == worker}
+        assert {symbol_of(name) for name in status.books} == owned
+        assert (status.crossed > 0) == (worker != reader), "massive's alone"
     playback = Playback(VENUES)
     told: dict[str, Counter[type]] = {name: Counter() for name in VENUES}
-    for record in Recording(path):
+    for record in merged([Recording(path) for path in (home / "recordings").iterdir()]):
         assert DEFAULT_KEY.encode() not in record.body, "a key is never recorded"
         for event in playback.take(record):
             if isinstance(event, Trade | BookSnapshot | Quote):
