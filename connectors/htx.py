@@ -532,8 +532,8 @@ class HtxProtocol:
             return self._replied(kind, text, now)
         if kind.subbed:
             return self._subscribed(kind, text, now)
-        if kind.unsubbed in self._gone:
-            return []
+        if kind.unsubbed in self._gone or kind.unsubbed in self._streams:
+            return []  # in the latter case it has been subscribed to again
         reason = "answer to nothing" if kind.unsubbed else "unknown envelope"
         return [DeadLetter(NAME, reason, text, now)]
 

@@ -474,6 +474,16 @@ def test_an_instrument_comes_and_goes_while_the_connection_is_up() -> None:
     session.live(70)
 
 
+def test_an_instrument_may_come_back_before_htx_has_let_it_go() -> None:
+    session = Session("book", "BTC-USDT", "ETH-USDT")
+    session.live(100)
+    session.do(lambda protocol, now: protocol.unsubscribe([ETH], now))
+    session.do(lambda protocol, now: protocol.subscribe([instrument("ETH-USDT")], now))
+    assert session.acknowledge() == [], "both answers are understood"
+    session.live(70)
+    assert sequences(session.receive(update("ethusdt", 70, 71))) == [71]
+
+
 def test_what_was_never_asked_or_was_refused_is_not_given_up_at_htx() -> None:
     symbols = [f"A{number}-USDT" for number in range(SUBSCRIPTIONS_AT_ONCE + 1)]
     session = Session("trade", *symbols, is_acknowledged=False)
