@@ -24,7 +24,8 @@ Book rule (How to manage a local order book, text of 2025-11-12):
 
 A partial book (5, 10 or 20 levels) is whole in each message and has neither a symbol nor a time of
 its own: the first is in the stream's name, the second is that of the connection's last trade.
-The messages of books and their rule are in `connectors.binance_book`.
+The messages of books and their rule are in `connectors.binance_book`; all else that concerns
+Binance is here, in one file a venue, which makes it long.
 
 A connection lives 24 h; Binance takes five messages a second from us. It acknowledges a symbol
 that it does not have and stays silent, so symbols are checked against `exchangeInfo` before.

@@ -25,7 +25,8 @@ Book rule (orderbook page; where it is silent we take the reading that shows not
  7. After each message the book is cut to its depth: whether Bybit says what left it is not known.
 
 A refusal names one topic and refuses the whole request. No limit to a connection's age is
-published. The book rule and the messages it reads are in `connectors.bybit_book`.
+published. The book rule and the messages it reads are in `connectors.bybit_book`; all else that
+concerns Bybit is here, in one file a venue, which makes it long.
 """
 
 from collections.abc import Mapping, Sequence
