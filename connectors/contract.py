@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
-from market.events import BookDelta, BookSnapshot, MarketEvent
+from market.events import BookDelta, BookSnapshot, FeedGap, MarketEvent
 from market.instruments import Instrument
 
 
@@ -59,11 +59,13 @@ Told: TypeAlias = MarketEvent | DeadLetter
 def caught_up(told: Sequence[Told]) -> list[Told]:
     """Mark what is past among events that are told late, all at once.
 
-    Only the last message of each book says what the book is now.
+    Only the last message of each book says what the book is now, and none before a gap in it.
     """
     marked: list[Told] = []
     current: set[str] = set()
     for event in reversed(told):
+        if isinstance(event, FeedGap) and event.channel != "trade":
+            current.add(event.instrument)
         if isinstance(event, BookSnapshot | BookDelta):
             if event.instrument in current:
                 marked.append(msgspec.structs.replace(event, catching_up=True))
