@@ -235,6 +235,7 @@ class InstrumentMarket:
                 self._silence_ends(self.book_channel, now, out, is_broken=True)
             self.book_channel.pause()
             self.book.clear()
+            self.last_book_recv = min(self.last_book_recv, now)  # a restart may set clocks back
             self.top = None
             self.crossed = 0
             self._turn(State.RESYNCING, gap.reason, now, out)
@@ -425,6 +426,8 @@ class InstrumentMarket:
         bids, asks = self.book.top(self.depth)
         spread = asks[0][0] - bids[0][0] if bids and asks else None
         now = event.ts_recv
+        if now < self.last_book_recv:  # noqa: PLR1730 - a call of `max` for every message
+            now = self.last_book_recv  # it waited for its snapshot, or for its connection's turn
         self.last_book_recv = now
         if now > self.next_book_moment:
             self.next_book_moment = self.book_channel.spoke(now)
@@ -433,7 +436,7 @@ class InstrumentMarket:
         elif spread is not None and spread <= 0:
             self._crossed(now, out)
         elif self.state is not State.LIVE:
-            self._speaks(event, out)
+            self._speaks(event, now, out)
         top = self.top = BookTop(
             instrument=self.instrument,
             ts_event=event.ts_event,
@@ -458,7 +461,7 @@ class InstrumentMarket:
         if self.crossed == CROSSED_MESSAGES:
             out.resyncs = [*out.resyncs, (self.instrument, self.reason)]
 
-    def _speaks(self, event: BookSnapshot | BookDelta, out: MarketOutput) -> None:
+    def _speaks(self, event: BookSnapshot | BookDelta, now: int, out: MarketOutput) -> None:
         """Take a book that was not live for live, unless it only answers what we asked."""
         silence = self.book_channel.silence
         if silence is not None and self.awaits_answer and type(event) is BookSnapshot:
@@ -466,20 +469,19 @@ class InstrumentMarket:
             if event.sequence != self.silent_sequence or not event.sequence:
                 # It was so a moment ago, and the channel that must tell what follows is silent.
                 self.book_channel.pause()
-                self._turn(State.STALE, silence.reason, event.ts_recv, out)
+                self._turn(State.STALE, silence.reason, now, out)
                 return
-        self._silence_ends(self.book_channel, event.ts_recv, out)
-        self._live(event, out)
+        self._silence_ends(self.book_channel, now, out)
+        self._live(event, now, out)
 
-    def _live(self, event: BookSnapshot | BookDelta, out: MarketOutput) -> None:
-        now = event.ts_recv
+    def _live(self, event: BookSnapshot | BookDelta, now: int, out: MarketOutput) -> None:
         self.crossed = 0
         self.had_data = True
         self._turn(State.LIVE, "", now, out)
         if (
             self.is_interrupted
             and not self.waits_for_trade
-            and not self.offset.is_future(event.ts_event, now)
+            and not self.offset.is_future(event.ts_event, event.ts_recv)
         ):
             self._resume(event.ts_event)
         for channel in ("all", "book"):

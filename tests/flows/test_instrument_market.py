@@ -100,6 +100,28 @@ def test_what_a_book_was_once_is_not_live_and_no_news_to_specs(market: SymbolMar
     assert seen.values == {"best_bid": 99.5}
 
 
+def test_a_book_is_live_when_it_was_whole_not_when_its_last_change_came(
+    market: SymbolMarket,
+) -> None:
+    """Changes that came before their snapshot are told after it."""
+    market.advance([specs(book_spec("best_bid > 1")), snapshot(0), gap(2, "book"), beat(3)])
+    kept = delta(2.1, [(99.5, 1.0)], sequence=10)
+    past = msgspec.structs.replace(snapshot(3.5, sequence=9), catching_up=True)
+    out = market.advance([past, kept])
+    whole = START + round(3.5 * SECOND) + LATENCY
+    assert [change.ts_recv for change in out.states] == [whole]
+    assert [one.ended for one in out.gaps] == [whole]
+    assert out.tops[-1].ts_recv == whole
+    assert out.tops[-1].ts_event == kept.ts_event
+    assert [one.ts_recv for one in out.moments if isinstance(one, Observation)] == [whole]
+
+
+def test_a_clock_set_back_over_a_restart_is_followed(market: SymbolMarket) -> None:
+    market.advance([snapshot(100, sequence=1)])
+    out = market.advance([gap(1), snapshot(2, sequence=2)])
+    assert out.tops[-1].ts_recv == START + 2 * SECOND + LATENCY
+
+
 def test_a_crossed_book_is_suspect_and_fetched_again(market: SymbolMarket) -> None:
     out = market.advance([snapshot(0), delta(0.1, [(101.5, 1.0)], sequence=2)])
     assert states(out)[-1] == (State.SUSPECT, "crossed book")
