@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from sinks.secret import MASK, Secret
 
-# After a dot come the last digits of a host: 10.0.0.200:50051 is no token.
-_TOKEN = re.compile(r"(?<![\d.])\d{3,}(?::|%3[Aa])[A-Za-z0-9_-]{5,}")
+# After a dot, three digits end a host: 10.0.0.200:50051 is no token.
+_TOKEN = re.compile(r"(?<!\d)(?:(?<!\.)\d{3}|\d{4,})(?::|%3[Aa])[A-Za-z0-9_-]{5,}")
 # The quotes stay out: a line of JSON must remain one.
 _ADDRESS_PASSWORD = re.compile(r"(://[^\s:/@\"]*:)[^\s/\"]*@")
 _NAMED_PASSWORD = re.compile(r"(?i)\b(password\s*=\s*)('(?:[^'\"\\]|\\.)*'|[^\s&'\"]+)")

@@ -19,6 +19,7 @@ TOKEN = "1234567890:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"
             "POST https://api.telegram.org/bot***/getMe",
         ),
         (f"token={TOKEN}", "token=***"),
+        (f"[alerts.{TOKEN}]", "[alerts.***]"),
         (f"bot {quote(TOKEN, safe='')} wants in", "bot *** wants in"),
         (
             "postgresql://candle:w@x@127.0.0.1:5432/market?x=1",
