@@ -189,8 +189,8 @@ def watch(
     running = msgspec.json.decode((home / "run.json").read_bytes(), type=Running)
     with psycopg.connect(running.database_url) as connection:
         ledger = connection.execute(
-            "SELECT venue, symbol, channel, reason, extract(epoch FROM started)"
-            " FROM gaps ORDER BY started"
+            "SELECT venue, symbol, channel, reason, extract(epoch FROM started_at)"
+            " FROM gaps ORDER BY started_at"
         ).fetchall()
     starts = [float(row[4]) - began_ns / 1e9 for row in ledger]
     silent = [
