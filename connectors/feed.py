@@ -102,9 +102,14 @@ class Feed:
 
     @property
     def wants_replacement(self) -> bool:
-        """Whether a second connection should be opened now."""
+        """Whether a second connection should be opened now; never where the venue allows one."""
         current = self._current
-        return current is not None and self._waiting is None and current.protocol.wants_replacement
+        return (
+            current is not None
+            and self._waiting is None
+            and current.protocol.wants_replacement
+            and self._venue.connections_at_once != 1
+        )
 
     @property
     def instruments(self) -> Sequence[str]:

@@ -65,6 +65,8 @@ def _page(venue: Venue, client: httpx.Client, url: str) -> bytes:
             f" not hold this; correct {' or '.join(venue.key_names)}"
         )
     said = explain_status(answer.status) or answer.body[:200].decode(errors="replace")
+    if answer.wait_s:
+        said += f"; it may be asked again in {answer.wait_s:.0f} s"
     status = f"HTTP {answer.status}, " if answer.status else ""
     raise ConfigError(
         f"{venue.name}: cannot fetch the list of instruments from {url}: {status}{said}; check"

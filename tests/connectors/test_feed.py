@@ -149,6 +149,20 @@ def test_a_heartbeat_tells_of_every_instrument_when_it_was_heard_of() -> None:
             tell(1, "close")
 
 
+class Alone(ScriptedVenue):
+    connections_at_once = 1
+
+
+@pytest.mark.parametrize(("venue", "replaces"), [(ScriptedVenue(), True), (Alone(), False)])
+def test_no_second_connection_is_opened_where_the_venue_allows_one(
+    venue: ScriptedVenue, *, replaces: bool
+) -> None:
+    feed = Feed(NAME, venue, description("BTC-USDT"))
+    feed.take(Record(1, f"{NAME}.1", "open"))
+    feed.take(Record(2, f"{NAME}.1", "text", say(replace=1)))
+    assert feed.wants_replacement is replaces
+
+
 @pytest.mark.parametrize(
     ("channels", "channel"),
     [((), "all"), (("trade",), "trade"), (("book",), "book"), (("trade", "book"), "all")],
