@@ -1,4 +1,7 @@
-"""Scripts as files: where they are, and how a list of entries in one is read."""
+"""Scripts as files: where they are, and how a list of entries in one is read.
+
+One file may hold price moves, faults, or both; who reads the one passes over the other.
+"""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,6 +13,8 @@ from market.errors import ConfigError, UnknownInstrumentError
 from simulator.quantities import read_yaml
 
 SHIPPED = Path(__file__).parent / "scripts"
+SECTIONS = ("moves", "faults")
+"""The lists that a script may hold."""
 HELP = "see docs/simulator.md for what a script may say"
 
 _Text = TypeVar("_Text")
@@ -46,7 +51,7 @@ def load_text(name: str) -> tuple[str, str]:
 def read_entries(
     text: str, path: str, section: str, kind: type[_Text], read: Callable[[_Text], _Read]
 ) -> tuple[_Read, ...]:
-    """Read a script that is one list under one name.
+    """Read one of the lists of a script; it may be missing.
 
     Args:
         text: YAML.
@@ -60,8 +65,9 @@ def read_entries(
     """
     try:
         sections = msgspec.convert(read_yaml(text, path) or {}, dict[str, object])
-        if foreign := sorted(set(sections) - {section}):
-            raise ConfigError(f"{path}: no section {foreign[0]!r}, only {section!r}; {HELP}")
+        if foreign := sorted(set(sections) - set(SECTIONS)):
+            known = " and ".join(SECTIONS)
+            raise ConfigError(f"{path}: unknown section {foreign[0]!r}: it holds {known}; {HELP}")
         found = msgspec.convert({section: sections.get(section) or []}, dict[str, list[object]])
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {error}; {HELP}") from error

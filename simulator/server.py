@@ -83,7 +83,12 @@ class SimulatorServer:
     def __init__(self, settings: SimulatorSettings) -> None:
         self._settings = settings
         self._script = load_script(settings.script) if settings.script else Script()
-        self._planned = load_faults(settings.faults) if settings.faults else ()
+        self._planned = [
+            fault
+            for name in dict.fromkeys((settings.script, settings.faults))
+            if name
+            for fault in load_faults(name)
+        ]
         self._listings = choose(settings.symbols)
         self._names = choose_venues(settings.venues)
         self._numbers = itertools.count(1)

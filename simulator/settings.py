@@ -15,8 +15,9 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         venues: which of `simulator.dialects.DIALECTS`; empty for all of them.
         seed: what all chance comes from.
         symbols: what is traded, in any usual spelling; empty for the whole default market.
-        script: price moves: a file, or the name of a shipped one; empty for none.
-        faults: what goes wrong: a file, or the name of a shipped one; empty for nothing.
+        script: price moves, and faults with them if it has any: a file, or the name of a shipped
+            one; empty for none.
+        faults: what goes wrong besides: the same.
         rate: multiplies trades and book changes a second.
         wait_for_client: the market opens, and scripts begin, with the first subscriber.
         depth_interval_ms: between two messages of a fast depth stream; the venue's is 100.

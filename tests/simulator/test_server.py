@@ -178,6 +178,26 @@ def test_a_cut_is_seen_with_and_without_a_close_frame(
     run(scene)
 
 
+def test_one_script_may_hold_moves_and_faults_of_single_venues(tmp_path: Path) -> None:
+    path = tmp_path / "both.yaml"
+    path.write_text(
+        "moves: [{symbol: BTC-USDT, at: 0s, kind: dip, depth: 1%, fall: 1s}]\n"
+        "faults: [{at: 700ms, kind: cut, venue: binance}]\n"
+    )
+
+    async def scene() -> None:
+        async with running(script=str(path), faults="cut", venues=("binance", "htx")) as (
+            server,
+            addresses,
+        ):
+            async with connected(addresses) as websocket:
+                assert await close_code(websocket) is None
+            assert [window.kind for window in server.faults["binance"].windows()] == ["cut"]
+            assert server.faults["htx"].windows() == []
+
+    run(scene)
+
+
 def test_a_frozen_socket_is_silent_to_data_and_to_pings_and_then_goes_on(tmp_path: Path) -> None:
     async def scene() -> None:
         script = faults(tmp_path, "{at: 300ms, kind: freeze, for: 1500ms}")
