@@ -109,7 +109,7 @@ def summary(rounds: list[dict[str, dict[str, float]]]) -> list[dict[str, float |
             "ratio_to_floor": round(statistics.median(ratios[name]), 3),
         }
         loop = f"loop {name.split()[1]}" if name.startswith("flow") else name
-        if loop in ratios:
+        if loop in ratios and loop != "decode":
             both = zip(ratios[name], ratios[loop], strict=True)
             row["ratio_to_loop"] = round(statistics.median(mine / its for mine, its in both), 3)
         if name.endswith("processes=2"):

@@ -20,6 +20,7 @@ def test_ratios_are_taken_within_a_round() -> None:
     assert rows[two]["ratio_to_loop"] == 2.0
     assert rows["flow batch=100 processes=1"]["ratio_to_loop"] == 1.0
     assert "ratio_to_loop" not in rows["flow batch=1 processes=1"], "no loop takes one at a time"
+    assert "ratio_to_loop" not in rows["decode"]
     assert rows[two]["speed_against_one_process"] == 1.6
 
 
