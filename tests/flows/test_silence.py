@@ -217,7 +217,9 @@ def left(*channels: str) -> LeftOpen:
     return LeftOpen(
         instrument=BTC,
         gaps=tuple(
-            GapInterval(instrument=BTC, channel=channel, reason="cut", started=START - number)
+            GapInterval(
+                instrument=BTC, channel=channel, reason="cut", started=START - number * 1000
+            )
             for number, channel in enumerate(channels, start=1)
         ),
     )
@@ -228,11 +230,11 @@ def test_the_first_data_closes_what_an_earlier_run_left_open() -> None:
     out = market.advance([left("all", "book", "trade", "all"), gap(0, reason="connecting")])
     assert not out.gaps
     out = market.advance([snapshot(1)])
-    closed = [(one.channel, START - one.started, one.ended) for one in out.gaps]
+    closed = [(one.channel, (START - one.started) // 1000, one.ended) for one in out.gaps]
     now = START + SECOND + LATENCY
     assert closed == [("all", 1, now), ("all", 4, now), ("book", 2, now)]
     out = market.advance([trade(2)])
-    assert [(one.channel, START - one.started) for one in out.gaps] == [("trade", 3)]
+    assert [(one.channel, (START - one.started) // 1000) for one in out.gaps] == [("trade", 3)]
     assert not market.advance([trade(3)]).gaps
 
 
