@@ -17,7 +17,7 @@ from connectors.drain import Drain, FlowEvent
 from connectors.feed import Feed, Steering, encode_description, encode_steering
 from connectors.reader import BACKOFF_FIRST_S, BACKOFF_MOST_S, HEALTHY_AFTER
 from connectors.recording import Kind, Record
-from connectors.transport import MESSAGE_LIMIT
+from connectors.transport import MESSAGE_LIMIT, explain_status, wait_after
 from flows.market_output import MarketOutput
 from flows.settings import MarketSettings
 from flows.symbol_market import SymbolMarket
@@ -227,7 +227,8 @@ class FeedClient:
 
     def closed(self, conn: str, reason: str, now: int) -> None:
         line = self._line(conn)
-        line.back_off(now)
+        status = int(reason.removeprefix("HTTP ")) if reason.startswith("HTTP ") else 0
+        line.back_off(now, wait_after(status, "", 0.0) if explain_status(status) else 0.0)
         if conn == line.connecting:
             line.connecting = ""
             self.refused.append(reason)

@@ -285,3 +285,34 @@ def test_every_shipped_script_is_right(name: str) -> None:
 def test_every_kind_of_fault_is_shipped() -> None:
     shipped = {fault.kind for name in SHIPPED_FAULTS for fault in load_faults(name)}
     assert shipped == set(KINDS)
+
+
+@given(
+    st.sampled_from(["reorder, count: 3", "delay, for: 2s, delay: 1s", "duplicate, count: 4"]),
+    st.lists(st.tuples(st.sampled_from([DEPTH, TRADE, OTHER]), st.integers(1, 5)), max_size=30),
+)
+def test_what_comes_late_or_twice_is_lost_to_nobody(
+    kind: str, drawn: list[tuple[Text, int]]
+) -> None:
+    applied = faults(f"{{at: 1s, kind: {kind}}}")
+    sent = [
+        Text(b"%d" % number, message.channel, message.symbol)
+        for number, (message, _) in enumerate(drawn)
+    ]
+    got: list[Frame] = []
+    for message, second in zip(sent, sorted(second for _, second in drawn), strict=True):
+        got += [frame for conn, frame in begin(applied, second=second) if conn == "a"]
+        got += pass_all(applied, "a", message, second=second)
+    got += [frame for conn, frame in begin(applied, second=20) if conn == "a"]
+    kept = [one for one in sent if one in got]
+    if "reorder" not in kind:
+        assert kept == sent
+    if "delay" in kind:
+        assert len(got) == len(sent)
+    for channel, symbol in {(one.channel, one.symbol) for one in sent}:
+        mine = [one for one in got if (one.channel, one.symbol) == (channel, symbol)]  # type: ignore[union-attr]
+        if "reorder" not in kind:
+            assert list(dict.fromkeys(mine)) == [
+                one for one in sent if (one.channel, one.symbol) == (channel, symbol)
+            ]
+    assert len(sent) - len(kept) <= 3  # a message that nothing followed is still being overtaken
