@@ -16,17 +16,27 @@ SECONDS = 70
 
 # Script: channel, how many symbols, and words of the reason of the gaps that it must lead to.
 EXPECTED = {
+    "age": ("all", 3, "1001"),
     "block": None,
     "close": ("all", 3, "1012"),
     "cross": ("book", 1, "crossed book"),
     "cut": ("all", 3, "connection lost"),
+    "delay": None,
     "drop-depth": ("book", 1, "sequence: expected U"),
     "drop-trade": ("trade", 1, "are missing"),
+    "duplicate": None,
+    "flood": None,
     "freeze": ("all", 3, "silent for"),
     "freeze-all": ("all", 3, "silent for"),
+    "freeze-trade": ("trade", 1, "are missing"),
     "future-trade": None,
+    "half-open": ("all", 3, "silent for"),
+    "jump": ("book", 1, "sequence: expected U"),
+    "oversize": ("all", 3, "a message of"),
     "shutdown": None,
     "slow-snapshot": ("book", 1, "sequence: expected U"),
+    "stale-snapshot": ("book", 1, "sequence: expected U"),
+    "truncate": ("all", 3, "truncated"),
 }
 SCRIPTS = sorted(EXPECTED)
 
@@ -218,6 +228,15 @@ KINDS = (
     "kind: shutdown, grace: 1s",
     "kind: shutdown, grace: 5s",
     "kind: future_trade, symbol: {}, ahead: 1h",
+    "kind: duplicate, symbol: {}, count: 5",
+    "kind: reorder, symbol: {}, count: 3",
+    "kind: delay, symbol: {}, for: 3s, delay: 1s",
+    "kind: corrupt, symbol: {}",
+    "kind: truncate, symbol: {}",
+    "kind: freeze_channel, channel: depth, symbol: {}, for: 6s",
+    "kind: half_open",
+    "kind: jump, symbol: {}",
+    "kind: stale_snapshot, for: 4s",
 )
 
 
@@ -253,10 +272,10 @@ def test_any_faults_leave_true_books(
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_twenty_minutes_of_faults_leave_true_books() -> None:
-    """Every shipped fault each five minutes, and a replacement of the connection twice."""
+    """Every fault of the table each ten minutes, and a replacement of the connection twice."""
     planned = [
         fault.__class__(**{name: getattr(fault, name) for name in fault.__struct_fields__}
-                        | {"at": fault.at + 23 * SECOND * number, "repeat": 300 * SECOND})
+                        | {"at": fault.at + 28 * SECOND * number, "repeat": 600 * SECOND})
         for number, name in enumerate(SCRIPTS)
         for fault in load_faults(name)
     ]  # fmt: skip
