@@ -526,7 +526,7 @@ def test_the_next_page_is_asked_for_without_a_key_in_its_address() -> None:
 
 def test_an_option_that_is_none_is_explained() -> None:
     assert VENUE.explain_options({"aggregates": True}) == ""
-    assert "aggregates" in VENUE.explain_options({"agregates": True})
+    assert "aggregates" in VENUE.explain_options({"aggregate": True})
     assert "true or false" in VENUE.explain_options({"aggregates": 1})
 
 
