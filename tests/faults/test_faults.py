@@ -62,10 +62,11 @@ def assert_true(rig: Rig) -> None:
     assert rig.client.dead_letters == 0
 
 
-def assert_trades_are_told_once(rig: Rig) -> None:
+def assert_trades_are_told_once(rig: Rig, *, in_order: bool = True) -> None:
     for trades in rig.client.trades.values():
         ids = [int(trade.trade_id) for trade in trades]
-        assert ids == sorted(set(ids))
+        assert len(ids) == len(set(ids))
+        assert not in_order or ids == sorted(ids)
 
 
 def assert_gaps_are_closed(rig: Rig) -> None:
@@ -266,7 +267,8 @@ def test_any_faults_leave_true_books(
         rig.run_for(1)
     rig.run_for(1)
     assert_true(rig)
-    assert_trades_are_told_once(rig)
+    # What one connection lost another may tell later, when it takes over.
+    assert_trades_are_told_once(rig, in_order=False)
 
 
 @pytest.mark.slow
