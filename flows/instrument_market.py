@@ -31,6 +31,7 @@ from market.events import (
     LeftOpen,
     Quote,
     Side,
+    Silence,
     State,
     StateChange,
     Trade,
@@ -38,6 +39,7 @@ from market.events import (
 )
 from market.intervals import Interval
 from market.quotes import as_book
+from market.silence import SAME_MOMENT
 
 _BUY, _UNKNOWN = Side.BUY, Side.UNKNOWN
 ASK_AFTER = 10_000_000_000
@@ -55,6 +57,8 @@ class InstrumentState(msgspec.Struct):
     series: dict[str, SeriesState]
     open_gaps: dict[str, list[GapInterval]]
     channels: list[WatchedChannel]
+    trade_moments: tuple[int, int]
+    book_moments: tuple[int, int]
     silent_sequence: int
     asked_at: int
     awaits_answer: bool
@@ -108,8 +112,8 @@ class InstrumentMarket:
         }
         self.gaps = GapIntervals(instrument)
         self.open_gaps = self.gaps.open
-        self.next_trade_moment = 0
-        self.next_book_moment = 0
+        self.trade_moments = self.next_trade_moment = 0
+        self.book_moments = self.next_book_moment = 0
         self.trade_channel = WatchedChannel(instrument, "trade")
         self.book_channel = WatchedChannel(instrument, "book")
         self.silent_sequence = 0
@@ -172,7 +176,8 @@ class InstrumentMarket:
         if believable and self.is_interrupted:
             self._resume(ts)
         if now > self.next_trade_moment:
-            self.next_trade_moment = self.trade_channel.spoke(now)
+            self.next_trade_moment = now + SAME_MOMENT
+            self.trade_moments += 1
         if self.open_gaps and "trade" in self.open_gaps:
             self.gaps.end("trade", now, out)
         out.trades.append(trade)
@@ -312,7 +317,7 @@ class InstrumentMarket:
         if self.state is State.RESYNCING:
             channel.pause()
             return
-        self._look(channel, now, out)
+        self._tell(channel.look(now, self.book_moments, self.next_book_moment), out)
         silence = channel.silence
         if silence is None:
             return
@@ -336,7 +341,7 @@ class InstrumentMarket:
         if channel.silence is None and ("all" in self.open_gaps or "trade" in self.open_gaps):
             channel.pause()
             return
-        self._look(channel, now, out)
+        self._tell(channel.look(now, self.trade_moments, self.next_trade_moment), out)
         silence = channel.silence
         if silence is None or heartbeat.heard - silence.since < GOES_ON:
             return
@@ -344,17 +349,14 @@ class InstrumentMarket:
             self._interrupt(waits_for_trade=True)
             self.gaps.begin("trade", silence.reason, silence.since, out)
 
-    def _look(self, channel: WatchedChannel, now: int, out: MarketOutput) -> None:
-        silence = channel.look(now)
+    def _tell(self, silence: Silence | None, out: MarketOutput) -> None:
         if silence is not None:
             out.silences = [*out.silences, silence]
 
     def _silence_ends(
         self, channel: WatchedChannel, now: int, out: MarketOutput, *, is_broken: bool = False
     ) -> None:
-        silence = channel.ends(now, is_broken=is_broken)
-        if silence is not None:
-            out.silences = [*out.silences, silence]
+        self._tell(channel.ends(now, is_broken=is_broken), out)
 
     def _interrupt(self, *, waits_for_trade: bool) -> None:
         self.is_interrupted = True
@@ -382,6 +384,8 @@ class InstrumentMarket:
             exchange=self.exchange,
             venue_bars=dict(self.venue_bars.told),
             channels=copy.deepcopy([self.trade_channel, self.book_channel]),
+            trade_moments=(self.trade_moments, self.next_trade_moment),
+            book_moments=(self.book_moments, self.next_book_moment),
             silent_sequence=self.silent_sequence,
             asked_at=self.asked_at,
             awaits_answer=self.awaits_answer,
@@ -406,8 +410,8 @@ class InstrumentMarket:
         self.exchange = kept.exchange
         self.venue_bars.told = dict(kept.venue_bars)
         self.trade_channel, self.book_channel = kept.channels
-        self.next_trade_moment = self.trade_channel.next_moment
-        self.next_book_moment = self.book_channel.next_moment
+        self.trade_moments, self.next_trade_moment = kept.trade_moments
+        self.book_moments, self.next_book_moment = kept.book_moments
         self.silent_sequence = kept.silent_sequence
         self.asked_at = kept.asked_at
         self.awaits_answer = kept.awaits_answer
@@ -430,7 +434,8 @@ class InstrumentMarket:
             now = self.last_book_recv  # it waited for its snapshot, or for its connection's turn
         self.last_book_recv = now
         if now > self.next_book_moment:
-            self.next_book_moment = self.book_channel.spoke(now)
+            self.next_book_moment = now + SAME_MOMENT
+            self.book_moments += 1
         if event.catching_up:
             pass  # the book was so once: no reason to call it live, or crossed
         elif spread is not None and spread <= 0:

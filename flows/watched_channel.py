@@ -12,46 +12,38 @@ EXACT_BELOW = 2.0
 
 
 class WatchedChannel(msgspec.Struct):
-    """Counts what the channel says, and keeps its silence while there is one.
+    """Keeps the channel's silence while there is one; who hears the channel counts its moments.
 
     Attributes:
         instrument: id.
         name: `"book"` or `"trade"`.
-        moments: how many moments it has spoken in, `SAME_MOMENT` apart.
-        moment: when the last of them began, our clock, ns.
         silence: the one that lasts.
     """
 
     instrument: str
     name: str
-    moments: int = 0
-    moment: int = 0
     silence: Silence | None = None
     _watch: ChannelWatch = msgspec.field(default_factory=ChannelWatch)
 
-    @property
-    def next_moment(self) -> int:
-        """Until then (our clock, ns) what it says belongs to its last moment."""
-        return self.moment + SAME_MOMENT
+    def look(self, now: int, moments: int, next_moment: int) -> Silence | None:
+        """A second has passed: return the silence that begins or ends with it.
 
-    def spoke(self, now: int) -> int:
-        """It said something at or after `next_moment`; return the next one."""
-        self.moment = now
-        self.moments += 1
-        return now + SAME_MOMENT
-
-    def look(self, now: int) -> Silence | None:
-        """A second has passed: return the silence that begins or ends with it."""
-        is_silent = self._watch.look(now, self.moments, self.moment)
+        Args:
+            now: our clock, ns.
+            moments: how many moments it has spoken in so far.
+            next_moment: until then (our clock, ns) what it says belongs to the last of them.
+        """
+        moment = next_moment - SAME_MOMENT
+        is_silent = self._watch.look(now, moments, moment)
         if is_silent and self.silence is None:
             rate = self._watch.rate
             shown = f"{rate:.1f}" if rate < EXACT_BELOW else f"{rate:.0f}"
             self.silence = Silence(
                 instrument=self.instrument,
                 channel=self.name,
-                reason=f"no {self.name} messages for {(now - self.moment) / SECOND:.0f} s, "
+                reason=f"no {self.name} messages for {(now - moment) / SECOND:.0f} s, "
                 f"{shown} a second before",
-                since=self.moment,
+                since=moment,
             )
             return self.silence
         return None if is_silent else self.ends(now)
