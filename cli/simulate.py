@@ -1,5 +1,6 @@
 """`candlewax simulate`: the simulator alone, on real sockets."""
 
+import math
 import sys
 from typing import Annotated
 
@@ -8,6 +9,8 @@ from cyclopts import Parameter
 
 from cli.options import comma_separated
 from market.errors import ConfigError
+
+HIGHEST_PORT = 65_535
 
 
 def simulate(
@@ -45,6 +48,12 @@ def simulate(
     rest_url, and telegram.base_url plus /bot.
     """
     import logging
+
+    for option, number in (("--port", port), ("--telegram-port", telegram_port)):
+        if not 0 <= number <= HIGHEST_PORT:
+            raise ConfigError(f"{option} {number}: expected 0 to {HIGHEST_PORT}")
+    if not (rate > 0 and math.isfinite(rate)):
+        raise ConfigError(f"--rate {rate:g}: expected a number above 0")
 
     from simulator.server import run_server
     from simulator.settings import Addresses, SimulatorSettings

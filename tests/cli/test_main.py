@@ -46,6 +46,10 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["telegram", "setup", "--name", "a/b"], "--name a/b: letters, digits"),
         (["simulate", "--script", "no.yaml"], "no.yaml"),
         (["simulate", "--symbol", "NO-SUCH"], "unknown symbol 'NO-SUCH'"),
+        (["simulate", "--port", "70000"], "--port 70000: expected 0 to 65535"),
+        (["simulate", "--telegram-port", "-1"], "--telegram-port -1: expected 0 to 65535"),
+        (["simulate", "--rate", "0"], "--rate 0: expected a number above 0"),
+        (["simulate", "--rate", "nan"], "--rate nan: expected a number above 0"),
     ],
 )
 def test_a_mistake_is_told_in_words_with_exit_code_2(
