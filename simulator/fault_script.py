@@ -13,6 +13,7 @@ from typing import Literal, get_args
 
 import msgspec
 
+from simulator.dialects import DIALECTS
 from simulator.listings import LISTINGS, Listing, choose
 from simulator.quantities import duration
 from simulator.script_file import load_text, read_entries
@@ -184,6 +185,8 @@ def _fault(fault: _FaultText, listings: tuple[Listing, ...]) -> Fault:
         raise ValueError(f"{fault.kind!r} does not take {', '.join(foreign)}; it takes {can}")
     if missing := [name for name in _NEEDED.get(fault.kind, ()) if name not in given]:
         raise ValueError(f"{fault.kind!r} needs {missing[0]!r}")
+    if fault.venue and fault.venue not in DIALECTS:
+        raise ValueError(f"unknown venue {fault.venue!r}; known are {', '.join(sorted(DIALECTS))}")
     if fault.count < 0:
         raise ValueError("count must be at least 1")
     if fault.code and (not 1000 <= fault.code < 5000 or fault.code in _NEVER_SENT):

@@ -256,6 +256,7 @@ def test_a_freeze_neither_loses_nor_reorders(frames: list[Frame], data: st.DataO
         ("{kind: cut}", "missing required field `at`"),
         ("{at: 1s, kind: cut, for: 8s}", "'cut' does not take for; it takes code"),
         ("{at: 1s, kind: freeze}", "'freeze' needs 'for'"),
+        ("{at: 1s, kind: cut, venue: binanse}", "unknown venue 'binanse'; known are binance, "),
         ("{at: 1s, kind: cross}", "'cross' needs 'symbol'"),
         ("{at: 1s, kind: drop, symbol: NOPE-USDT}", "unknown symbol"),
         ("{at: 1s, kind: drop, channel: news}", "news"),
