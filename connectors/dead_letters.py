@@ -8,6 +8,7 @@ import msgspec
 
 from connectors.contract import DeadLetter
 
+SECOND = 1_000_000_000
 MOST_BYTES = 10_000_000
 FRAME_BYTES = 4_000
 
@@ -15,19 +16,27 @@ log = logging.getLogger(__name__)
 
 
 class DeadLetterFile:
-    """Appends dead letters to a JSON Lines file until it holds `MOST_BYTES`.
+    """Appends dead letters to JSON Lines files, one a day, until each holds `MOST_BYTES`.
 
     Args:
         folder: made when the first letter comes.
-        name: first part of the file's name; the day is added.
+        name: first part of the files' names; the day on which letters came, UTC, is added.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._path = folder / f"{name}-{time.strftime('%Y%m%d', time.gmtime())}.jsonl"
+        self._folder = folder
+        self._name = name
+        self._path = folder
         self._size: int | None = None
 
     def write(self, letters: list[DeadLetter]) -> None:
         """Append what came; beyond the cap, or without room on disk, letters are only counted."""
+        if not letters:
+            return
+        day = time.strftime("%Y%m%d", time.gmtime(letters[0].ts_recv // SECOND))
+        path = self._folder / f"{self._name}-{day}.jsonl"
+        if path != self._path:
+            self._path, self._size = path, None
         try:
             self._write(letters)
         except OSError as error:

@@ -11,8 +11,12 @@ from connectors.contract import DeadLetter
 from connectors.dead_letters import FRAME_BYTES, DeadLetterFile
 
 
-def letter(frame: bytes = b'{"e":"news"}', reason: str = "unknown event news") -> DeadLetter:
-    return DeadLetter("binance", reason, frame, 1_700_000_000_000_000_000)
+def letter(
+    frame: bytes = b'{"e":"news"}',
+    reason: str = "unknown event news",
+    ts: int = 1_700_000_000_000_000_000,
+) -> DeadLetter:
+    return DeadLetter("binance", reason, frame, ts)
 
 
 def lines(folder: Path) -> list[dict[str, object]]:
@@ -54,6 +58,19 @@ def test_the_file_does_not_grow_without_end(
     assert 1000 <= size < 1200
     DeadLetterFile(tmp_path, "w").write([letter()])
     assert path.stat().st_size == size, "also after a restart"
+
+
+def test_a_process_that_runs_for_days_has_a_file_for_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "MOST_BYTES", 1)
+    file = DeadLetterFile(tmp_path, "w")
+    for day in (0, 0, 1):
+        file.write([letter(ts=1_700_000_000_000_000_000 + day * 86_400_000_000_000)])
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["w-20231114.jsonl", "w-20231115.jsonl"]
+    for name in names:
+        assert (tmp_path / name).read_bytes().count(b"\n") == 1
 
 
 def test_no_room_for_letters_stops_nothing(
