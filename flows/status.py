@@ -273,15 +273,15 @@ class StatusFile:
 
     def _run(self) -> None:
         while not self._closed.wait(EVERY_S):
-            try:
-                self._write()
-            except OSError as error:  # a display must not end what it displays
-                log.warning("cannot write the status", extra={"reason": str(error)})
+            self._write()
 
     def _write(self) -> None:
         part = self._path.with_suffix(f".{os.getpid()}.part")
-        part.write_bytes(msgspec.json.encode(self._tally.status()))
-        part.replace(self._path)
+        try:
+            part.write_bytes(msgspec.json.encode(self._tally.status()))
+            part.replace(self._path)
+        except OSError as error:  # a display must not end what it displays
+            log.warning("cannot write the status", extra={"reason": str(error)})
 
 
 def _line(top: BookTop, state: State) -> BookLine:

@@ -1,8 +1,10 @@
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
 
 import msgspec
+import pytest
 from prometheus_client import REGISTRY
 
 from filters.alerts import Alert
@@ -108,6 +110,18 @@ def test_the_file_is_written_while_it_runs_and_at_the_end(tmp_path: Path) -> Non
     status = msgspec.json.decode(path.read_bytes(), type=FlowStatus)
     assert status.alerts == 1
     assert [each.name for each in path.parent.iterdir()] == ["flow-0.json"]  # no part is left
+
+
+def test_a_status_that_cannot_be_written_at_the_end_stops_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "status" / "flow-0.json"
+    file = StatusFile(path, Tally(list))
+    file.start()
+    path.mkdir()
+    with caplog.at_level(logging.WARNING, "flows.status"):
+        file.close()
+    assert "cannot write the status" in caplog.messages
 
 
 def test_an_instrument_that_is_not_followed_any_more_is_not_shown() -> None:
