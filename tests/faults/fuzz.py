@@ -57,7 +57,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "truncate": ("count: 1",),
     "unknown": ("count: 3",),
 }
-"""What is drawn, as scripts write it; the rest is silence of minutes, and `test_matrix` has it."""
+"""What is drawn, as scripts write it; the rest is silence of minutes, and
+`test_every_venue` has it."""
 
 
 FOR_ALL = frozenset({"corrupt", "truncate"})
