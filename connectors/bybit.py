@@ -213,9 +213,18 @@ class BybitProtocol:
 
     @property
     def is_live(self) -> bool:
-        """Whether every topic is acknowledged and every book is there."""
-        waiting = self._unanswered or self._refused or not self._opened_at
-        return not waiting and all(book.is_live for book in self._books.values())
+        """Whether every topic is acknowledged and every book is there.
+
+        What was refused again and again is not waited for.
+        """
+        if not self._opened_at or self._unanswered:
+            return False
+        given_up = set()
+        for topic, refused in self._refused.items():
+            if refused.times <= RETRIES_AT_ONCE:
+                return False
+            given_up.add(topic)
+        return all(book.is_live or topic in given_up for topic, book in self._books.items())
 
     # -- life of a connection ------------------------------------------------------------------
 

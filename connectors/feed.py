@@ -21,7 +21,7 @@ from connectors.contract import (
 )
 from connectors.recording import Record
 from market.errors import FeedError
-from market.events import FeedGap, Heartbeat, Trade, Unsubscribed
+from market.events import BookSnapshot, FeedGap, Heartbeat, Quote, Trade, Unsubscribed
 from market.instruments import Instrument
 
 SECOND = 1_000_000_000
@@ -349,9 +349,7 @@ class Feed:
             self._waiting = None
             self._seen_until = now + OVERLAP
             withheld, waiting.withheld = waiting.withheld, []
-            # Its own breaks are no news: until now the first connection had everything.
-            news = [one for one in withheld if type(one) is not FeedGap]
-            return self._unseen(caught_up(news))
+            return self._unseen(caught_up(_without_mended(withheld)))
         if len(waiting.withheld) > WITHHELD:
             self._fail(waiting, FeedError("the second connection lags behind"))
         return []
@@ -364,6 +362,27 @@ class Feed:
             FeedGap(instrument=one.id, ts_recv=now, reason=reason, channel=self._channel)
             for one in (self.description.instruments if instruments is None else instruments)
         ]
+
+
+def _without_mended(withheld: Sequence[Told]) -> list[Told]:
+    """Leave out the breaks of a second connection that are mended when it takes over.
+
+    These are no news: until now the first connection had everything. What was refused to the
+    second, and did not come since, is lost with the first.
+    """
+    kept: list[Told] = []
+    spoke: set[tuple[str, str]] = set()
+    for event in reversed(withheld):
+        if isinstance(event, BookSnapshot | Quote):
+            spoke.add((event.instrument, "book"))
+        elif type(event) is Trade:
+            spoke.add((event.instrument, "trade"))
+        elif type(event) is FeedGap and (
+            event.channel == "all" or (event.instrument, event.channel) in spoke
+        ):
+            continue  # `all` is an end of the subscription: the first connection told it too
+        kept.append(event)
+    return kept[::-1]
 
 
 def _number(connection: str) -> int:

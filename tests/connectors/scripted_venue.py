@@ -38,7 +38,8 @@ def say(**what: object) -> bytes:
 
 class ScriptedProtocol:
     """Does what a message says: `trade=ID`, `book=SEQUENCE`, `delta=SEQUENCE`, `gap=REASON`,
-    `letter=REASON`, `get=PATH`, `replace=1`, `wrong=TEXT`, `refuse=SECONDS`, `bug=TEXT`.
+    `refused=REASON`, `letter=REASON`, `get=PATH`, `replace=1`, `wrong=TEXT`, `refuse=SECONDS`,
+    `bug=TEXT`.
 
     Options: `silence_s` ends a connection that says nothing for so long.
     """
@@ -51,6 +52,7 @@ class ScriptedProtocol:
         self.silence = int(described.options.get("silence_s", 0)) * SECOND
         self.known = {one.id: one for one in described.instruments}
         self.books: set[str] = set()
+        self.refused: set[str] = set()
         self.out: list[Outgoing] = []
 
     @property
@@ -59,7 +61,7 @@ class ScriptedProtocol:
 
     @property
     def is_live(self) -> bool:
-        return self.books == set(self.known)
+        return self.books | self.refused == set(self.known)
 
     def opened(self, now: int) -> list[Told]:
         self.heard = now
@@ -93,8 +95,10 @@ class ScriptedProtocol:
                             bids=[(99.0, float(value))], asks=[],
                         )
                     )  # fmt: skip
-                case "gap":
+                case "gap" | "refused":
                     self.books.discard(name)
+                    if kind == "refused":
+                        self.refused.add(name)
                     told.append(FeedGap(instrument=name, ts_recv=now, reason=value, channel="book"))
                 case "letter":
                     told.append(DeadLetter("scripted", value, data, now))

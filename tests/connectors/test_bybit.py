@@ -11,6 +11,7 @@ from connectors.bybit import (
     ANSWER_WITHIN,
     CHARACTERS_PER_CONNECTION,
     PING_EVERY,
+    RETRIES_AT_ONCE,
     RETRY_MOST,
     SNAPSHOT_WITHIN,
     BybitProtocol,
@@ -476,6 +477,24 @@ def test_already_subscribed_is_good_enough() -> None:
     assert session.receive(answer(2, refusal=said)) == []
     assert session.receive(answer(3)) == []
     session.live()
+
+
+def test_a_symbol_that_stays_refused_does_not_keep_a_connection_from_taking_over() -> None:
+    session = Session("BTC-USDT", "NOPE-USDT", is_acknowledged=False)
+    assert session.receive(answer(1, refusal="Invalid symbol :[publicTrade.NOPEUSDT]")) == []
+    session._answered = 1
+    lives = []
+    for _ in range(20):
+        for message in session.messages[session._answered :]:
+            session._answered += 1
+            is_bad = "NOPE" in str(message.get("args"))
+            if "args" in message:
+                session.receive(answer(message["req_id"], refusal="Invalid" if is_bad else ""))
+        session.receive(book("BTCUSDT", 100, "snapshot"))
+        lives.append(is_live(session))
+        session.wait(1)
+    assert not any(lives[: RETRIES_AT_ONCE - 1]), "it may be there in a moment"
+    assert lives[-1]
 
 
 def test_a_refusal_that_belongs_to_nothing_breaks_the_session() -> None:

@@ -288,6 +288,15 @@ def test_breaks_of_the_second_are_no_news_when_it_takes_over() -> None:
     assert [one.sequence for one in only(BookSnapshot, told)] == [5, 5, 9]
 
 
+def test_what_was_refused_to_the_second_is_lost_when_it_takes_over() -> None:
+    tell = replacing("BTC-USDT", "ETH-USDT")
+    assert tell.says(2, of=ETH, refused="subscription refused") == []
+    told = tell.says(2, of=BTC, book=9)
+    assert tell.feed.superseded() == [f"{NAME}.1"]
+    [gap] = only(FeedGap, told)
+    assert (gap.instrument, gap.reason, gap.channel) == (ETH, "subscription refused", "book")
+
+
 def test_a_book_of_the_first_that_breaks_meanwhile_is_told() -> None:
     tell = replacing()
     assert [one.reason for one in only(FeedGap, tell.says(1, gap="sequence"))] == ["sequence"]
