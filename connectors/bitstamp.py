@@ -89,6 +89,8 @@ REFETCH_AFTER = 3600 * SECOND
 RETRY_FIRST = SECOND
 RETRIES_AT_FIRST = 6
 RETRY_MOST = 32 * SECOND
+UNKNOWN_BELIEVED = 3
+"""So many tries without a book, the last of them a 404: the market is not there."""
 RETRY_AFTER_REFUSAL = 60 * SECOND
 REFUSALS = frozenset({403, 418, 429})
 RATE_LIMIT_CODES = frozenset({"400.002", "400.067", "400.068"})
@@ -229,6 +231,7 @@ class _BookRule:
         "heard_at",
         "instrument",
         "is_acknowledged",
+        "is_given_up",
         "is_live",
         "is_unknown",
         "last",
@@ -246,6 +249,8 @@ class _BookRule:
         self.is_acknowledged = False
         self.is_unknown = False
         """REST does not have it, so that its subscription may be one to nothing."""
+        self.is_given_up = False
+        """And that goes on, so that nobody should wait for it."""
         self.fetch_at: int | None = None
         self.asked_at = 0
         self.failures = 0
@@ -286,6 +291,17 @@ class _BookRule:
         self.fetch_at = now + min(RETRY_FIRST << doublings, RETRY_MOST)
         self.failures += 1
 
+    def unknown(self, now: int) -> _Told:
+        """REST does not have it: say so once when that goes on."""
+        if self.is_live:
+            return []
+        self.is_unknown = True
+        if self.is_given_up or self.failures < UNKNOWN_BELIEVED:
+            return []
+        self.is_given_up = True
+        reason = "unknown to REST: HTTP 404"
+        return [FeedGap(instrument=self.instrument, ts_recv=now, reason=reason, channel="book")]
+
     def restart(self, reason: str, now: int) -> FeedGap:
         """Forget the book and get another, one not older than what was told."""
         self.is_live = False
@@ -306,7 +322,7 @@ class _BookRule:
     def renewed(self) -> None:
         """The channel is being subscribed to again."""
         self.is_acknowledged = False
-        self.is_unknown = False
+        self.is_unknown = self.is_given_up = False
         self.fetch_at = None
         self.seen = None
         self.doubted_at = None
@@ -314,7 +330,7 @@ class _BookRule:
     def _spoke(self, now: int) -> None:
         """The stream is alive."""
         self.heard_at = now
-        self.is_unknown = False
+        self.is_unknown = self.is_given_up = False
         self.seen = None
         self.doubted_at = None
 
@@ -571,9 +587,11 @@ class BitstampProtocol:
 
     @property
     def is_live(self) -> bool:
-        """Whether every channel is acknowledged and every book is there."""
+        """Whether every channel is acknowledged and every known book is there."""
         waiting = self._unsent or self._unanswered
-        return not waiting and all(book.is_live for book in self._books.values())
+        return not waiting and all(
+            book.is_live or book.is_given_up for book in self._books.values()
+        )
 
     # -- life of a connection ------------------------------------------------------------------
 
@@ -643,9 +661,8 @@ class BitstampProtocol:
             self._fetch(now)
             return []
         if status != 200:
-            book.is_unknown = status == 404
             book.retry(now)
-            return []
+            return book.unknown(now) if status == 404 else []
         snapshot = _read_book(body)
         if book.is_unknown:
             return self._renew(request.subject, book, now)

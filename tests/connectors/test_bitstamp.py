@@ -302,6 +302,26 @@ def test_a_market_that_rest_does_not_know_is_subscribed_to_again_when_it_does() 
     assert session.protocol.is_live
 
 
+def test_a_market_that_is_gone_does_not_keep_a_connection_from_taking_over() -> None:
+    session = opened()
+    session.wait(1.1)
+    told: list[Told] = []
+    for tries in range(6):
+        assert session.protocol.is_live == (tries >= 3)
+        told += session.answer(b"<html>", 404)
+        while not session.requests:
+            session.wait(1)
+    [gap] = told
+    assert isinstance(gap, FeedGap)
+    assert (gap.instrument, gap.channel) == ("bitstamp:BTC-USD", "book")
+    assert gap.reason == "unknown to REST: HTTP 404"
+    assert session.answer(snapshot(0)) == []
+    ONE.acknowledge(session)
+    assert not session.protocol.is_live, "it is there again, and waited for"
+    assert session.receive(book("btcusd", 1))
+    assert session.protocol.is_live
+
+
 @pytest.mark.parametrize(
     ("status", "body"), [(429, b""), (403, b""), (400, b'{"response_code":"400.002"}')]
 )
