@@ -5,6 +5,7 @@ timeouts do the same.
 """
 
 import asyncio
+import contextlib
 import re
 import threading
 import time
@@ -85,6 +86,7 @@ class Follower:
         self.gaps: list[FeedGap] = []
         self.dead_letters: list[str] = []
         self.opened = 0
+        self.states: set[State] = set()
         self._markets = {symbol: SymbolMarket(MarketSettings()) for symbol in symbols}
         self._drain = Drain()
         self._frames = FrameQueue()
@@ -140,20 +142,23 @@ class Follower:
         deadline = time.monotonic() + WITHIN_S
         while not is_done():
             assert time.monotonic() < deadline, (self.reasons, self.dead_letters)
-            self._take()
+            self.take()
             time.sleep(TICK_S)
 
-    def _take(self) -> None:
+    def take(self) -> None:
+        """Take what has come."""
         for reader in self.readers:
             reader.check()
-        for record, told in self._frames.take(5000):
+        for record, events in self._frames.take(5000):
             self.opened += record.kind == "open"
-            self.gaps += [event for event in told if isinstance(event, FeedGap)]
-            self._drain.add(record, told)
+            self.gaps += [event for event in events if isinstance(event, FeedGap)]
+            self._drain.add(record, events)
         self.dead_letters += [letter.reason for letter in self._drain.dead_letters]
         self._drain.dead_letters.clear()
-        for symbol, events in self._drain.take():
-            for wanted, reason in self._markets[symbol].advance(events).resyncs:
+        for symbol, batch in self._drain.take():
+            told = self._markets[symbol].advance(batch)
+            self.states |= {change.state for change in told.states}
+            for wanted, reason in told.resyncs:
                 self.readers[-1].steer(Steering(resync=wanted, reason=reason))
 
 
@@ -219,21 +224,69 @@ def test_a_fault_on_a_socket_is_seen_and_overcome(family: str, tmp_path: Path) -
         follower.until(lambda: served.server.clients == len(follower.readers))
 
 
-@pytest.mark.parametrize("venue", sorted(set(VENUES) - {"binance"}))
-def test_another_venue_on_sockets_overcomes_a_fault_of_each_sort(
-    venue: str, tmp_path: Path
+OTHERS = sorted(set(VENUES) - {"binance"})
+SYMBOL = {"massive": "BTC-USD"}
+ENDS_CONNECTIONS = {"spoilt", "halved", "too large", "cut", "closed", "aged"}
+BREAKS_SEQUENCE = {"lost", "disordered", "jump"}
+NUMBERED = {"bybit", "htx"}
+"""Who numbers the updates of a book, so that one that is missing is noticed."""
+SLOW = {"dead", "stale"}
+"""How long a venue may be silent is its own rule, and only Binance gives its books by GET."""
+
+
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name not in SLOW])
+def test_every_other_venue_overcomes_it_on_sockets_too(family: str, tmp_path: Path) -> None:
+    faults, _ = FAMILIES[family]
+    symbols = {venue: SYMBOL.get(venue, "BTC-USDT") for venue in OTHERS}
+    script = ", ".join(
+        faults.replace("%s", symbol).replace("{", f"{{venue: {venue}, ")
+        for venue, symbol in symbols.items()
+    )
+    chosen = settings(
+        tmp_path, script, venues=tuple(OTHERS), symbols=tuple(sorted({*symbols.values()})), rate=0.5
+    )
+    with contextlib.ExitStack() as stack:
+        served = stack.enter_context(Served(chosen))
+        followers = [
+            stack.enter_context(Follower(venue, (symbol,), served, chosen.key))
+            for venue, symbol in symbols.items()
+        ]
+        for follower in followers:
+            overcomes(follower, symbols[follower.venue], family, served, followers)
+        served_to = sum(len(follower.readers) for follower in followers)
+        followers[0].until(lambda: served.server.clients == served_to)
+
+
+def overcomes(
+    follower: Follower, symbol: str, family: str, served: Served, all_of: list[Follower]
 ) -> None:
-    symbol = "BTC-USD" if venue == "massive" else "BTC-USDT"
-    faults = "{kind: drop, channel: depth}, {kind: unknown}, {kind: corrupt, channel: depth}"
-    chosen = settings(tmp_path, faults, venues=(venue,), symbols=(symbol,), rate=0.5)
-    with Served(chosen) as served, Follower(venue, (symbol,), served, chosen.key) as follower:
-        follower.until(lambda: follower.is_live(symbol))
-        follower.until(lambda: follower.opened > len(follower.readers))
-        follower.until(
-            lambda: (
-                follower.is_live(symbol)
-                and (venue == "massive" or follower.has(symbol, served.true_book(symbol)))
-            )
+    """One venue was hit, noticed it as it should, and has its book again."""
+
+    def until(is_done: Callable[[], bool]) -> None:
+        def looked() -> bool:
+            for other in all_of:
+                if other is not follower:
+                    other.take()
+            return is_done()
+
+        follower.until(looked)
+
+    at_work = served.server.faults[follower.venue]
+    until(lambda: bool(at_work.windows()) and time.time_ns() > at_work.ended)
+    if family in ENDS_CONNECTIONS:
+        until(lambda: follower.opened > len(follower.readers))
+        assert follower.reasons
+    if family in BREAKS_SEQUENCE and follower.venue in NUMBERED:
+        until(lambda: any("sequence" in said for said in follower.reasons))
+    if family == "untrue":
+        until(lambda: State.SUSPECT in follower.states)
+    if family == "unheard of":
+        until(lambda: bool(follower.dead_letters))
+        assert not follower.reasons
+    until(
+        lambda: (
+            follower.is_live(symbol)
+            and (follower.venue == "massive" or follower.has(symbol, served.true_book(symbol)))
         )
-        assert follower.dead_letters
-        follower.until(lambda: served.server.clients == len(follower.readers))
+    )
+    assert bool(follower.dead_letters) is (family == "unheard of")
