@@ -19,7 +19,9 @@ Book rule (How to manage a local order book, text of 2025-11-12):
  4. Drop kept updates with `u <= lastUpdateId`; the next must hold `lastUpdateId + 1` in [U, u].
  5. The book is the snapshot, its id `lastUpdateId`; apply the rest.
  6. Each update: `u <= id` is old; `U > id + 1` is a gap: start again; else apply, `id = u`.
- 7. Levels beyond the snapshot are unknown until they change: publish only the best ones, and
+ 7. A snapshot older than what was told before, on this connection or the last, is a stale one, also
+    where no update shows it; ids that are lower many times in a row have begun anew.
+ 8. Levels beyond the snapshot are unknown until they change: publish only the best ones, and
     fetch again every hour.
 
 A partial book (5, 10 or 20 levels) is whole in each message and has neither a symbol nor a time of
@@ -56,6 +58,7 @@ from connectors.contract import (
     Outgoing,
     Request,
     Told,
+    VenueProtocol,
 )
 from market.errors import StaleFeedError, SubscriptionError, VenueProtocolError
 from market.events import FeedGap, Side, Trade
@@ -228,11 +231,11 @@ class BinanceProtocol:
 
     @property
     def is_live(self) -> bool:
-        """Whether every stream is acknowledged and every book is there."""
+        """Whether every stream is acknowledged and every book is there; what is refused is not."""
         waiting = self._unsent or self._unanswered
         return (
             not waiting
-            and all(book.is_live for book in self._books.values())
+            and all(book.is_live or book.is_refused for book in self._books.values())
             and all(book.is_live for book in self._partials.values())
         )
 
@@ -243,6 +246,14 @@ class BinanceProtocol:
         self._opened_at = self.heard = self._weight_at = now
         self._send_subscriptions(now)
         return []
+
+    def inherit(self, previous: VenueProtocol) -> None:
+        """Know from the connection before how new a book must be."""
+        if isinstance(previous, BinanceProtocol):
+            for native, book in self._books.items():
+                before = previous._books.get(native)  # noqa: SLF001 - of our own kind
+                if before is not None:
+                    book.id = before.id
 
     def received(self, data: bytes, now: int) -> _Told:
         """Turn one message into events.
@@ -316,6 +327,8 @@ class BinanceProtocol:
         if book is not asking:  # unsubscribed since, and subscribed again
             self._fetch(now)
             return []
+        if status == 400:  # a symbol that is no longer there
+            return book.refused("snapshot refused: HTTP 400", now)
         if status != 200:
             book.retry(now)
             return []

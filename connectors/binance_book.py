@@ -16,11 +16,13 @@ SECOND = 1_000_000_000
 REFETCH_AFTER = 3600 * SECOND
 RETRY_FIRST = SECOND
 RETRY_MOST = 32 * SECOND
+REFUSALS_BELIEVED = 3
+"""So many tries without a snapshot, the last of them refused: the venue has no such symbol."""
 KEPT_UPDATES = 20_000
 KEPT_BEFORE_ASKING = 100
 """A snapshot that is asked for later is newer than all but the last of them."""
 LATE_BOOKS = 20
-"""Partial books with lower ids, in a row, that are no late ones: the ids began anew."""
+"""Books or updates with lower ids, in a row, that are no late ones: the ids began anew."""
 MICROSECONDS = 9_000_000_000_000
 """A time from here on counts microseconds, below it milliseconds."""
 
@@ -54,10 +56,11 @@ _Told = list[Told]
 
 
 class BookRule:
-    """Steps 1 to 7 of the book rule for one instrument.
+    """The book rule for one instrument.
 
     `kept` holds the updates that a first snapshot must be joined with, or, while the book lives
-    on, those that a later snapshot may not know yet.
+    on, those that a later snapshot may not know yet. `id` outlives the book: no snapshot that is
+    older than what was told before is taken for the book.
     """
 
     __slots__ = (
@@ -67,7 +70,9 @@ class BookRule:
         "id",
         "instrument",
         "is_live",
+        "is_refused",
         "kept",
+        "late",
         "request",
     )
 
@@ -76,19 +81,23 @@ class BookRule:
         self.request = request
         self.id = 0
         self.is_live = False
+        self.is_refused = False
+        """REST goes on refusing a snapshot, so that nobody should wait for one."""
         self.kept: list[tuple[Depth, int]] = []
         self.fetch_at: int | None = None  # None: there is no need, or the answer is on its way
         self.fetched_at = 0
         self.failures = 0
+        self.late = 0
 
     def update(self, update: Depth, now: int) -> Told | None:
         """Steps 1 and 6: keep an update, or make it a delta; a gap starts again."""
+        if update.u <= self.id:
+            return self._late(update, now)
+        self.late = 0
         if not self.is_live:
             self._keep(update, now)
             if len(self.kept) == 1:
                 self.fetch_at = now
-            return None
-        if update.u <= self.id:
             return None
         if self.id + 1 < update.U:
             missing = f"sequence: expected U <= {self.id + 1}, got {update.U}"
@@ -100,6 +109,17 @@ class BookRule:
             self._keep(update, now)
         return self._delta(update, now)
 
+    def _late(self, update: Depth, now: int) -> Told | None:
+        """Leave an old update out, but not all there are: then the ids began anew."""
+        self.late += 1
+        if self.late < LATE_BOOKS:
+            return None
+        self.id = self.late = 0
+        gap = self.restart("the update ids began anew", now) if self.is_live else None
+        self._keep(update, now)
+        self.fetch_at = now
+        return gap
+
     def restart(self, reason: str, now: int) -> FeedGap:
         """Forget the book and ask for another at once, one not older than what was told."""
         self.is_live = False
@@ -108,7 +128,7 @@ class BookRule:
         return FeedGap(instrument=self.instrument, ts_recv=now, reason=reason, channel="book")
 
     def asked(self) -> None:
-        """A snapshot has been asked for; a book that lives on keeps from here on (step 7)."""
+        """A snapshot has been asked for; a book that lives on keeps from here on (step 8)."""
         self.fetch_at = None
         if self.is_live:
             self.kept = []
@@ -136,6 +156,7 @@ class BookRule:
         self.fetched_at = now
         self.fetch_at = None
         self.failures = 0
+        self.is_refused = False
         self.kept = []
         if self.is_live:
             bids, asks = dict(snapshot.bids), dict(snapshot.asks)
@@ -162,6 +183,14 @@ class BookRule:
         """Ask again after a wait that doubles."""
         self.fetch_at = now + min(RETRY_FIRST << min(self.failures, 6), RETRY_MOST)
         self.failures += 1
+
+    def refused(self, reason: str, now: int) -> _Told:
+        """REST will not give a snapshot: ask again later, and say so when that goes on."""
+        self.retry(now)
+        if self.is_live or self.is_refused or self.failures < REFUSALS_BELIEVED:
+            return []
+        self.is_refused = True
+        return [FeedGap(instrument=self.instrument, ts_recv=now, reason=reason, channel="book")]
 
     def _keep(self, update: Depth, now: int) -> None:
         self.kept.append((update, now))

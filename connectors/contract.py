@@ -5,7 +5,7 @@ and asked what to do. It has no socket, thread, clock, queue, randomness or log.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -158,6 +158,19 @@ class VenueProtocol(Protocol):
 
     def unsubscribe(self, instruments: Sequence[str], now: int) -> list[Told]:
         """Drop instruments, by id, while the connection is up."""
+        ...
+
+
+@runtime_checkable
+class Inherits(Protocol):
+    """A protocol that wants to know what the connection before it knew.
+
+    For a venue whose ids go on from one connection to the next: a snapshot older than what was
+    told already is a stale one, and nothing else may show it.
+    """
+
+    def inherit(self, previous: VenueProtocol) -> None:
+        """Take over what outlives a connection; called once, before `opened`."""
         ...
 
 

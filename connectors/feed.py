@@ -12,6 +12,7 @@ import msgspec
 from connectors.contract import (
     DeadLetter,
     FeedDescription,
+    Inherits,
     Outgoing,
     Request,
     Told,
@@ -80,6 +81,7 @@ class Feed:
         self._has_opened = False
         self._current: _Connection | None = None
         self._waiting: _Connection | None = None
+        self._previous: _Connection | None = None
         self._failures: list[tuple[str, FeedError]] = []
         self._superseded: list[str] = []
         self._seen: set[tuple[str, str]] | None = None
@@ -237,11 +239,14 @@ class Feed:
             and self._waiting is None
             and _number(record.conn) > _number(current.name)
         ):
+            self._inherit(connection, current)
             self._waiting = connection
             self._seen, self._seen_until = set(), None
             connection.withheld = connection.protocol.opened(record.ts)
             return []
         # Anything else is a new beginning, also where a recording of a killed process goes on.
+        if current is None and self._previous is not None:
+            self._inherit(connection, self._previous)
         self._forget_all()
         self._current = connection
         return self._gaps("connecting", record.ts) + connection.protocol.opened(record.ts)
@@ -251,6 +256,7 @@ class Feed:
         reason = record.body.decode(errors="replace") or "closed"
         if record.conn == self.name:  # all of it: the flow was too slow, nothing is trusted
             self._forget_all()
+            self._previous = None  # it has seen what the flow, and a recording, has not
             return self._gaps(reason, record.ts)
         self._failures = [failure for failure in self._failures if failure[0] != record.conn]
         if waiting is not None and record.conn == waiting.name:
@@ -259,6 +265,7 @@ class Feed:
         if self._current is None or record.conn != self._current.name:
             return []
         told = self._gaps(reason, record.ts)
+        self._previous = self._current
         self._current = waiting
         self._waiting = None
         if waiting is None:
@@ -305,6 +312,12 @@ class Feed:
             return current
         waiting = self._waiting
         return waiting if waiting is not None and waiting.name == name else None
+
+    def _inherit(self, connection: _Connection, previous: _Connection) -> None:
+        """Let a connection know what the one before knew, unless that was another process's."""
+        protocol = connection.protocol
+        if isinstance(protocol, Inherits) and _number(connection.name) > _number(previous.name):
+            protocol.inherit(previous.protocol)
 
     def _forget_all(self) -> None:
         self._current = self._waiting = self._seen = self._seen_until = None

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from connectors.contract import DeadLetter, FeedDescription, Outgoing, Request, Told
+from connectors.contract import DeadLetter, FeedDescription, Outgoing, Request, Told, VenueProtocol
 from market.errors import StaleFeedError, VenueProtocolError, VenueRefusalError
 from market.events import BookDelta, BookSnapshot, FeedGap, Side, Trade
 from market.instruments import Instrument
@@ -54,6 +54,7 @@ class ScriptedProtocol:
         self.books: set[str] = set()
         self.refused: set[str] = set()
         self.out: list[Outgoing] = []
+        self.inherited: ScriptedProtocol | None = None
 
     @property
     def instruments(self) -> Sequence[str]:
@@ -62,6 +63,10 @@ class ScriptedProtocol:
     @property
     def is_live(self) -> bool:
         return self.books | self.refused == set(self.known)
+
+    def inherit(self, previous: VenueProtocol) -> None:
+        assert isinstance(previous, ScriptedProtocol)
+        self.inherited = previous
 
     def opened(self, now: int) -> list[Told]:
         self.heard = now

@@ -421,7 +421,7 @@ def test_what_is_kept_before_a_snapshot_is_asked_for_is_bounded() -> None:
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(400, b'{"code":-1121,"msg":"Invalid symbol."}'), (500, b""), (503, b"<html>"),
+    [(500, b""), (503, b"<html>"),
      (0, b"ConnectTimeout: timed out"), (404, b"Not Found"), (302, b"")],
 )  # fmt: skip
 def test_a_snapshot_that_fails_is_fetched_again_after_a_wait_that_doubles(
@@ -441,6 +441,25 @@ def test_a_snapshot_that_fails_is_fetched_again_after_a_wait_that_doubles(
     assert waits[-1] * SECOND == RETRY_MOST
     session.answer(snapshot(5))
     assert is_live(session)
+
+
+def test_a_symbol_that_is_gone_does_not_keep_a_connection_from_taking_over() -> None:
+    session = Session("BTC-USDT", "OLD-USDT")
+    session.wait(1.1)
+    session.answer(snapshot(5))
+    told: list[Told] = []
+    for tries in range(6):
+        assert is_live(session) == (tries >= 3)
+        told += session.answer(b'{"code":-1121,"msg":"Invalid symbol."}', 400)
+        while not session.requests:
+            session.receive(encoded({"result": [], "id": 0}), after=0)
+            session.wait(1)
+    [gap] = told
+    assert isinstance(gap, FeedGap)
+    assert (gap.instrument, gap.channel) == ("binance:OLD-USDT", "book")
+    assert gap.reason == "snapshot refused: HTTP 400"
+    assert session.answer(snapshot(7)), "it is there again"
+    assert not any(book.is_refused for book in session.protocol._books.values())
 
 
 @pytest.mark.parametrize(("status", "minutes"), [(429, 1), (418, 5)])
@@ -866,3 +885,30 @@ def test_every_time_that_passes_fits_a_row(time: int) -> None:
     session = Session("BTC-USDT")
     [told] = only(Trade, session.receive(trade(T=time)))
     assert 0 < told.ts_event < 2**63
+
+
+# -- what outlives a connection --------------------------------------------------------------------
+
+
+def test_a_quiet_book_is_no_older_than_what_the_connection_before_knew() -> None:
+    before = Session()
+    before.live(last=100)
+    session = Session(is_acknowledged=False)
+    session.protocol.inherit(before.protocol)
+    session.acknowledge()
+    session.wait(1.1)
+    assert session.answer(snapshot(90)) == [], "a stale answer, and no update that would show it"
+    assert not is_live(session)
+    session.wait(1.1)
+    assert sequences(session.answer(snapshot(100))) == [100]
+
+
+def test_ids_that_begin_anew_are_believed_in_the_end() -> None:
+    session = Session()
+    session.live(last=1000)
+    for number in range(1, LATE_BOOKS):
+        assert session.receive(depth(first=number, last=number)) == []
+    [gap] = session.receive(depth(first=LATE_BOOKS, last=LATE_BOOKS))
+    assert isinstance(gap, FeedGap)
+    assert "anew" in gap.reason
+    assert sequences(session.answer(snapshot(LATE_BOOKS))) == [LATE_BOOKS]

@@ -12,7 +12,14 @@ from connectors.contract import DeadLetter, Request, Told, Venue
 from connectors.feed import OVERLAP, Feed, Steering, encode_description, encode_steering
 from connectors.recording import Kind, Record
 from market.events import BookDelta, BookSnapshot, FeedGap, Heartbeat, Trade, Unsubscribed
-from tests.connectors.scripted_venue import SECOND, ScriptedVenue, description, instrument, say
+from tests.connectors.scripted_venue import (
+    SECOND,
+    ScriptedProtocol,
+    ScriptedVenue,
+    description,
+    instrument,
+    say,
+)
 
 BTC, ETH = "scripted:BTC-USDT", "scripted:ETH-USDT"
 NAME = "scripted-0-0"
@@ -469,3 +476,44 @@ def test_any_records_keep_the_promises(script: list[tuple[Kind, int, bytes]], as
                     assert name in begun or name not in one.feed.instruments
                 case _:
                     pass
+
+
+# -- what outlives a connection --------------------------------------------------------------------
+
+
+def protocol(tell: Script) -> ScriptedProtocol:
+    current = tell.feed._current
+    assert current is not None
+    assert isinstance(current.protocol, ScriptedProtocol)
+    return current.protocol
+
+
+def test_a_connection_knows_what_the_one_before_knew() -> None:
+    tell = live()
+    first = protocol(tell)
+    tell(1, "close", b"cut")
+    tell.open(2)
+    assert protocol(tell).inherited is first
+
+
+def test_a_replacement_knows_what_the_first_knows() -> None:
+    tell = replacing()
+    first = protocol(tell)
+    tell.says(2, book=5)
+    assert protocol(tell).inherited is first
+
+
+@pytest.mark.parametrize("has_closed", [True, False])
+def test_another_process_knows_nothing(has_closed: bool) -> None:
+    tell = live()
+    if has_closed:
+        tell(1, "close", b"cut")
+    tell.open(1)
+    assert protocol(tell).inherited is None
+
+
+def test_after_an_overrun_nothing_is_known() -> None:
+    tell = live()
+    tell(0, "close", b"overrun")
+    tell.open(2)
+    assert protocol(tell).inherited is None
