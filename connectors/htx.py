@@ -63,6 +63,8 @@ QUIET_WHEN_BUSY = 3 * SECOND
 PROBE_WITHIN = 2 * SECOND
 BUSY_FRAMES = 8
 """Frames in one of the two seconds before the silence that make a connection busy."""
+TOPIC_SILENT = 5 * SECOND
+"""A book that is to be fetched again after such a silence may have lost its subscription."""
 RETRY_FIRST = SECOND
 RETRY_MOST = 32 * SECOND
 KEPT_UPDATES = 5_000
@@ -279,14 +281,15 @@ class _Stream:
     """
 
     __slots__ = (
-        "asked", "book", "failures", "instrument", "last_trade", "refused", "retry_at", "since",
-        "topic",
+        "asked", "book", "failures", "heard", "instrument", "last_trade", "refused", "retry_at",
+        "since", "topic",
     )  # fmt: skip
 
     def __init__(self, instrument: str, topic: str) -> None:
         self.instrument = instrument
         self.topic = topic
         self.book = _BookRule(instrument)
+        self.heard = 0
         self.last_trade = -1
         self.asked = ""
         self.since = 0
@@ -420,12 +423,18 @@ class HtxProtocol:
     # -- changes while the connection is up ----------------------------------------------------
 
     def resync(self, instrument: str, reason: str, now: int) -> _Told:
-        """Ask for one instrument's book again and leave the others alone."""
+        """Ask for one instrument's book again and leave the others alone.
+
+        A topic that was silent is subscribed to anew: a snapshot would not make it speak again.
+        """
         for stream in self._streams.values():
             if stream.instrument == instrument and stream.book.is_live:
                 gap = stream.book.restart(reason, now)
-                self._unasked[stream.topic] = stream
-                self._ask(now)
+                if now - stream.heard >= TOPIC_SILENT:
+                    self._renew(stream, now)
+                else:
+                    self._unasked[stream.topic] = stream
+                    self._ask(now)
                 return [gap]
         return []
 
@@ -497,6 +506,7 @@ class HtxProtocol:
         if stream is None:
             return self._unknown_topic(message.ch, text, now)
         book = stream.book
+        stream.heard = now
         told = book.update(message.tick, message.ts, now)
         if book.is_live:
             return [] if told is None else [told]
@@ -597,6 +607,14 @@ class HtxProtocol:
                 self._streams[topic] = _Stream(instrument.id, topic)
                 self._gone.discard(topic)
                 self._unsent.append(("sub", topic))
+
+    def _renew(self, stream: _Stream, now: int) -> None:
+        """Give a topic up and subscribe anew; its book is asked for when that is in force."""
+        stream.since = 0
+        stream.heard = now
+        stream.book.ask_at = None
+        self._unsent += [("unsub", stream.topic), ("sub", stream.topic)]
+        self._send_subscriptions(now)
 
     def _gap(self, stream: _Stream, reason: str, now: int) -> FeedGap:
         return FeedGap(

@@ -354,6 +354,29 @@ def test_a_resync_asks_again_and_takes_nothing_older_than_was_told() -> None:
     assert sequences(session.receive(update("ethusdt", 100, 102))) == [102]
 
 
+def test_a_resync_of_a_silent_topic_subscribes_to_it_again() -> None:
+    session = Session("book", "BTC-USDT", "ETH-USDT")
+    session.live(100)
+    before = len(session.subscriptions)
+    for number in range(101, 111):  # ETH goes on, and so does the connection
+        session.wait(1)
+        session.receive(update("ethusdt", number - 1, number))
+    [gap] = session.do(lambda protocol, now: protocol.resync(BTC, "silent", now))
+    assert isinstance(gap, FeedGap)
+    topic = "market.btcusdt.mbp.150"
+    given_up, again = session.subscriptions[before:]
+    assert (given_up["unsub"], again["sub"]) == (topic, topic)
+    assert session.requests == [], "not before it is in force"
+    session.acknowledge()
+    session.wait(1)
+    assert [request["req"] for request in session.requests] == [topic]
+    assert session.answer(99) == [], "older than what was told"
+    session.wait(1)
+    assert sequences(session.answer(120)) == [120]
+    assert is_live(session)
+    assert sequences(session.receive(update("btcusdt", 120, 121))) == [121]
+
+
 def test_a_resync_of_trades_is_nothing() -> None:
     session = Session("trade")
     assert session.do(lambda protocol, now: protocol.resync(BTC, "x", now)) == []

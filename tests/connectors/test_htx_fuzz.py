@@ -238,6 +238,8 @@ def test_a_book_that_is_live_is_the_true_book(script: list[tuple]) -> None:  # t
             message = json.loads(item)
             if "req" in message:
                 asked[:] = [message["id"]]
+            elif "sub" in message or "unsub" in message:
+                look(protocol.received(acknowledgement(message), now))
 
     for step in [("tell", 0, 1, True), ("answer",), *script]:
         now += 50 * MILLISECOND
