@@ -4,7 +4,7 @@ A simulator of all venues with a fault every five seconds, and the shipped flow 
 database in a folder of its own. At the end must hold, or the exit code is 1:
 
 * memory is at most a tenth above what it was after the warm-up, threads and sockets are as many;
-* every fault that loses data has a row in the gap ledger;
+* every fault that loses data has its rows in the gap ledger, of its channel and at its time;
 * every book is live.
 
 Prints one JSON object as its last line.
@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -40,8 +40,9 @@ SYMBOLS = 20
 START_LIMIT_S = 90
 GROWTH = 1.1
 PAGE = os.sysconf("SC_PAGE_SIZE")
-LEDGER_WITHIN_S = 12.0
-"""How long after a fault its row may begin: a silence takes its time to be believed."""
+EARLIER_S, LATER_S = 3.0, 2.0
+"""How far from a fault its row may begin: with the last message before it, and we saw the market
+open a moment after it did. Together no longer than from one fault to the next."""
 
 FAULTS = (
     "kind: drop, channel: depth, count: 3",
@@ -56,6 +57,15 @@ FAULTS = (
     "kind: flood",
 )
 """One after the other; each is over before the next begins."""
+LOSES = {
+    "kind: drop, channel: depth, count: 3": "book",
+    "kind: drop, channel: trade, count: 3": "trade",
+    "kind: cut": "all",
+    "kind: cut, code: 1012": "all",
+    "kind: corrupt": "all",
+}
+"""Those that lose data, and of which channel. Of what ends connections every venue has rows; a
+lost message is noticed where the venue numbers it, and has a row at one of them at least."""
 
 
 class Faults:
@@ -192,12 +202,11 @@ def watch(
             "SELECT venue, symbol, channel, reason, extract(epoch FROM started_at)"
             " FROM gaps ORDER BY started_at"
         ).fetchall()
-    starts = [float(row[4]) - began_ns / 1e9 for row in ledger]
+    rows = [(row[0], row[2], float(row[4]) - began_ns / 1e9) for row in ledger]
     silent = [
-        f"{text} at {at} s"
+        f"{text} at {at} s: {', '.join(missing)}"
         for at, text in faults.planned
-        if text.partition(",")[0] in {"kind: drop", "kind: cut"}
-        and not any(at - 2 <= start <= at + LEDGER_WITHIN_S for start in starts)
+        if text in LOSES and (missing := without_row(rows, at, LOSES[text]))
     ]
     not_live = sorted(name for name, book in status.books.items() if book.state != "live")
     wrong = [
@@ -224,6 +233,23 @@ def watch(
         "most_rss_mb": most,
         "wrong": wrong,
     }
+
+
+def without_row(rows: Sequence[tuple[str, str, float]], at: int, channel: str) -> list[str]:
+    """Return the venues whose row of a fault is missing.
+
+    Args:
+        rows: venue, channel and beginning, in seconds from the opening of the market.
+        at: when the fault was, the same.
+        channel: what it lost.
+    """
+    told: dict[str, set[str]] = {}
+    for venue, name, start in rows:
+        if at - EARLIER_S <= start < at + LATER_S:
+            told.setdefault(venue, set()).add(name)
+    if channel != "all":
+        return [] if any(channel in names for names in told.values()) else ["any venue"]
+    return sorted(set(DIALECTS) - set(told))  # a venue with two connections has rows of channels
 
 
 def main() -> int:
