@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Literal, TypeAlias, Union, get_args, get_origin
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -359,6 +360,18 @@ def _check(settings: Settings) -> Iterator[tuple[str, str]]:
         fault = VENUES[venue].explain_options(feed.venue_options())
         if fault:
             yield f"feeds.{venue}.options", fault
+        for key, address, schemes in (
+            ("websocket_url", feed.websocket_url, ("ws", "wss")),
+            ("rest_url", feed.rest_url, ("http", "https")),
+        ):
+            if address and not _is_address(address, schemes):
+                example = f"{schemes[1]}://{venue}.example.com"
+                yield f"feeds.{venue}.{key}", f"no address: {address!r}; write it as in {example}"
+        if feed.simulated and bool(feed.websocket_url) is not bool(feed.rest_url):
+            yield (
+                f"feeds.{venue}.simulated",
+                "of a simulator of one's own both websocket_url and rest_url are needed",
+            )
         if not feed.symbols:
             yield f"feeds.{venue}.symbols", 'name at least one symbol, as in ["BTC-USDT"]'
     try:
@@ -370,3 +383,16 @@ def _check(settings: Settings) -> Iterator[tuple[str, str]]:
             parse(name)
         except IndicatorNameError as error:
             yield "market.features", str(error)
+
+
+def _is_address(text: str, schemes: tuple[str, str]) -> bool:
+    """Tell whether a socket could be opened to this, by how it is written."""
+    try:
+        parts = urlsplit(text)
+        return (
+            parts.scheme in schemes
+            and bool((parts.hostname or "").encode("idna"))
+            and parts.port != 0
+        )
+    except ValueError:  # the port is none, or the name
+        return False

@@ -80,6 +80,10 @@ def test_a_missing_file_is_told_with_who_named_it() -> None:
         load(None, {"CANDLEWAX_CONFIG": "nowhere.toml"})
 
 
+def feed(line: str) -> str:
+    return f"[feeds.binance]\nsymbols = ['BTC-USDT']\n{line}\n"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -98,6 +102,12 @@ def test_a_missing_file_is_told_with_who_named_it() -> None:
         ("[feeds]\n", "feeds: nothing to read"),
         ("[feeds.binance]\n", "feeds.binance.symbols: name at least one symbol"),
         ("[feeds.binanse]\nsymbols = ['x']", "unknown venue; did you mean 'binance'?"),
+        (feed("websocket_url = 'nonsense'"), "websocket_url: no address: 'nonsense'; write it as"),
+        (feed("websocket_url = 'http://127.0.0.1:1'"), "as in wss://binance.example.com"),
+        (feed("websocket_url = 'ws://a..b'"), "feeds.binance.websocket_url: no address"),
+        (feed("websocket_url = 'ws://127.0.0.1:99999'"), "feeds.binance.websocket_url: no address"),
+        (feed("rest_url = 'ws://127.0.0.1:1'"), "as in https://binance.example.com"),
+        (feed("simulated = true\nrest_url = 'http://x'"), "both websocket_url and rest_url"),
         ("[market]\nfeatures = ['rsii(14)']", "market.features: no indicator 'rsii'"),
         ("[feeds.binance]\nsymbols = [3]", "feeds.binance.symbols: expected `str`, got `int`"),
         ("[telegram]\ntoken = 'x'", "telegram.token: a secret is no setting; set TELEGRAM_BOT"),
