@@ -16,7 +16,8 @@ from connectors.frame_queue import FrameQueue
 from connectors.placement import owner_of
 from connectors.reader import Reader
 from connectors.recording import Record, Recording, RecordingWriter
-from connectors.source import FeedPartition, FeedSource, Helm, ReplaySource, VenueFeeds
+from connectors.source import FeedPartition, FeedSource, Helm, ReplaySource
+from connectors.venue_feeds import VenueFeeds
 from filters.specs import SpecsChanged
 from market.errors import ConfigError
 from market.events import BookSnapshot, FeedGap, Trade

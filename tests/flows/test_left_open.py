@@ -5,7 +5,7 @@ import psycopg
 from connectors import VENUES
 from connectors.drain import Drain
 from connectors.recording import Record
-from connectors.source import VenueFeeds
+from connectors.venue_feeds import VenueFeeds
 from flows.crypto import _left_open
 from market.events import MarketEvent
 from market.instruments import Instrument
