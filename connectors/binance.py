@@ -83,6 +83,8 @@ BUSY_FRAMES = 20
 """Frames in one of the two seconds before the silence that make a connection busy."""
 PROBE_WITHIN = 10 * SECOND
 PROBE_WITHIN_WHEN_BUSY = 2 * SECOND
+STREAM_SILENT = 5 * SECOND
+"""A book that is to be fetched again after such a silence may have lost its subscription."""
 RETRY_AFTER_REFUSAL = 60 * SECOND
 MAX_AGE = (23 * 3600 + 1800) * SECOND
 SNAPSHOT_LIMIT = 1000
@@ -202,10 +204,11 @@ class BinanceProtocol:
         self._ids: dict[str, str] = {}
         self._books: dict[str, BookRule] = {}
         self._partials: dict[str, PartialBook] = {}  # by the name of the stream
-        self._fetching: dict[str, BookRule] = {}
+        self._fetching: dict[str, BookRule | None] = {}
+        self._renewing: set[str] = set()  # their streams are not in force now
         self._gone: set[str] = set()
         self._trade_ids: dict[str, int] = {}
-        self._unsent: list[tuple[str, list[str]]] = []
+        self._unsent: list[tuple[str, list[str], list[str]]] = []  # method, symbols, streams
         self._unanswered: dict[int, _Asked] = {}
         self._sent_at: deque[int] = deque(maxlen=MESSAGES_AT_ONCE)
         self._outgoing: list[Outgoing] = []
@@ -324,7 +327,7 @@ class BinanceProtocol:
         book = self._books.get(request.subject)
         if book is None:
             return []
-        if book is not asking:  # unsubscribed since, and subscribed again
+        if book is not asking:  # unsubscribed since, or silent, and subscribed again
             self._fetch(now)
             return []
         if status == 400:  # a symbol that is no longer there
@@ -373,15 +376,21 @@ class BinanceProtocol:
     # -- changes while the connection is up ----------------------------------------------------
 
     def resync(self, instrument: str, reason: str, now: int) -> _Told:
-        """Fetch one instrument's book again and leave the others alone."""
-        for book in self._books.values():
-            if book.instrument == instrument and book.is_live:
-                gap = book.restart(reason, now)
+        """Fetch one instrument's book again and leave the others alone.
+
+        A stream that was silent is subscribed to anew: a snapshot would not make it speak again.
+        """
+        for native, known in self._ids.items():
+            book = self._partials.get(self._streams(native)[1]) or self._books.get(native)
+            if known != instrument or book is None or not book.is_live:
+                continue
+            gap = book.restart(reason, now)
+            if now - book.heard >= STREAM_SILENT:
+                book.heard = now
+                self._renew(native, now)
+            else:
                 self._fetch(now)
-                return [gap]
-        for partial in self._partials.values():
-            if partial.instrument == instrument and partial.is_live:
-                return [partial.restart(reason, now)]
+            return [gap]
         return []
 
     def subscribe(self, instruments: Sequence[Instrument], now: int) -> _Told:
@@ -428,14 +437,24 @@ class BinanceProtocol:
 
     def _plan(self, method: str, natives: list[str]) -> None:
         for at in range(0, len(natives), INSTRUMENTS_PER_MESSAGE):
-            self._unsent.append((method, natives[at : at + INSTRUMENTS_PER_MESSAGE]))
+            some = natives[at : at + INSTRUMENTS_PER_MESSAGE]
+            streams = [stream for native in some for stream in self._streams(native)]
+            self._unsent.append((method, some, streams))
+
+    def _renew(self, native: str, now: int) -> None:
+        """Subscribe anew to one symbol's book; a snapshot is fetched when that is in force."""
+        self._renewing.add(native)
+        if native in self._fetching:
+            self._fetching[native] = None  # what is on its way comes too early
+        stream = [self._streams(native)[1]]
+        self._unsent += [("UNSUBSCRIBE", [native], stream), ("SUBSCRIBE", [native], stream)]
+        self._send_subscriptions(now)
 
     def _send_subscriptions(self, now: int) -> None:
         while self._unsent and self._may_send(now):
-            method, natives = self._unsent.pop(0)
+            method, natives, streams = self._unsent.pop(0)
             self._last_id += 1
             self._unanswered[self._last_id] = _Asked(now, method, natives)
-            streams = [stream for native in natives for stream in self._streams(native)]
             self._send({"method": method, "params": streams, "id": self._last_id}, now)
 
     def _may_send(self, now: int) -> bool:
@@ -508,8 +527,11 @@ class BinanceProtocol:
         if asked is None and answer.id != 0:
             return [DeadLetter(NAME, "answer to nothing", data, now)]
         if asked is not None and asked.method == "SUBSCRIBE":
+            self._renewing.difference_update(asked.natives)
             for native in asked.natives:
                 book = self._books.get(native)
+                if book is not None:
+                    book.heard = now
                 if book is not None and not book.is_live and not book.kept:
                     book.fetch_at = now + FIRST_UPDATE_WITHIN
         return []
@@ -539,6 +561,7 @@ class BinanceProtocol:
             if book.fetch_at is not None
             and book.fetch_at <= now
             and native not in self._fetching  # one at a time: its answer may do
+            and native not in self._renewing
         ]
         if not due or now < self._refused_until:
             return

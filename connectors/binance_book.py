@@ -67,12 +67,14 @@ class BookRule:
         "failures",
         "fetch_at",
         "fetched_at",
+        "heard",
         "id",
         "instrument",
         "is_live",
         "is_refused",
         "kept",
         "late",
+        "late_id",
         "request",
     )
 
@@ -86,11 +88,15 @@ class BookRule:
         self.kept: list[tuple[Depth, int]] = []
         self.fetch_at: int | None = None  # None: there is no need, or the answer is on its way
         self.fetched_at = 0
+        self.heard = 0
+        """Our clock at the last update."""
         self.failures = 0
         self.late = 0
+        self.late_id = 0
 
     def update(self, update: Depth, now: int) -> Told | None:
         """Steps 1 and 6: keep an update, or make it a delta; a gap starts again."""
+        self.heard = now
         if update.u <= self.id:
             return self._late(update, now)
         self.late = 0
@@ -110,7 +116,13 @@ class BookRule:
         return self._delta(update, now)
 
     def _late(self, update: Depth, now: int) -> Told | None:
-        """Leave an old update out, but not all there are: then the ids began anew."""
+        """Leave an old update out, but not all there are: then the ids began anew.
+
+        Their ids rise then; one that is told again and again means nothing.
+        """
+        if self.late and update.u <= self.late_id:
+            return None
+        self.late_id = update.u
         self.late += 1
         if self.late < LATE_BOOKS:
             return None
@@ -224,16 +236,18 @@ class BookRule:
 class PartialBook:
     """The best levels of one instrument, whole in each message: nothing to join or to miss."""
 
-    __slots__ = ("_late", "id", "instrument", "is_live")
+    __slots__ = ("_late", "heard", "id", "instrument", "is_live")
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument.id
         self.id = 0
+        self.heard = 0
         self.is_live = False
         self._late = 0
 
     def take(self, book: Snapshot, venue_time: int, now: int) -> _Told:
         """Take a message; one that is not newer than what was told is dropped."""
+        self.heard = now
         number = book.lastUpdateId
         told: _Told = []
         if number < self.id:

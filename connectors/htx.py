@@ -556,6 +556,7 @@ class HtxProtocol:
         stream.asked = stream.refused = ""
         stream.failures = 0
         stream.since = kind.ts or 1
+        stream.heard = now
         if self._channel == "book":
             stream.book.ask_at = now if stream.book.kept else now + FIRST_UPDATE_WITHIN
             self._unasked[stream.topic] = stream

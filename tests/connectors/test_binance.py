@@ -741,6 +741,43 @@ def test_the_answer_for_an_instrument_that_is_gone_is_nothing() -> None:
     assert session.answer(snapshot(50)) == []
 
 
+def test_an_old_update_that_is_told_again_and_again_means_nothing() -> None:
+    session = Session()
+    session.live(100)
+    assert session.receive(depth(first=101, last=110))
+    for last in (110, 105):
+        for _ in range(5 * LATE_BOOKS):
+            assert session.receive(depth(first=101, last=last)) == []
+    assert sequences(session.receive(depth(first=111, last=112))) == [112]
+
+
+@pytest.mark.parametrize("book", ["diff", "partial"])
+def test_a_resync_of_a_silent_stream_subscribes_to_it_again(book: str) -> None:
+    session = Session("BTC-USDT", "ETH-USDT", book=book)
+    session.wait(1.1)
+    while session.requests:
+        session.answer(snapshot(100))
+    session.receive(partial("BTCUSDT", 100))
+    session.receive(partial("ETHUSDT", 100))
+    assert is_live(session)
+    for number in range(10):  # trades go on, and so does the connection
+        session.wait(1)
+        session.receive(trade("ETHUSDT", number + 1))
+    before = len(session.messages)
+    [gap] = session.do(lambda protocol, now: protocol.resync(BTC, "silent", now))
+    assert isinstance(gap, FeedGap)
+    stream = "btcusdt@depth@100ms" if book == "diff" else "btcusdt@depth20@100ms"
+    session.wait(2)
+    sent = [(one["method"], one["params"]) for one in session.messages[before:]]
+    assert sent == [("UNSUBSCRIBE", [stream]), ("SUBSCRIBE", [stream])], "trades are left alone"
+    assert session.requests == [], "not before it is in force"
+    session.acknowledge()
+    session.wait(2)
+    told = session.answer(snapshot(120)) if book == "diff" else session.receive(partial(last=120))
+    assert [type(one) for one in told] == [BookSnapshot]
+    assert is_live(session)
+
+
 def test_a_resync_leaves_the_others_alone() -> None:
     session = Session("BTC-USDT", "ETH-USDT")
     session.live(last=100)

@@ -234,7 +234,11 @@ def test_a_book_that_is_live_is_the_true_book(script: list[tuple]) -> None:  # t
                     assert not book.is_empty, "a delta before the snapshot"
                 book.apply(event)
                 assert book.levels() == exchange.books[book.sequence]
-        asked.extend(item for item in protocol.outgoing() if isinstance(item, Request))
+        for item in protocol.outgoing():
+            if isinstance(item, Request):
+                asked.append(item)
+            elif isinstance(item, bytes) and (number := json.loads(item)["id"]):
+                look(protocol.received(encoded({"result": None, "id": number}), now))
         assert len(asked) <= 1
 
     for step in script:
