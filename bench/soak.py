@@ -32,7 +32,8 @@ from flows.instruments import list_instruments
 from simulator.dialects import DIALECTS
 
 SECONDS = 300.0
-WARM_UP_S = 60.0
+WARM_UP_S = 120.0
+"""What is remembered longest, how often channels speak, is remembered for two minutes."""
 EVERY_S = 5
 SETTLE_S = 20.0
 """Without faults at the end: what was broken must be whole again."""
@@ -182,7 +183,7 @@ def watch(
         time.sleep(1)
         now = Footprint.of(flow.pid)
         most = max(most, now.rss_mb)
-        if warm is None and time.monotonic() - began >= min(WARM_UP_S, seconds / 3):
+        if warm is None and time.monotonic() - began >= min(WARM_UP_S, seconds * 0.4):
             warm = now
         status = read_status(home)
         print(
