@@ -223,7 +223,7 @@ _keys = st.sampled_from(
     ["feeds", "market", "log", "binance", "symbols", "depth", "levels", "telegram", "chats", "x"]
 )
 _leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
-_values = _leaves
+_values: st.SearchStrategy[object] = _leaves
 for _ in range(3):  # st.recursive now and then warns of an argument that it thinks unused
     _values = _leaves | st.lists(_values, max_size=3) | st.dictionaries(_keys, _values, max_size=3)
 
