@@ -22,8 +22,9 @@ Book rule (Market By Price, incremental update):
  3. Drop kept updates with `seqNum` <= the snapshot's; the first of the rest must have
     `prevSeqNum` equal to it. Else the snapshot does not fit: ask again.
  4. The book is the snapshot without its levels of size 0; apply the rest.
- 5. Each update: `seqNum` <= the last is old; `prevSeqNum` other than the last is a loss: start
-    again; else apply, size 0 removes. A side may be missing or empty, even both.
+ 5. Each update: `seqNum` <= the last is old, but twenty that rise began anew: start again;
+    `prevSeqNum` other than the last is a loss: start again; else apply, size 0 removes. A side may
+    be missing or empty, even both.
 
 HTX pings about every 5 s and drops who misses two; it takes one `req` in 100 ms. It answers a
 symbol that it does not have with an error that names it; a suspended market is acknowledged and
@@ -68,6 +69,8 @@ TOPIC_SILENT = 5 * SECOND
 RETRY_FIRST = SECOND
 RETRY_MOST = 32 * SECOND
 KEPT_UPDATES = 5_000
+LATE_UPDATES = 20
+"""Updates with lower numbers, in a row, that are no late ones: the numbers began anew."""
 LARGEST_MESSAGE = 1 << 24
 """Bytes of JSON; a snapshot of 150 levels a side is some 10,000."""
 GZIP = 16 + zlib.MAX_WBITS
@@ -185,7 +188,10 @@ _Told: TypeAlias = list[Told]
 class _BookRule:
     """Steps 1 to 5 of the book rule for one instrument."""
 
-    __slots__ = ("ask_at", "asked", "asked_at", "failures", "id", "instrument", "is_live", "kept")
+    __slots__ = (
+        "ask_at", "asked", "asked_at", "failures", "id", "instrument", "is_live", "kept", "late",
+        "late_id",
+    )  # fmt: skip
 
     def __init__(self, instrument: str) -> None:
         self.instrument = instrument
@@ -196,13 +202,15 @@ class _BookRule:
         self.asked = ""
         self.asked_at = 0
         self.failures = 0
+        self.late = self.late_id = 0
 
     def update(self, tick: _BookTick, venue_time: int, now: int) -> Told | None:
         """Steps 1 and 5: keep an update, or make it a delta; a loss starts again."""
+        if tick.seqNum <= self.id:
+            return self._late(tick, venue_time, now)
+        self.late = 0
         if not self.is_live:
             self._keep(tick, venue_time, now)
-            return None
-        if tick.seqNum <= self.id:
             return None
         if tick.prevSeqNum != self.id:
             missing = f"sequence: expected prevSeqNum {self.id}, got {tick.prevSeqNum}"
@@ -211,6 +219,19 @@ class _BookRule:
             return gap
         self.id = tick.seqNum
         return self._delta(tick, venue_time, now)
+
+    def _late(self, tick: _BookTick, venue_time: int, now: int) -> Told | None:
+        """Leave an old update out; many that rise, and no other between, began anew."""
+        if self.late and tick.seqNum <= self.late_id:
+            return None  # told again
+        self.late_id = tick.seqNum
+        self.late += 1
+        if self.late < LATE_UPDATES:
+            return None
+        self.id = self.late = 0
+        gap = self.restart("the sequence numbers began anew", now) if self.is_live else None
+        self._keep(tick, venue_time, now)
+        return gap
 
     def restart(self, reason: str, now: int) -> FeedGap:
         """Forget the book and ask for another at once, one not older than what was told."""

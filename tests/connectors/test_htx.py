@@ -12,6 +12,7 @@ from connectors.htx import (
     ASK_PERIOD,
     KEPT_UPDATES,
     LARGEST_MESSAGE,
+    LATE_UPDATES,
     QUIET,
     RETRY_MOST,
     SNAPSHOT_WITHIN,
@@ -352,6 +353,24 @@ def test_a_resync_asks_again_and_takes_nothing_older_than_was_told() -> None:
     session.wait(2)
     assert sequences(session.answer(200)) == [200]
     assert sequences(session.receive(update("ethusdt", 100, 102))) == [102]
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_numbers_that_begin_anew_are_a_gap_and_a_new_book(is_broken: bool) -> None:
+    session = Session("book")
+    session.live(1000)
+    if is_broken:
+        session.do(lambda protocol, now: protocol.resync(BTC, "crossed book", now))
+    told: list[Told] = []
+    for number in range(1, LATE_UPDATES + 40):
+        told += session.receive(update("btcusdt", number - 1, number), after=SECOND // 8)
+        told += session.receive(update("btcusdt", number - 1, number))  # twice
+        if session.requests:
+            told += session.answer(number)
+    assert [type(one) for one in told if not isinstance(one, BookDelta)] == (
+        [BookSnapshot] if is_broken else [FeedGap, BookSnapshot]
+    )
+    assert is_live(session)
 
 
 def test_a_resync_of_a_silent_topic_subscribes_to_it_again() -> None:
