@@ -55,6 +55,7 @@ from connectors.binance_book import (
 from connectors.contract import (
     DeadLetter,
     FeedDescription,
+    Limits,
     Outgoing,
     Request,
     Told,
@@ -585,6 +586,8 @@ class Binance:
     rest_url = "https://api.binance.com"
     instruments_per_connection = STREAMS_PER_CONNECTION // 2
     connections_at_once = 0
+    # 300 connections in 5 minutes; weight 6000 a minute.
+    limits = Limits(connects=60, connects_per_s=0.5, weight=2000, weight_per_s=50.0)
     channel_groups = (("trade", "book"),)
     key_names = ()
 

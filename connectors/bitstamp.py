@@ -49,6 +49,7 @@ import msgspec
 from connectors.contract import (
     DeadLetter,
     FeedDescription,
+    Limits,
     Outgoing,
     Request,
     Told,
@@ -892,6 +893,8 @@ class Bitstamp:
     rest_url = "https://www.bitstamp.net"
     instruments_per_connection = INSTRUMENTS_PER_CONNECTION
     connections_at_once = 0
+    # 400 requests a second, 10,000 in 10 minutes.
+    limits = Limits(connects=20, connects_per_s=1.0, weight=100, weight_per_s=8.0)
     channel_groups = (("trade", "book"),)
     key_names = ()
 

@@ -45,7 +45,7 @@ from connectors.bybit_book import (
     Numbering,
     TradeRow,
 )
-from connectors.contract import DeadLetter, FeedDescription, Outgoing, Request, Told
+from connectors.contract import DeadLetter, FeedDescription, Limits, Outgoing, Request, Told
 from market.errors import StaleFeedError, SubscriptionError, VenueProtocolError
 from market.events import FeedGap, Side, Trade
 from market.instruments import Instrument
@@ -482,6 +482,8 @@ class Bybit:
     rest_url = "https://api.bybit.com"
     instruments_per_connection = INSTRUMENTS_PER_CONNECTION
     connections_at_once = 0
+    # 500 connections in 5 minutes; 600 requests in 5 seconds.
+    limits = Limits(connects=60, connects_per_s=0.8, weight=100, weight_per_s=50.0)
     channel_groups = (("trade", "book"),)
     key_names = ()
 

@@ -174,6 +174,22 @@ class Inherits(Protocol):
         ...
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a venue allows one process: at most half of an address's share, so that two fit.
+
+    Attributes:
+        connects: connections that may be opened at once.
+        connects_per_s: connections a second in the long run.
+        weight: requests at once, each counted with its weight.
+        weight_per_s: requests a second in the long run.
+    """
+
+    connects: int = 20
+    connects_per_s: float = 1.0
+    weight: int = 20
+    weight_per_s: float = 5.0
+
+
 class Venue(Protocol):
     """What a venue's file declares, one row of `connectors.VENUES`."""
 
@@ -200,6 +216,11 @@ class Venue(Protocol):
     @property
     def connections_at_once(self) -> int:
         """How many connections one account or address may hold; 0 where there is no such limit."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """How often one process may connect and ask; the defaults where the venue says nothing."""
         ...
 
     @property

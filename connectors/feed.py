@@ -93,6 +93,11 @@ class Feed:
     # -- what the shell asks -------------------------------------------------------------------
 
     @property
+    def venue(self) -> Venue:
+        """Whose feed it is."""
+        return self._venue
+
+    @property
     def is_connected(self) -> bool:
         """Whether a connection is open that is not merely in waiting."""
         return self._current is not None

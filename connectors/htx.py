@@ -39,7 +39,15 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from connectors.contract import DeadLetter, FeedDescription, Outgoing, Request, Told, caught_up
+from connectors.contract import (
+    DeadLetter,
+    FeedDescription,
+    Limits,
+    Outgoing,
+    Request,
+    Told,
+    caught_up,
+)
 from market.errors import StaleFeedError, SubscriptionError, VenueProtocolError
 from market.events import BookDelta, BookSnapshot, FeedGap, Level, Side, Trade
 from market.instruments import Instrument
@@ -711,6 +719,7 @@ class Htx:
     rest_url = "https://api.huobi.pro"
     instruments_per_connection = INSTRUMENTS_PER_CONNECTION
     connections_at_once = 0
+    limits = Limits()
     channel_groups = (("trade",), ("book",))
     key_names = ()
 

@@ -9,39 +9,9 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-import msgspec
+from connectors.contract import Limits, Venue
 
 SECOND = 1_000_000_000
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a venue allows one process.
-
-    Attributes:
-        connects: connections that may be opened at once.
-        connects_per_s: connections a second in the long run.
-        weight: requests at once, each counted with its weight.
-        weight_per_s: requests a second in the long run.
-    """
-
-    connects: int
-    connects_per_s: float
-    weight: int
-    weight_per_s: float
-
-
-DEFAULT = Limits(connects=20, connects_per_s=1.0, weight=20, weight_per_s=5.0)
-"""For a venue without a row below: no venue we know of allows less, where it allows anything."""
-
-LIMITS = {
-    # 300 connections in 5 minutes; weight 6000 a minute.
-    "binance": Limits(connects=60, connects_per_s=0.5, weight=2000, weight_per_s=50.0),
-    # 400 requests a second, 10,000 in 10 minutes.
-    "bitstamp": Limits(connects=20, connects_per_s=1.0, weight=100, weight_per_s=8.0),
-    # 500 connections in 5 minutes; 600 requests in 5 seconds.
-    "bybit": Limits(connects=60, connects_per_s=0.8, weight=100, weight_per_s=50.0),
-}
-"""At most half of what a venue gives one address, so that two processes fit. By venue name."""
 
 
 class Budget:
@@ -122,12 +92,11 @@ _hosts: dict[tuple[str, str], HostLimiter] = {}
 _hosts_lock = threading.Lock()
 
 
-def limiter_of(venue: str, url: str) -> HostLimiter:
+def limiter_of(venue: Venue, url: str) -> HostLimiter:
     """Return the one limiter of this process for the host of `url`."""
     host = urlsplit(url).netloc
     with _hosts_lock:
-        limiter = _hosts.get((venue, host))
+        limiter = _hosts.get((venue.name, host))
         if limiter is None:
-            limiter = HostLimiter(LIMITS.get(venue, DEFAULT))
-            _hosts[venue, host] = limiter
+            limiter = _hosts[venue.name, host] = HostLimiter(venue.limits)
         return limiter

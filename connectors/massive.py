@@ -37,6 +37,7 @@ from connectors.contract import (
     KEY,
     DeadLetter,
     FeedDescription,
+    Limits,
     Login,
     Outgoing,
     Request,
@@ -522,6 +523,7 @@ class Massive:
     rest_url = "https://api.massive.com"
     instruments_per_connection = INSTRUMENTS_PER_CONNECTION
     connections_at_once = 1
+    limits = Limits()
     channel_groups = (("trade", "book"),)
     key_names = KEY_NAMES
 

@@ -25,7 +25,7 @@ import httpx
 import websocket
 from prometheus_client import Counter, Gauge
 
-from connectors.contract import KEY, Login, Request
+from connectors.contract import KEY, Login, Request, Venue
 from connectors.errands import Errands
 from connectors.feed import Feed, Steering, encode_description, encode_steering
 from connectors.frame_queue import FrameQueue
@@ -97,7 +97,7 @@ class Reader:
         seed: makes the backoff's jitter differ between feeds.
         overrun_s: seconds without room in the queue after which the feed begins anew.
         key: the user's key for this venue, sent in a `Login` and never told or recorded.
-        limiter: finds the budget of an address, by venue and url.
+        limiter: finds the budget of a venue's address.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Reader:
         seed: int = 0,
         overrun_s: float = OVERRUN_S,
         key: str = "",
-        limiter: Callable[[str, str], HostLimiter] = limiter_of,
+        limiter: Callable[[Venue, str], HostLimiter] = limiter_of,
     ) -> None:
         self.feed = feed
         self._frames = frames
@@ -266,7 +266,7 @@ class Reader:
         while self._to_ask and now >= self._ask_at:
             name, request = self._to_ask[0]
             if name in self._sockets:
-                wait = self._limiter(self._venue, request.url).ask(request.weight)
+                wait = self._limiter(self.feed.venue, request.url).ask(request.weight)
                 if wait:
                     self._ask_at = now + int(wait * SECOND)
                     return
@@ -308,7 +308,7 @@ class Reader:
         if self.feed.is_connected and not self.feed.wants_replacement:
             return
         url = self.feed.url()
-        wait = self._limiter(self._venue, url).connect()
+        wait = self._limiter(self.feed.venue, url).connect()
         if wait:
             log.info(
                 "connects later: the venue's limit",
@@ -337,7 +337,7 @@ class Reader:
         least = 0.0
         if isinstance(error, VenueRefusalError):
             least = error.retry_after_s
-            self._limiter(self._venue, self.feed.url()).refused(least)
+            self._limiter(self.feed.venue, self.feed.url()).refused(least)
         wait = self._back_off(least)
         log.warning(
             "cannot connect",
@@ -422,7 +422,7 @@ class Reader:
     def _fetched(self, name: str, url: str, done: Future[Answer]) -> None:
         answer = done.result()
         if answer.wait_s:
-            self._limiter(self._venue, url).refused(answer.wait_s)
+            self._limiter(self.feed.venue, url).refused(answer.wait_s)
         meaning = explain_status(answer.status)
         if answer.status != 200:
             log.warning(

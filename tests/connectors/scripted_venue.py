@@ -4,7 +4,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from connectors.contract import DeadLetter, FeedDescription, Outgoing, Request, Told, VenueProtocol
+from connectors.contract import (
+    DeadLetter,
+    FeedDescription,
+    Limits,
+    Outgoing,
+    Request,
+    Told,
+    VenueProtocol,
+)
 from market.errors import StaleFeedError, VenueProtocolError, VenueRefusalError
 from market.events import BookDelta, BookSnapshot, FeedGap, Side, Trade
 from market.instruments import Instrument
@@ -164,6 +172,7 @@ class ScriptedVenue:
     rest_url = "http://nowhere"
     instruments_per_connection = 2
     connections_at_once = 0
+    limits = Limits()
     channel_groups = (("trade", "book"),)
     key_names = ()
 

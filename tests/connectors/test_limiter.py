@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors import VENUES
-from connectors.limiter import DEFAULT, LIMITS, Budget, HostLimiter, Limits, limiter_of
+from connectors.contract import Limits
+from connectors.limiter import Budget, HostLimiter, limiter_of
 
 SECOND = 1_000_000_000
 SMALL = Limits(connects=2, connects_per_s=0.5, weight=10, weight_per_s=2.0)
@@ -75,17 +76,17 @@ def test_a_refusal_stops_everything_and_then_begins_slowly(
 
 
 def test_all_feeds_of_a_process_share_the_limiter_of_a_host() -> None:
-    first = limiter_of("scripted", "wss://one.example/stream?x=1")
-    assert limiter_of("scripted", "wss://one.example/other") is first
-    assert limiter_of("scripted", "wss://two.example/stream") is not first
-    assert limiter_of("another", "wss://one.example/stream") is not first
+    one, other = VENUES["binance"], VENUES["htx"]
+    first = limiter_of(one, "wss://one.example/stream?x=1")
+    assert limiter_of(one, "wss://one.example/other") is first
+    assert limiter_of(one, "wss://two.example/stream") is not first
+    assert limiter_of(other, "wss://one.example/stream") is not first
 
 
-def test_limits_are_of_venues_that_there_are() -> None:
-    for limits in (*LIMITS.values(), DEFAULT):
-        assert min(limits.connects, limits.weight) >= 1
-        assert min(limits.connects_per_s, limits.weight_per_s) > 0
-    assert "binance" in set(LIMITS) & set(VENUES)
+def test_every_venue_lets_us_in_and_answers() -> None:
+    for venue in VENUES.values():
+        assert min(venue.limits.connects, venue.limits.weight) >= 1
+        assert min(venue.limits.connects_per_s, venue.limits.weight_per_s) > 0
 
 
 @given(st.lists(st.tuples(st.floats(0, 30), st.integers(1, 12)), max_size=60))

@@ -19,10 +19,10 @@ from websockets.sync.server import ServerConnection
 
 from connectors import reader as reader_module
 from connectors import transport
-from connectors.contract import DeadLetter, Told
+from connectors.contract import DeadLetter, Limits, Told
 from connectors.feed import Feed, Steering, encode_description
 from connectors.frame_queue import FrameQueue
-from connectors.limiter import HostLimiter, Limits
+from connectors.limiter import HostLimiter
 from connectors.playback import Playback
 from connectors.reader import Clock, Reader
 from connectors.recording import Kind, Record
