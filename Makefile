@@ -50,8 +50,8 @@ endif
 demo: $(READY)  ## everything at work, with no network and no key; Ctrl-C ends it
 	@$(BIN)/candlewax demo $(ARGS)
 
-# Two halves at once, of about the same length: what starts processes, and the rest.
-OUTER := tests/end_to_end tests/sinks tests/test_documents.py
+# Two halves at once, of about the same length: what runs the whole, and the rest.
+OUTER := tests/end_to_end tests/sinks tests/faults tests/test_documents.py
 
 test: $(READY)  ## all tests
 ifneq ($(ARGS),)
