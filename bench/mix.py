@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from connectors import VENUES
 from connectors.contract import FeedDescription
+from connectors.placement import owner_of
 from connectors.recording import Record
 from market.instruments import Instrument
 
@@ -24,19 +25,28 @@ MILLISECOND = 1_000_000
 CONN = "binance-0-0.1"
 
 
+def _names() -> list[str]:
+    """As many of one worker of two as of the other: not the luck of names is measured."""
+    names = [f"C{number:02}" for number in range(100)]
+    shares = (
+        [name for name in names if owner_of(f"{name}-USDT", 2) == worker] for worker in (0, 1)
+    )
+    return [name for pair in zip(*shares, strict=False) for name in pair][:SYMBOLS]
+
+
 def instruments() -> list[Instrument]:
     """The twenty symbols."""
     return [
         Instrument(
             venue="binance",
-            symbol=f"C{number:02}-USDT",
-            native=f"C{number:02}USDT",
-            base=f"C{number:02}",
+            symbol=f"{name}-USDT",
+            native=f"{name}USDT",
+            base=name,
             quote="USDT",
             tick=0.01,
             step=0.00001,
         )
-        for number in range(SYMBOLS)
+        for name in _names()
     ]
 
 
@@ -120,9 +130,9 @@ def opening(subscribed: list[Instrument]) -> Iterator[Record]:
     yield Record(start, CONN, "open", b"")
     yield Record(start, CONN, "text", b'{"result":null,"id":1}')
     venue = VENUES["binance"]
+    names = _names()
     for instrument in subscribed:
-        number = int(instrument.base[1:])
-        market = _Market(number)
+        market = _Market(names.index(instrument.base))
         url = f"{venue.rest_url}/api/v3/depth?symbol={instrument.native}&limit=1000"
         # A heartbeat lets the fetch become due whose answer follows.
         yield Record(start + 2_000_000_000, CONN.partition(".")[0], "heartbeat")
