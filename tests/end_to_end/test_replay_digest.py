@@ -117,9 +117,9 @@ def test_a_killed_replay_resumes_and_nothing_is_lost_or_twice(
         ) as killed,
         replay_run(tmp_path / "whole", [recorded.path], store=undisturbed) as whole,
     ):
-        assert whole.wait() == [0]
         poll(has_got_on(killed), within_s=30, said="half of the replay")
         killed.kill(1 if processes == 2 else 0)
+        assert whole.wait() == [0]
     before = (tmp_path / "killed" / "out.jsonl").stat().st_size
     with replay_run(
         tmp_path / "killed", [recorded.path], store=disturbed, arguments=recovery
