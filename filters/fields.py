@@ -10,8 +10,10 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from indicators import catalogue
-from indicators.catalogue import KINDS, IndicatorNameError
+from indicators import names as indicator_names
+from indicators.catalogue import KINDS, find_kind
+from indicators.kinds import Kind
+from indicators.names import IndicatorNameError
 from indicators.spelling import did_you_mean
 from market.events import Bar, Level
 
@@ -59,6 +61,10 @@ class BookField(msgspec.Struct, frozen=True):
     read: Callable[[Sequence[Level], Sequence[Level]], float | None]
 
 
+def _vwap(bar: Bar) -> float | None:
+    return bar.vwap
+
+
 def _change_bps(bar: Bar) -> float | None:
     return (bar.close - bar.open) / bar.open * 10_000 if bar.open > 0 else None
 
@@ -97,7 +103,9 @@ BAR_FIELDS: dict[str, BarField] = {
         BarField(
             "notional", _QUOTE, "price times size traded", _NOT_NEGATIVE, lambda bar: bar.notional
         ),
-        BarField("vwap", _QUOTE, "mean price weighted by size", _NOT_NEGATIVE, lambda b: b.vwap),
+        BarField(
+            "bar_vwap", _QUOTE, "mean price of the bar, weighted by size", _NOT_NEGATIVE, _vwap
+        ),
         BarField("count", "trades", "number of trades", _NOT_NEGATIVE, lambda bar: bar.count),
         BarField("change_bps", _BPS, "close against the bar's open", _UNBOUNDED, _change_bps),
         BarField("range_bps", _BPS, "high less low, against the low", _NOT_NEGATIVE, _range_bps),
@@ -162,28 +170,29 @@ def resolve(text: str, stream: Stream) -> str:
     word, parenthesis, rest = name.partition("(")
     word = word.rstrip()
     alias = BOOK_ALIASES.get(word) if stream == "book" else None
-    if alias is None and word not in KINDS and word.rpartition(".")[0] not in KINDS:
+    is_kind = find_kind(word) is not None or find_kind(word.rpartition(".")[0]) is not None
+    if alias is None and not is_kind:
         raise FieldError(_unknown(word, bool(parenthesis), stream))
     longer = 0 if alias is None else len(alias) - len(word)
     try:
-        indicator = catalogue.parse((alias or word) + parenthesis + rest)
+        indicator = indicator_names.parse((alias or word) + parenthesis + rest)
     except IndicatorNameError as error:
         raise FieldError(error.message, offset=max(error.offset - longer, 0)) from None
     if stream == "book" and indicator.reads == "bar":
         raise FieldError(f"{indicator.text!r} is computed from bars: it needs `stream: bar`")
-    kind = KINDS[indicator.kind]
-    if kind.outputs and not indicator.output:
-        raise FieldError(
-            f"{indicator.text!r} has several values: say which, as in"
-            f" '{indicator.text}.{kind.outputs[0]}'"
-        )
-    return indicator.text
+    first, *others = indicator_names.every_output(indicator)
+    if others:
+        raise FieldError(f"{indicator.text!r} has several values: say which, as in {first.text!r}")
+    return first.text
 
 
 def range_of(name: str) -> Range:
     """Return the least and the most value of a field, by its canonical name."""
     field = BAR_FIELDS.get(name) or BOOK_FIELDS.get(name)
-    return KINDS[catalogue.parse(name).kind].range if field is None else field.range
+    if field is not None:
+        return field.range
+    output = indicator_names.output_of(indicator_names.parse(name))
+    return output.least, output.most
 
 
 def names(stream: Stream) -> list[str]:
@@ -194,8 +203,15 @@ def names(stream: Stream) -> list[str]:
 
 def _indicators(stream: Stream) -> list[str]:
     return [
-        catalogue.usage(kind) for kind in KINDS.values() if stream == "bar" or kind.reads == "book"
+        each.text
+        for kind in KINDS.values()
+        if _is_in(kind, stream)
+        for each in indicator_names.every_output(indicator_names.parse(indicator_names.usage(kind)))
     ]
+
+
+def _is_in(kind: Kind, stream: Stream) -> bool:
+    return stream == "bar" or kind.reads != "bar"
 
 
 def _unknown(word: str, called: bool, stream: Stream) -> str:
@@ -205,7 +221,7 @@ def _unknown(word: str, called: bool, stream: Stream) -> str:
         return f"{word!r} takes no numbers: write it alone"
     if word in (BOOK_FIELDS if stream == "bar" else BAR_FIELDS):
         return f"{word!r} is a field of `stream: {other}`, not of `stream: {stream}`"
-    kinds = [name for name, kind in KINDS.items() if stream == "bar" or kind.reads == "book"]
+    kinds = [name for name, kind in KINDS.items() if _is_in(kind, stream)]
     if stream == "bar" and word in BOOK_ALIASES:
         return f"'bar' has no field {word!r}; did you mean {BOOK_ALIASES[word]!r}?"
     known = kinds if called else [*own, *kinds]

@@ -68,7 +68,9 @@ _KEYWORDS = ("and", "or", "not")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _NUMBER = re.compile(r"(?:[0-9][0-9_]*(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _WORD = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
-_CALL = re.compile(r"[ \t]*\([^()]*\)(?:\.\w*)?", re.ASCII)
+_OPENED = re.compile(r"[ \t]*\(")
+_PARENTHESIS = re.compile(r"[()]")
+_OUTPUT = re.compile(r"(?:\.\w*)?", re.ASCII)
 _SIGNS = re.compile(r"[<>=!&|~*/%^+\-]+|.", re.DOTALL)
 
 
@@ -299,21 +301,27 @@ class _Parser:
         word = _WORD.match(self._text, start)
         if word is None or word[0] in _KEYWORDS:
             raise self._unexpected("a field or a number")
-        call = _CALL.match(self._text, word.end())
-        end = word.end() if call is None else call.end()
+        end = self._end_of_call(word.end())
         written = self._text[start:end]
         try:
             name = fields.resolve(written, self._stream)
         except FieldError as error:
             raise GrammarError(error.message, offset=start + error.offset) from None
         self._move(end)
-        if self._text.startswith("(", self._at):
-            if ")" not in self._text[self._at :]:
-                raise GrammarError("'(' is never closed", offset=self._at)
-            raise GrammarError(
-                f"only numbers may stand in the parentheses of {word[0]!r}", offset=self._at
-            )
         return _Operand(name, start, written)
+
+    def _end_of_call(self, at: int) -> int:
+        """Return where a field ends whose word ends at `at`: after its parentheses and output."""
+        opened = _OPENED.match(self._text, at)
+        if opened is None:
+            return at
+        depth = 0
+        for found in _PARENTHESIS.finditer(self._text, at):
+            depth += 1 if found[0] == "(" else -1
+            if not depth:
+                output = _OUTPUT.match(self._text, found.end())
+                return found.end() if output is None else output.end()
+        raise GrammarError("'(' is never closed", offset=opened.end() - 1)
 
     def _number(self, start: int, text: str, end: int, *, negative: bool) -> _Operand:
         if len(text) > LONGEST_NUMBER:

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from indicators.catalogue import IndicatorName, create_for_bars, parse
 from indicators.contract import BarIndicator
+from indicators.names import IndicatorName, create_for_bars, parse
 from market.bars import BarBuilder, BarBuilderState
 from market.events import Bar, Feature, State
 from market.intervals import Interval

@@ -21,7 +21,7 @@ import msgspec
 from connectors import VENUES
 from flows.settings import Settings, demo_feeds
 from flows.venue_keys import read_key
-from indicators.catalogue import IndicatorNameError, parse
+from indicators.names import IndicatorNameError, parse
 from market.errors import ConfigError
 from sinks.secret import Secret, read_secret
 

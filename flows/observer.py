@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from filters.alerts import Observation
 from filters.fields import BAR_FIELDS, BOOK_FIELDS
 from flows.bar_series import BarSeries
-from indicators.catalogue import create_for_book, parse
+from indicators.names import create_for_book, parse
 from market.events import Bar, BookTop, Level, State
 
 

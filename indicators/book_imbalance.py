@@ -9,6 +9,8 @@ from math import inf
 
 import msgspec
 
+from indicators.kinds import BookKind, Output, Parameter
+from market.book import REFILL
 from market.events import Level
 
 ROUNDING = 1e-12
@@ -139,3 +141,35 @@ class SpreadBps(msgspec.Struct, frozen=True):
         bid, ask = bids[0][0], asks[0][0]
         total = bid + ask
         return 20_000.0 * ((ask - bid) / total) if 0 < total < inf else None
+
+
+DEPTH = Parameter("depth", REFILL, 1, REFILL, "levels a side")
+
+KINDS = (
+    BookKind(
+        name="book.imbalance",
+        meaning="(bid size - ask size) / (bid size + ask size) over the best levels",
+        parameters=(DEPTH,),
+        outputs=(Output("", "-1 to 1", -1.0, 1.0),),
+        make=VolumeImbalance,
+        notes="1 when only bids weigh, -1 when only asks do. No value when a side is empty.",
+    ),
+    BookKind(
+        name="book.count_imbalance",
+        meaning="the same with the number of levels in the band that both sides fill",
+        parameters=(DEPTH,),
+        outputs=(Output("", "-1 to 1", -1.0, 1.0),),
+        make=CountImbalance,
+        notes="""The best `depth` levels of each side reach some distance from the mid
+price; the shorter reach of the two is the band, and only levels inside it count, those on its
+edge included. A side whose orders stand closer together weighs more, whatever their size. No
+value when a side is empty.""",
+    ),
+    BookKind(
+        name="book.spread_bps",
+        meaning="best ask less best bid",
+        outputs=(Output("", "basis points of the mid price"),),
+        make=SpreadBps,
+        notes="A basis point is a hundredth of a per cent. No value when a side is empty.",
+    ),
+)

@@ -3,6 +3,8 @@
 import msgspec
 
 from indicators.contract import checked
+from indicators.kinds import BarKind, Output, period
+from indicators.settling import settled_after
 from market.events import Bar
 
 
@@ -57,6 +59,11 @@ class EMA(msgspec.Struct):
         return self.period
 
     @property
+    def settled(self) -> int:
+        """Closes until all before weigh 0.01 %."""
+        return self.period + settled_after(1.0 - 2.0 / (self.period + 1))
+
+    @property
     def value(self) -> float | None:
         """The average, or None while warming."""
         return self.average if self.count >= self.period else None
@@ -99,3 +106,16 @@ class EMA(msgspec.Struct):
             raise ValueError(f"{self.name}: no bar to correct")
         self.count, self.average = self.before
         return self.add(close)
+
+
+KIND = BarKind(
+    name="ema",
+    meaning="exponential moving average of the close",
+    parameters=(period(20),),
+    inputs=("close",),
+    outputs=(Output("", "quote currency"),),
+    make=EMA,
+    notes="""The first value is the plain mean of the first `period` closes, as TA-Lib
+has it; then each close moves the average by `2 / (period + 1)` of its distance. Charts that
+begin with the first close instead differ at first.""",
+)

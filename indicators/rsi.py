@@ -3,6 +3,8 @@
 import msgspec
 
 from indicators.contract import checked
+from indicators.kinds import BarKind, Output, period
+from indicators.settling import settled_after
 from market.events import Bar
 
 
@@ -61,6 +63,11 @@ class RSI(msgspec.Struct):
         return self.period + 1
 
     @property
+    def settled(self) -> int:
+        """Closes until all before weigh 0.01 %."""
+        return self.period + 1 + settled_after(1.0 - 1.0 / self.period)
+
+    @property
     def values(self) -> tuple[float | None, ...]:
         """The index alone."""
         return (self.value,)
@@ -111,3 +118,18 @@ class RSI(msgspec.Struct):
             raise ValueError(f"{self.name}: no bar to correct")
         self.count, self.close, self.gain, self.loss = self.before
         return self.add(close)
+
+
+KIND = BarKind(
+    name="rsi",
+    meaning="relative strength index, Wilder's smoothing",
+    parameters=(period(14),),
+    inputs=("close",),
+    outputs=(Output("", "0 to 100", 0.0, 100.0),),
+    make=RSI,
+    notes="""The first average gain and loss are plain means of the first `period`
+changes; later ones decay by `1 / period`. It equals TA-Lib's `RSI` from the first value on, but
+for one case: when nothing has moved in the whole window the formula is 0/0. TA-Lib then gives
+0; we give 50, because a market that stands still has not fallen, and `rsi < 30` should not say
+so.""",
+)

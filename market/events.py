@@ -259,6 +259,26 @@ class LeftOpen(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     gaps: tuple[GapInterval, ...]
 
 
+@final
+class History(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Closed bars of the past, from the venue or the database, to warm indicators up with.
+
+    Attributes:
+        instrument: id.
+        interval: of the bars, `"1m"`.
+        bars: oldest first; none is forming, and none is missing between the first and `until`,
+            but for those in which nothing traded.
+        until: every bar that ended by then is in it, ns of the venue's clock.
+        tells_sides: `buy_volume` is what was bought; False where it is a guess of one half.
+    """
+
+    instrument: str
+    interval: str
+    bars: tuple[Bar, ...]
+    until: int
+    tells_sides: bool = True
+
+
 MarketEvent: TypeAlias = (
     Trade | Quote | Aggregate | BookSnapshot | BookDelta | FeedGap | Unsubscribed | Heartbeat
 )

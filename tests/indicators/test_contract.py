@@ -8,139 +8,174 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indicators.catalogue import KINDS, create_for_bars, create_for_book, parse, usage
+from indicators.catalogue import KINDS
 from indicators.contract import LARGEST
+from indicators.names import create_for_bars, create_for_book, output_of, parse, usage
 from market.events import Bar, Level
 
-BAR_NAMES = [usage(kind) for kind in KINDS.values() if kind.reads == "bar"] + ["rsi(2)", "ema(3)"]
+MINUTE = 60_000_000_000
+MIDNIGHT = 20_000 * 86_400_000_000_000
+"""Bars here begin with a day."""
+SMALL = [
+    "rsi(2)",
+    "ema(3)",
+]
+"""Kinds again, with parameters at their edge."""
+
+BAR_NAMES = [usage(kind) for kind in KINDS.values() if kind.reads == "bar"] + SMALL
 BOOK_NAMES = [usage(kind) for kind in KINDS.values() if kind.reads == "book"] + [
     "book.imbalance(1)",
     "book.count_imbalance(3)",
 ]
-CLOSES = st.lists(
-    st.one_of(
-        st.floats(1e-9, 1e9),
-        st.sampled_from([64000.0, 64000.0, 1e-300, 1e299]),
-        st.floats(allow_nan=False, allow_infinity=False, min_value=-1e299, max_value=1e299),
-    ),
-    min_size=1,
-    max_size=60,
+PRICES = st.one_of(
+    st.floats(1e-9, 1e9),
+    st.sampled_from([64000.0, 64000.0, 1e-300, 1e299]),
+    st.floats(allow_nan=False, allow_infinity=False, min_value=-1e299, max_value=1e299),
 )
+SIZES = st.one_of(st.just(0.0), st.floats(1e-9, 1e9), st.sampled_from([1e-300, 1e299]))
+"""What a bar may hold at the worst; a price below zero is none of a market's, but is a number."""
 
 
-def bar(close: float, number: int = 0, revision: int = 0) -> Bar:
+def make_bar(
+    number: int,
+    prices: tuple[float, float, float],
+    volume: float = 1.0,
+    bought: float = 0.5,
+    revision: int = 0,
+) -> Bar:
+    """A bar of three prices, open, middle and close; `bought` is the buyers' share of `volume`."""
     return Bar(
         instrument="binance:BTC-USDT",
         interval="1m",
-        start=number,
-        end=number + 1,
-        open=close,
-        high=close,
-        low=close,
-        close=close,
-        volume=1.0,
-        buy_volume=0.5,
-        notional=close,
-        count=1,
+        start=MIDNIGHT + number * MINUTE,
+        end=MIDNIGHT + (number + 1) * MINUTE,
+        open=prices[0],
+        high=max(prices),
+        low=min(prices),
+        close=prices[2],
+        volume=volume,
+        buy_volume=volume * bought,
+        notional=math.fsum(prices) / 3 * volume if abs(max(prices, key=abs)) < 1e150 else 0.0,
+        count=3 if volume else 0,
         revision=revision,
     )
 
 
-def values(name: str, closes: list[float]) -> list[tuple[float | None, ...]]:
+def bar(close: float, number: int = 0, revision: int = 0) -> Bar:
+    """A bar of one price."""
+    return make_bar(number, (close, close, close), revision=revision)
+
+
+BARS = st.lists(
+    st.tuples(st.tuples(PRICES, PRICES, PRICES), SIZES, st.floats(0, 1)), min_size=1, max_size=60
+).map(lambda drawn: [make_bar(number, *one) for number, one in enumerate(drawn)])
+
+
+def values(name: str, bars: list[Bar]) -> list[tuple[float | None, ...]]:
     indicator = create_for_bars(name)
     told = []
-    for close in closes:
-        indicator.update(bar(close))
+    for each in bars:
+        indicator.update(each)
         told.append(indicator.values)
     return told
 
 
-def walk(length: int, seed: int = 1) -> list[float]:
+def walk(length: int, seed: int = 1) -> list[Bar]:
     source = random.Random(seed)
     price = 64_000.0
-    closes = []
-    for _ in range(length):
-        price *= math.exp(source.gauss(0, 0.002))
-        closes.append(price)
-    return closes
+    bars = []
+    for number in range(length):
+        prices = []
+        for _ in range(3):
+            price *= math.exp(source.gauss(0, 0.002))
+            prices.append(price)
+        volume = source.expovariate(1.0)
+        bars.append(make_bar(number, (prices[0], prices[1], prices[2]), volume, source.random()))
+    return bars
 
 
 @pytest.mark.parametrize("name", BAR_NAMES)
 def test_the_first_value_comes_when_the_warm_up_says(name: str) -> None:
     indicator = create_for_bars(name)
-    for number, close in enumerate(walk(indicator.warm_up + 5), start=1):
-        indicator.update(bar(close))
+    outputs = KINDS[parse(name).kind].outputs
+    assert indicator.settled is None or indicator.settled >= indicator.warm_up
+    for number, each in enumerate(walk(indicator.warm_up + 5), start=1):
+        indicator.update(each)
         assert indicator.count == number
-        for value in indicator.values:
-            assert (value is not None) == (number >= indicator.warm_up)
+        for value, output in zip(indicator.values, outputs, strict=True):
+            if number < indicator.warm_up:
+                assert value is None
+            else:
+                assert value is not None or output.is_rare
 
 
 @pytest.mark.parametrize("name", BAR_NAMES)
 def test_it_says_its_own_name_and_one_value_an_output(name: str) -> None:
     indicator = create_for_bars(name)
     assert indicator.name == parse(name).indicator
-    assert len(indicator.values) == max(1, len(KINDS[parse(name).kind].outputs))
+    assert len(indicator.values) == len(KINDS[parse(name).kind].outputs)
 
 
 @pytest.mark.parametrize("name", BAR_NAMES)
-@given(closes=CLOSES, cut=st.integers(0, 60))
-@settings(max_examples=40)
-def test_pickling_at_any_point_changes_nothing(name: str, closes: list[float], cut: int) -> None:
+@given(bars=BARS, cut=st.integers(0, 60))
+@settings(max_examples=30)
+def test_pickling_at_any_point_changes_nothing(name: str, bars: list[Bar], cut: int) -> None:
     indicator = create_for_bars(name)
     told = []
-    for number, close in enumerate(closes):
+    for number, each in enumerate(bars):
         if number == cut:
             indicator = pickle.loads(pickle.dumps(indicator))  # noqa: S301
-        indicator.update(bar(close))
+        indicator.update(each)
         told.append(indicator.values)
-    assert told == values(name, closes)
+    assert told == values(name, bars)
 
 
 @pytest.mark.parametrize("name", BAR_NAMES)
-@given(closes=CLOSES, data=st.data())
-@settings(max_examples=40)
+@given(bars=BARS, data=st.data())
+@settings(max_examples=30)
 def test_a_revision_gives_what_a_fresh_run_over_the_right_bars_gives(
-    name: str, closes: list[float], data: st.DataObject
+    name: str, bars: list[Bar], data: st.DataObject
 ) -> None:
     indicator = create_for_bars(name)
-    for number, close in enumerate(closes):
+    for number, each in enumerate(bars):
         for wrong in data.draw(st.lists(st.floats(0.1, 1e6), max_size=2)):
-            (indicator.revise if indicator.count > number else indicator.update)(bar(wrong))
+            told = bar(wrong, number)
+            (indicator.revise if indicator.count > number else indicator.update)(told)
         if indicator.count > number:
             indicator = pickle.loads(pickle.dumps(indicator))  # noqa: S301
-            indicator.revise(bar(close, revision=1))
+            indicator.revise(each)
         else:
-            indicator.update(bar(close))
+            indicator.update(each)
         assert indicator.count == number + 1
-    assert indicator.values == values(name, closes)[-1]
+    assert indicator.values == values(name, bars)[-1]
 
 
 @pytest.mark.parametrize("name", BAR_NAMES)
-@given(closes=CLOSES)
-@settings(max_examples=60)
-def test_nan_and_infinity_never_come_out_and_the_range_holds(
-    name: str, closes: list[float]
-) -> None:
-    least, most = KINDS[parse(name).kind].range
-    for told in values(name, closes):
-        for value in told:
+@given(bars=BARS)
+@settings(max_examples=50)
+def test_nan_and_infinity_never_come_out_and_the_range_holds(name: str, bars: list[Bar]) -> None:
+    outputs = KINDS[parse(name).kind].outputs
+    for told in values(name, bars):
+        for value, output in zip(told, outputs, strict=True):
             if value is not None:
                 assert math.isfinite(value)
-                assert least is None or value >= least
-                assert most is None or value <= most
+                assert output.least is None or value >= output.least
+                assert output.most is None or value <= output.most
 
 
 @pytest.mark.parametrize("name", BAR_NAMES)
-@pytest.mark.parametrize("close", [math.nan, math.inf, -math.inf, LARGEST])
-def test_an_input_that_is_no_number_is_refused_and_changes_nothing(name: str, close: float) -> None:
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf, LARGEST])
+def test_an_input_that_is_no_number_is_refused_and_changes_nothing(name: str, wrong: float) -> None:
     indicator = create_for_bars(name)
-    for price in walk(30):
-        indicator.update(bar(price))
+    bars = walk(30)
+    for each in bars:
+        indicator.update(each)
     before = pickle.dumps(indicator)
+    broken = make_bar(30, (wrong, wrong, wrong), wrong)
     with pytest.raises(ValueError, match="finite"):
-        indicator.update(bar(close))
+        indicator.update(broken)
     with pytest.raises(ValueError, match="finite"):
-        indicator.revise(bar(close))
+        indicator.revise(broken)
     assert pickle.dumps(indicator) == before
 
 
@@ -153,20 +188,36 @@ def test_a_revision_of_nothing_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", BAR_NAMES)
 def test_the_state_does_not_grow(name: str) -> None:
     indicator = create_for_bars(name)
-    closes = walk(3000)
     sizes = []
-    for close in closes:
-        indicator.update(bar(close))
+    for each in walk(3000):
+        indicator.update(each)
         sizes.append(len(pickle.dumps(indicator)))
-    assert max(sizes[1000:]) <= max(sizes[:1000]) + 8  # a counter takes a byte more
+    assert max(sizes[1000:]) <= max(sizes[:1000]) + 16  # counters take a byte or two more
 
 
 @pytest.mark.parametrize("name", BAR_NAMES)
-def test_a_flat_market_and_a_single_price_are_defined(name: str) -> None:
-    flat = {"rsi": 50.0, "ema": 0.3}[parse(name).kind]
-    assert values(name, [0.3])[-1] == (None,)
-    for told in values(name, [0.3] * 200)[create_for_bars(name).warm_up - 1 :]:
-        assert list(told) == [pytest.approx(flat, rel=1e-12)]
+@pytest.mark.parametrize(
+    ("prices", "volumes"),
+    [
+        ([0.3] * 200, [1.0] * 200),
+        ([64_000.0] * 200, [0.0] * 200),
+        ([0.0] * 200, [0.0] * 200),
+        ([1.0] * 100 + [1e12] * 100, [1.0] * 200),
+        ([1e12] * 100 + [1.0] * 100, [1.0, 0.0] * 100),
+    ],
+    ids=["flat", "no volume", "nothing", "a jump up", "a fall down"],
+)
+def test_an_odd_market_has_a_value_all_the_same(
+    name: str, prices: list[float], volumes: list[float]
+) -> None:
+    outputs = KINDS[parse(name).kind].outputs
+    bars = [
+        make_bar(number, (price, price, price), volume)
+        for number, (price, volume) in enumerate(zip(prices, volumes, strict=True))
+    ]
+    for told in values(name, bars)[create_for_bars(name).warm_up - 1 :]:
+        for value, output in zip(told, outputs, strict=True):
+            assert output.is_rare or (value is not None and math.isfinite(value))
 
 
 LEVELS = st.lists(
@@ -184,7 +235,7 @@ def test_a_book_indicator_is_finite_and_in_range_or_none(
     asks.sort()
     given_bids, given_asks = list(bids), list(asks)
     indicator = create_for_book(name)
-    least, most = KINDS[parse(name).kind].range
+    output = output_of(parse(name))
     value = pickle.loads(pickle.dumps(indicator)).measure(bids, asks)  # noqa: S301
     assert value == indicator.measure(bids, asks)
     assert (bids, asks) == (given_bids, given_asks)
@@ -193,8 +244,8 @@ def test_a_book_indicator_is_finite_and_in_range_or_none(
     else:
         assert value is not None
         assert math.isfinite(value)
-        assert least is None or value >= least
-        assert most is None or value <= most
+        assert output.least is None or value >= output.least
+        assert output.most is None or value <= output.most
 
 
 @pytest.mark.parametrize("name", BOOK_NAMES)

@@ -1,20 +1,24 @@
 """Names: what is accepted, what it becomes, and what a person is told otherwise."""
 
 import doctest
+import importlib
+import pkgutil
 
 import pytest
 
-from indicators import book_imbalance, catalogue, ema, rsi
-from indicators.catalogue import (
-    KINDS,
+import indicators
+from indicators.catalogue import ALIASES, KINDS
+from indicators.kinds import SeriesParameter
+from indicators.names import (
     IndicatorNameError,
     canonical,
-    create,
     create_for_bars,
     create_for_book,
     parse,
     usage,
 )
+
+MODULES = sorted(each.name for each in pkgutil.iter_modules(indicators.__path__))
 
 
 @pytest.mark.parametrize(
@@ -37,8 +41,7 @@ from indicators.catalogue import (
 def test_a_name_has_one_canonical_form(written: str, name: str) -> None:
     assert canonical(written) == name
     assert canonical(name) == name
-    assert create(written).name == name
-    assert parse(written).place == 0
+    assert parse(written).text == name
 
 
 @pytest.mark.parametrize(
@@ -86,12 +89,19 @@ def test_every_kind_has_defaults_within_its_limits_and_words_for_people(name: st
     kind = KINDS[name]
     assert canonical(usage(kind)) == usage(kind)
     assert kind.meaning
-    assert kind.unit
     for parameter in kind.parameters:
-        assert parameter.least <= parameter.default <= parameter.most
         assert parameter.meaning
+        if not isinstance(parameter, SeriesParameter):
+            assert parameter.least <= parameter.default <= parameter.most
+    assert kind.outputs
+    assert all(output.unit for output in kind.outputs)
+    assert len({output.name for output in kind.outputs}) == len(kind.outputs)
 
 
-@pytest.mark.parametrize("module", [rsi, ema, book_imbalance, catalogue])
-def test_the_examples_in_the_documentation_are_true(module: object) -> None:
-    assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]  # parametrized modules
+def test_no_name_means_two_things() -> None:
+    assert not set(ALIASES) & set(KINDS)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_examples_in_the_documentation_are_true(module: str) -> None:
+    assert doctest.testmod(importlib.import_module(f"indicators.{module}")).failed == 0
