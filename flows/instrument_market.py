@@ -9,14 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from flows.bar_series import BarSeries, SeriesState
 from flows.gap_intervals import GapIntervals
+from flows.instrument_bars import Closed, InstrumentBars, InstrumentBarsState
 from flows.market_output import MarketOutput
 from flows.observer import BarObserver, BookObserver
 from flows.venue_bars import VenueBars
 from flows.watched_channel import GOES_ON, WatchedChannel
 from indicators.book_imbalance import VolumeImbalance
-from market.bars import BarBuilder
 from market.book import Book
 from market.clock_offset import ClockOffset
 from market.events import (
@@ -28,6 +27,7 @@ from market.events import (
     FeedGap,
     GapInterval,
     Heartbeat,
+    History,
     LeftOpen,
     Quote,
     Side,
@@ -54,7 +54,7 @@ class InstrumentState(msgspec.Struct):
     """What an `InstrumentMarket` remembers over a restart."""
 
     offset: ClockOffset
-    series: dict[str, SeriesState]
+    bars: InstrumentBarsState
     open_gaps: dict[str, list[GapInterval]]
     channels: list[WatchedChannel]
     trade_moments: tuple[int, int]
@@ -106,10 +106,7 @@ class InstrumentMarket:
         self.reason = "connecting"
         self.offset = ClockOffset()
         self.top: BookTop | None = None
-        self.series = {
-            interval.name: BarSeries(BarBuilder(instrument, interval), interval)
-            for interval in intervals
-        }
+        self.bars = InstrumentBars(instrument, intervals)
         self.gaps = GapIntervals(instrument)
         self.open_gaps = self.gaps.open
         self.trade_moments = self.next_trade_moment = 0
@@ -131,39 +128,29 @@ class InstrumentMarket:
         self._imbalance = VolumeImbalance(depth).measure
         self._bar_observers: dict[str, BarObserver] = {}
         self._book_observer: BookObserver | None = None
-        self._configured = frozenset(self.series)
-        self._series = list(self.series.values())
 
     def want(
         self,
         features: Sequence[str],
         bars: Mapping[str, Iterable[str]],
         book: Iterable[str] | None,
+        demanded: Mapping[str, Iterable[str]],
     ) -> None:
         """Compute from now on what is asked for, and nothing else.
 
         Args:
-            features: indicators of every bar series, by canonical name.
+            features: indicators of every configured bar series, by canonical name.
             bars: fields that bar specs look at, by interval.
             book: fields that book specs look at; None when there is no such spec.
+            demanded: indicators that clients look at, by interval.
         """
         self._bar_observers = {name: BarObserver(fields) for name, fields in bars.items()}
         self._book_observer = None if book is None else BookObserver(book)
-        self.series = {
-            name: series
-            for name, series in self.series.items()
-            if name in self._configured or name in bars
-        }
-        for name in bars:
-            if name not in self.series:
-                interval = Interval.parse(name)
-                builder = BarBuilder(self.instrument, interval)
-                self.series[name] = BarSeries(builder, interval)
-                self.is_interrupted = True  # the new builder begins with the next trade
-        self._series = list(self.series.values())
-        for name, series in self.series.items():
-            observer = self._bar_observers.get(name)
-            series.want([*features, *(observer.indicators if observer else ())])
+        more: dict[str, list[str]] = {name: list(names) for name, names in demanded.items()}
+        for name, observer in self._bar_observers.items():
+            more.setdefault(name, []).extend(observer.indicators)
+        if self.bars.want(features, more):
+            self.is_interrupted = True  # the new builders begin with the next trade
 
     # -- events --------------------------------------------------------------------------------
 
@@ -174,7 +161,7 @@ class InstrumentMarket:
         self.waits_for_trade = False
         believable = self.offset.sample(ts, now)
         if believable and self.is_interrupted:
-            self._resume(ts)
+            self._resume(ts, out)
         if now > self.next_trade_moment:
             self.next_trade_moment = now + SAME_MOMENT
             self.trade_moments += 1
@@ -183,11 +170,9 @@ class InstrumentMarket:
         out.trades.append(trade)
         price, size, side = trade.price, trade.size, trade.side
         is_buy = None if side is _UNKNOWN else side is _BUY
-        for series in self._series:
-            closed = series.builder.add(ts, price, size, is_buy, believable)
-            if closed:
-                for bar in closed:
-                    self._bar(series, bar, now, out)
+        closed = self.bars.traded(ts, price, size, is_buy, believable)
+        if closed:
+            self._closed(closed, now, out)
 
     def changed(self, delta: BookDelta, out: MarketOutput) -> None:
         """Take a book message; without a snapshot before it, it says nothing."""
@@ -223,7 +208,7 @@ class InstrumentMarket:
     def aggregated(self, aggregate: Aggregate, out: MarketOutput) -> None:
         """Take a bar that the venue made: it goes on where we make none of that interval."""
         self.last_recv = aggregate.ts_recv
-        if aggregate.interval in self.series:
+        if aggregate.interval in self.bars.series:
             return
         bar = self.venue_bars.take(aggregate)
         if bar is not None:
@@ -249,6 +234,12 @@ class InstrumentMarket:
             self._interrupt(waits_for_trade=gap.channel == "trade")
         if self.had_data:
             self.gaps.begin(gap.channel, gap.reason, self.last_recv or now, out)
+
+    def remembered(self, history: History, out: MarketOutput) -> None:
+        """Take bars of the past; what they heal is told again, and never fires."""
+        healed, features = self.bars.absorb(history)
+        self._closed(healed, self.last_recv, out)
+        out.features = [*out.features, *features]
 
     def inherit(self, event: LeftOpen) -> None:
         """Close with the first data what an earlier run has left open."""
@@ -276,10 +267,8 @@ class InstrumentMarket:
 
     def _close_bars(self, now: int, venue_time: int | None, out: MarketOutput) -> None:
         if venue_time is not None:
-            for series in self._series:
-                for bar in series.builder.advance(venue_time):
-                    self._bar(series, bar, now, out)
-        outside = sum(series.builder.late_trades for series in self._series)
+            self._closed(self.bars.advance(venue_time), now, out)
+        outside = self.bars.outside
         out.trades_outside += max(0, outside - self.told_outside)
         self.told_outside = outside
 
@@ -361,14 +350,13 @@ class InstrumentMarket:
     def _interrupt(self, *, waits_for_trade: bool) -> None:
         self.is_interrupted = True
         self.waits_for_trade = waits_for_trade
-        for series in self._series:
-            series.interrupt()
+        self.bars.interrupt()
 
     def snapshot(self, *, with_book: bool) -> InstrumentState:
         """Return a copy of the state; without the book the first gap finds nothing to empty."""
         return InstrumentState(
             offset=copy.copy(self.offset),
-            series={name: series.snapshot() for name, series in self.series.items()},
+            bars=self.bars.snapshot(),
             open_gaps=self.gaps.snapshot(),
             last_recv=self.last_recv,
             last_book_recv=self.last_book_recv,
@@ -394,13 +382,8 @@ class InstrumentMarket:
     def restore(self, kept: InstrumentState) -> None:
         """Go on from a snapshot."""
         self.offset = kept.offset
-        for name, state in kept.series.items():
-            if name not in self.series:
-                interval = Interval.parse(name)
-                self.series[name] = BarSeries(BarBuilder(self.instrument, interval), interval)
-            self.series[name].restore(self.instrument, state)
-        self._series = list(self.series.values())
-        self.told_outside = sum(series.builder.late_trades for series in self._series)
+        self.bars.restore(kept.bars)
+        self.told_outside = self.bars.outside
         self.gaps.restore(kept.open_gaps)
         self.last_recv = kept.last_recv
         self.last_book_recv = kept.last_book_recv
@@ -488,7 +471,7 @@ class InstrumentMarket:
             and not self.waits_for_trade
             and not self.offset.is_future(event.ts_event, event.ts_recv)
         ):
-            self._resume(event.ts_event)
+            self._resume(event.ts_event, out)
         for channel in ("all", "book"):
             self.gaps.end(channel, now, out)
 
@@ -501,21 +484,35 @@ class InstrumentMarket:
         out.states = [*out.states, change]
         out.moments.append(change)
 
-    def _resume(self, ts: int) -> None:
+    def _resume(self, ts: int, out: MarketOutput) -> None:
         self.is_interrupted = False
-        for series in self._series:
-            series.builder.resume(ts)
+        self.bars.resume(ts)
+        self.wish(out)
 
-    def _bar(self, series: BarSeries, bar: Bar, now: int, out: MarketOutput) -> None:
-        out.bars = [*out.bars, bar]
-        if not series.take(bar):
-            return
-        out.features = [*out.features, *series.features(bar)]
-        observer = self._bar_observers.get(bar.interval)
-        if observer is not None:
+    def _closed(self, closed: Iterable[Closed], now: int, out: MarketOutput) -> None:
+        """Tell bars that closed or were corrected, and what follows from them."""
+        for each in closed:
+            bar, features = each.bar, each.features
+            out.bars = [*out.bars, bar]
+            observer = self._bar_observers.get(bar.interval)
+            if features:
+                out.features = [*out.features, *features]
+            if observer is None or bar.revision:
+                continue  # a correction never fires
             top = self.top
             if top is not None and top.state is not self.state:
                 top = msgspec.structs.replace(top, state=self.state)
             if top is not None:
                 out.moments.append(top)
-            out.moments.append(observer.observe(bar, series, top, ts_recv=now))
+            out.moments.append(observer.observe(bar, each.series, top, ts_recv=now))
+        self.wish(out)
+
+    def wish(self, out: MarketOutput) -> None:
+        """Ask for the bars of the past that the series wish for."""
+        if self.bars.wishes:
+            offset = self.offset.value or 0
+            wishes, self.bars.wishes = self.bars.wishes, []
+            out.wishes = [
+                *out.wishes,
+                *(msgspec.structs.replace(wish, clock_offset=offset) for wish in wishes),
+            ]

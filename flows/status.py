@@ -20,7 +20,7 @@ from connectors.reason_counter import ReasonCounter
 from filters.alerts import Alert
 from filters.specs import SpecsChanged
 from flows.market_output import MarketOutput
-from market.events import BookTop, Silence, State
+from market.events import BookTop, Demand, Silence, State
 from market.instruments import venue_of
 from sinks.row_totals import store_totals
 
@@ -149,7 +149,7 @@ class Tally:
         if not away:
             return False
         crossed = sum(
-            not isinstance(event, SpecsChanged) and event.instrument in away
+            not isinstance(event, SpecsChanged | Demand) and event.instrument in away
             for batch in batches
             for event in batch
         )

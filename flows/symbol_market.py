@@ -17,8 +17,10 @@ from market.events import (
     Aggregate,
     BookDelta,
     BookSnapshot,
+    Demand,
     FeedGap,
     Heartbeat,
+    History,
     LeftOpen,
     Quote,
     Trade,
@@ -43,7 +45,7 @@ class SymbolMarket:
             empties them anyway.
     """
 
-    SCHEMA = 4
+    SCHEMA = 5
 
     def __init__(
         self,
@@ -60,6 +62,7 @@ class SymbolMarket:
         self._keeps_books = keeps_books
         self._markets: dict[str, InstrumentMarket] = {}
         self._specs: SpecsChanged | None = None
+        self._demand: dict[str, tuple[str, ...]] = {}
 
     @property
     def instruments(self) -> Collection[str]:
@@ -77,6 +80,12 @@ class SymbolMarket:
             # fit is found out twice as quickly.
             if type(event) is SpecsChanged:
                 self._specs_changed(event, out)
+                continue
+            if type(event) is Demand:
+                self._demand = event.features
+                for market in markets.values():
+                    self._want(market)
+                    market.wish(out)
                 continue
             try:
                 market = markets[event.instrument]
@@ -103,6 +112,9 @@ class SymbolMarket:
             elif type(event) is LeftOpen:
                 market.inherit(event)
                 continue  # it is news of our store, not of the market
+            elif type(event) is History:
+                market.remembered(event, out)
+                continue  # so is this
             if wants_events:
                 out.events.append(event)
         return out
@@ -113,7 +125,7 @@ class SymbolMarket:
             instrument: market.snapshot(with_book=self._keeps_books)
             for instrument, market in self._markets.items()
         }
-        return pickle.dumps((self.SCHEMA, self._specs, markets))
+        return pickle.dumps((self.SCHEMA, self._specs, self._demand, markets))
 
     def restore(self, snapshot: bytes) -> None:
         """Go on from a snapshot that this program wrote into its own recovery store.
@@ -125,7 +137,7 @@ class SymbolMarket:
             schema, *rest = pickle.loads(snapshot)  # noqa: S301 - our own store, never from outside
             if schema != self.SCHEMA:
                 raise SnapshotError(f"market snapshot of schema {schema}")
-            self._specs, markets = rest  # what specs ask for is kept until others come
+            self._specs, self._demand, markets = rest  # kept until others come
             for instrument, kept in markets.items():
                 market = self._new(instrument)
                 market.restore(kept)
@@ -141,6 +153,7 @@ class SymbolMarket:
         ) as error:
             self._markets.clear()
             self._specs = None
+            self._demand = {}
             raise SnapshotError(f"market snapshot: {error}") from error
 
     def _new(self, instrument: str) -> InstrumentMarket:
@@ -158,9 +171,10 @@ class SymbolMarket:
         self._specs = changed
         for market in self._markets.values():
             self._want(market)
+            market.wish(out)
         out.moments.append(changed)
 
     def _want(self, market: InstrumentMarket) -> None:
         specs = () if self._specs is None else self._specs.specs
         needs = needs_of(specs, market.instrument)
-        market.want(self._settings.features, needs.bars, needs.book or None)
+        market.want(self._settings.features, needs.bars, needs.book or None, self._demand)

@@ -104,6 +104,15 @@ class IndicatorName(msgspec.Struct, frozen=True):
         return frozenset(_known(self.kind).inputs).union(*nested)
 
 
+    @property
+    def since_midnight(self) -> bool:
+        """Whether it needs every bar since 00:00 UTC."""
+        kind = None if self.kind in BAR_VALUES else _known(self.kind)
+        return (isinstance(kind, BarKind) and kind.since_midnight) or any(
+            each.since_midnight for each in self.arguments if isinstance(each, IndicatorName)
+        )
+
+
 @lru_cache(maxsize=4096)
 def parse(text: str) -> IndicatorName:
     """Read a name as a person writes it.

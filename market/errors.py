@@ -10,6 +10,7 @@
     │   ├── VenueRefusalError          the venue will not have us      (status, retry_after_s)
     │   └── StaleFeedError             too long silent                 (silence_ns)
     ├── BookError                      a delta before a snapshot
+    ├── HistoryError                   the past cannot be had          (what, where, what to do)
     ├── RecordingError                 a recording cannot be read      (path, line)
     └── SinkError                      a destination refused           (retriable)
 
@@ -138,6 +139,10 @@ class StaleFeedError(FeedError):
 
 class BookError(MarketError):
     """A delta reached a book that has no snapshot."""
+
+
+class HistoryError(MarketError):
+    """A venue does not tell bars of the past, or not now; the text says why."""
 
 
 class RecordingError(MarketError):

@@ -2,7 +2,6 @@ import pytest
 
 from flows.bar_series import BarSeries
 from flows.observer import BarObserver, BookObserver
-from market.bars import BarBuilder
 from market.events import Bar, BookTop, State
 from market.intervals import SECOND, Interval
 
@@ -45,7 +44,7 @@ def top(state: State = State.LIVE) -> BookTop:
 
 @pytest.fixture
 def series() -> BarSeries:
-    made = BarSeries(BarBuilder(NAME, INTERVAL), INTERVAL)
+    made = BarSeries(NAME, INTERVAL)
     made.want(["ema(2)"])
     return made
 

@@ -1,0 +1,180 @@
+"""The past that indicators ask for: from the database where it is whole, else from the venue.
+
+One thread takes the wishes of the flow, waits until what they name is over at the venue, and gives
+the answers back as `history` records, so that a recording has them too. What cannot be had is
+answered with nothing: the series then warms up with the bars that follow.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeAlias
+
+import msgspec
+from prometheus_client import Counter, Gauge
+
+from flows.bar_series import HistoryWish
+from market.errors import HistoryError
+from market.events import Bar, History
+from market.intervals import SECOND, Interval
+
+Stored: TypeAlias = Callable[[HistoryWish], list[Bar]]
+Candles: TypeAlias = Callable[[HistoryWish], History]
+
+SETTLES_NS = 2 * SECOND
+"""How long after its end a venue's candle is taken for final."""
+WORKERS = 4
+"""Answers that are fetched at once."""
+TRIES = 5
+FIRST_PAUSE_S = 2.0
+"""Before the second try; every further pause is twice as long."""
+TURN_S = 0.2
+NEVER = 1 << 62
+
+LOADED = Counter(
+    "candlewax_history_loaded_total", "Series whose past was loaded, by where from", ["source"]
+)
+AWAITED = Gauge("candlewax_history_awaited", "Series that wait for their past")
+
+log = logging.getLogger(__name__)
+
+
+class _Order(msgspec.Struct):
+    """A wish and what has been tried for it."""
+
+    wish: HistoryWish
+    due: int
+    tries: int = 0
+
+
+class WarmUp:
+    """Loads bars of the past for one process.
+
+    Args:
+        stored: returns what the database has of the wished bars, oldest first.
+        candles: asks the venue.
+        tell: takes the body of a `history` record to the flow.
+        now: our clock, ns UTC.
+    """
+
+    def __init__(
+        self,
+        *,
+        stored: Stored,
+        candles: Candles,
+        tell: Callable[[bytes], None],
+        now: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._stored = stored
+        self._candles = candles
+        self._tell = tell
+        self._now = now
+        self._orders: dict[tuple[str, str], _Order] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="warm-up", daemon=True)
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="history")
+        self._wanted = self._done = 0
+
+    def start(self) -> None:
+        """Begin to fulfil wishes."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Fulfil no more of them."""
+        self._stopping.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def wish(self, wish: HistoryWish) -> None:
+        """Take a wish; it replaces an earlier one of the same series."""
+        due = wish.until + wish.clock_offset + SETTLES_NS
+        with self._lock:
+            self._wanted += (wish.instrument, wish.interval) not in self._orders
+            self._orders[wish.instrument, wish.interval] = _Order(wish, due)
+            AWAITED.set(len(self._orders))
+
+    def _run(self) -> None:
+        answering: list[Future[None]] = []
+        while not self._stopping.wait(TURN_S):
+            now = self._now()
+            with self._lock:
+                due = [order for order in self._orders.values() if order.due <= now]
+                for order in due:
+                    order.due = NEVER  # until its answer is there
+            answering += [self._pool.submit(self._fulfil, order) for order in due]
+            for one in answering:
+                if one.done():
+                    one.result()  # a bug of ours is raised here, and ends the flow
+            answering = [one for one in answering if not one.done()]
+
+    def _fulfil(self, order: _Order) -> None:
+        wish = order.wish
+        bars = self._stored(wish)
+        if is_whole(bars, wish):
+            history = History(
+                instrument=wish.instrument,
+                interval=wish.interval,
+                bars=tuple(bars),
+                until=wish.until,
+            )
+            source = "database"
+        else:
+            try:
+                history = self._candles(wish)
+            except HistoryError as error:
+                self._try_again(order, str(error))
+                return
+            source = "venue"
+        LOADED.labels(source).inc()
+        self._answer(order, history)
+        log.info(
+            "history loaded",
+            extra={
+                "instrument": wish.instrument,
+                "interval": wish.interval,
+                "bars": len(history.bars),
+                "source": source,
+                "progress": f"{self._done} of {self._wanted}",
+            },
+        )
+
+    def _try_again(self, order: _Order, reason: str) -> None:
+        order.tries += 1
+        facts = {"instrument": order.wish.instrument, "interval": order.wish.interval}
+        if order.tries >= TRIES:
+            log.warning(
+                "no history: indicators warm up with what follows",
+                extra={**facts, "reason": reason},
+            )
+            self._answer(order, _nothing(order.wish))
+            return
+        pause = FIRST_PAUSE_S * 2 ** (order.tries - 1)
+        log.info("no history yet", extra={**facts, "reason": reason, "again_in_s": pause})
+        with self._lock:
+            order.due = self._now() + int(pause * SECOND)
+
+    def _answer(self, order: _Order, history: History) -> None:
+        key = order.wish.instrument, order.wish.interval
+        with self._lock:
+            if self._orders.get(key) is order:
+                del self._orders[key]
+                self._done += 1
+            AWAITED.set(len(self._orders))
+        self._tell(msgspec.json.encode(history))
+
+
+def is_whole(bars: list[Bar], wish: HistoryWish) -> bool:
+    """Tell whether stored bars are all that was wished for, with none missing and none marked."""
+    length = Interval.parse(wish.interval).length
+    end = wish.until
+    for bar in reversed(bars):
+        if bar.end != end or bar.gap or bar.partial:
+            return False
+        end -= length
+    return len(bars) >= wish.bars
+
+
+def _nothing(wish: HistoryWish) -> History:
+    return History(instrument=wish.instrument, interval=wish.interval, bars=(), until=wish.until)
