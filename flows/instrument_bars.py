@@ -77,13 +77,13 @@ class InstrumentBars:
 
     def traded(
         self, ts: int, price: float, size: float, is_buy: bool | None, may_close: bool
-    ) -> list[Closed]:
+    ) -> Sequence[Closed]:
         """Take a trade, as `BarBuilder.add` does; nearly always nothing comes of it."""
-        found: list[Closed] = []
+        found: Sequence[Closed] = ()
         for series, builder in self._hot:
             closed = builder.add(ts, price, size, is_buy, may_close)
             if closed:
-                found += [Closed(bar, series.take(bar), series) for bar in closed]
+                found = [*found, *(Closed(bar, series.take(bar), series) for bar in closed)]
                 self._gather()
         return found
 

@@ -51,9 +51,15 @@ class BarObserver:
             moment=bar.start,
             revision=bar.revision,
             values=values,
-            state=State.SUSPECT if bar.gap else State.LIVE,
-            reason="trades may be missing" if bar.gap else "",
+            state=State.SUSPECT if bar.gap or bar.partial else State.LIVE,
+            reason=_doubt(bar),
         )
+
+
+def _doubt(bar: Bar) -> str:
+    if bar.gap:
+        return "trades may be missing"
+    return "it began before our trades did" if bar.partial else ""
 
 
 class BookObserver:
