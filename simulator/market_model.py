@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from operator import attrgetter
 from random import Random
 
+from market.grouping import Span
+from simulator.candle import Candle
+from simulator.candles import CandleBook
 from simulator.listings import Listing
 from simulator.script import Script
 from simulator.true_book import BookCopy, Change, Ladder, LevelChange, Print, TrueBook
@@ -53,6 +56,7 @@ class _Instrument:
         self.random = Random(f"{seed}:{listing.symbol}")
         self.book = TrueBook(listing, start // UPDATE_IDS_PER_NS)
         self.trade_id = start // TRADE_IDS_PER_NS
+        self.candles = CandleBook(listing, seed=seed, start=start, rate=rate)
         self._start = start
         self._moves = script.of(listing.symbol)
         self._ladder_ticks = max(LEAST_LADDER_TICKS, LADDER_DEPTH * listing.price)
@@ -205,6 +209,7 @@ class _Instrument:
             wanted -= size
             self.trade_id += 1
             self._out.append(Print(self.symbol, self._ts, self.trade_id, price, size, buyer_took))
+            self.candles.add(self._ts, price, size, buyer_took=buyer_took)
             self._change(not buyer_took, price, there - size)
 
 
@@ -276,3 +281,13 @@ class MarketModel:
     def last_trade_id(self, symbol: str) -> int:
         """Return the id of the symbol's last trade, or of the one before its first."""
         return self._instruments[symbol].trade_id
+
+    def candles(
+        self, symbol: str, interval: str, first: int, last: int, now: int, *, is_flat: bool = False
+    ) -> list[Candle]:
+        """Return the candles that start in `[first, last)`, ns UTC; see `CandleBook.candles`.
+
+        KeyError for an unknown symbol.
+        """
+        book = self._instruments[symbol].candles
+        return book.candles(Span.of(interval), first, last, now, is_flat=is_flat)

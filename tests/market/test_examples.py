@@ -5,7 +5,16 @@ import importlib
 
 import pytest
 
-MODULES = ["bars", "book", "clock_offset", "errors", "events", "instruments", "intervals"]
+MODULES = [
+    "bars",
+    "book",
+    "clock_offset",
+    "errors",
+    "events",
+    "grouping",
+    "instruments",
+    "intervals",
+]
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -1,0 +1,124 @@
+"""Candles of the simulated market: from its trades, and before its opening from a seeded past."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from simulator.candle import Candle, joined
+from simulator.listings import Listing
+
+if TYPE_CHECKING:
+    from market.grouping import Span
+    from simulator.past import Past
+
+SECOND = 1_000_000_000
+MINUTE = 60 * SECOND
+KEPT_SECONDS = 2 * 3600
+"""Candles of a second that are kept of the market's own trades; older ones are only in minutes."""
+KEPT_MINUTES = 28 * 1440
+LOOK_BACK = 3600 * SECOND
+"""How far back a close is looked for that a flat candle can begin with."""
+
+
+class CandleBook:
+    """The candles of one instrument.
+
+    Args:
+        listing: what is traded.
+        seed: what all chance of the past comes from.
+        start: ns UTC at which the market opened.
+        rate: multiplies the trades per second.
+    """
+
+    def __init__(self, listing: Listing, *, seed: int, start: int, rate: float) -> None:
+        self._listing = listing
+        self._seed = seed
+        self._start = start
+        self._rate = rate
+        self._seconds: OrderedDict[int, Candle] = OrderedDict()
+        self._minutes: OrderedDict[int, Candle] = OrderedDict()
+        self._past: Past | None = None
+
+    def add(self, ts: int, price: int, size: int, *, buyer_took: bool) -> None:
+        """Take one of the market's trades; times never fall."""
+        for candles, length, most in (
+            (self._seconds, SECOND, KEPT_SECONDS),
+            (self._minutes, MINUTE, KEPT_MINUTES),
+        ):
+            start = ts - ts % length
+            candle = candles.get(start)
+            if candle is None:
+                if len(candles) >= most:
+                    candles.popitem(last=False)
+                candle = candles[start] = Candle(start=start, open=price, high=price, low=price)
+            candle.add(price, size, buyer_took=buyer_took)
+
+    def candles(
+        self, span: "Span", first: int, last: int, now: int, *, is_flat: bool = False
+    ) -> list[Candle]:
+        """Return the candles that start in `[first, last)`, the one that forms at `now` included.
+
+        Args:
+            span: of the interval: a second, or whole minutes.
+            first: ns UTC; the first candle is the one that starts then or later.
+            last: ns UTC.
+            now: ns UTC; nothing later is told.
+            is_flat: whether there is a candle where nothing traded, once something has.
+        """
+        first = -(-(first - span.offset) // span.length) * span.length + span.offset
+        last = min(last, now + 1)
+        if not is_flat:
+            return self._traded(span, first, last)
+        begins = first - max(LOOK_BACK, span.length)
+        begins = span.start_of(begins)
+        filled = _filled(self._traded(span, begins, last), span.length, last)
+        return [candle for candle in filled if candle.start >= first]
+
+    def _traded(self, span: "Span", first: int, last: int) -> list[Candle]:
+        is_short = span.length < MINUTE
+        groups: dict[int, Candle] = {}
+        past = self._before()
+        parts: list[Iterable[Candle]] = []
+        if is_short:
+            parts.append(past.seconds(first, min(last, past.end)))
+            parts.append(_between(self._seconds, first, last))
+        else:
+            # A candle that the range's end cuts is told whole: it starts inside.
+            last = span.start_of(last - 1) + span.length
+            parts.append(past.grouped(span.length, span.offset, first, last))
+            opening = self._start - self._start % MINUTE
+            if first <= opening < last:
+                parts.append(past.seconds(opening, past.end))
+            parts.append(_between(self._minutes, first, last))
+        for part in parts:
+            for candle in part:
+                start = span.start_of(candle.start)
+                known = groups.get(start)
+                groups[start] = joined(start, known, candle)
+        return list(groups.values())
+
+    def _before(self) -> "Past":
+        if self._past is None:
+            # It needs numpy, whose import costs more than all of the simulator.
+            from simulator.past import Past  # noqa: PLC0415
+
+            self._past = Past(self._listing, seed=self._seed, start=self._start, rate=self._rate)
+        return self._past
+
+
+def _between(candles: Mapping[int, Candle], first: int, last: int) -> Iterator[Candle]:
+    return (candle for start, candle in candles.items() if first <= start < last)
+
+
+def _filled(candles: list[Candle], length: int, last: int) -> Iterator[Candle]:
+    """Put a flat candle wherever none is, from the first one on."""
+    if not candles:
+        return
+    known = {candle.start: candle for candle in candles}
+    close = candles[0].open
+    for start in range(candles[0].start, last, length):
+        candle = known.get(start)
+        if candle is None:
+            candle = Candle(start=start, open=close, high=close, low=close, close=close)
+        close = candle.close
+        yield candle
