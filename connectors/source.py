@@ -58,7 +58,7 @@ class Helm:
             self._frames[worker] = frames
             self._workers = workers
 
-    def tell(self, symbol: str, kind: Literal["control", "history"], body: bytes) -> None:
+    def tell(self, symbol: str, body: bytes, *, kind: Literal["control", "history"]) -> None:
         """Let a symbol's market know something, behind all that was read of it so far.
 
         It goes through the queue of the worker that owns the symbol, and into its recording: so a

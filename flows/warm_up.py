@@ -15,16 +15,16 @@ from typing import TypeAlias
 import msgspec
 from prometheus_client import Counter, Gauge
 
+from connectors.history import GRACE
 from flows.bar_series import HistoryWish
 from market.errors import HistoryError
 from market.events import Bar, History
+from market.instruments import symbol_of
 from market.intervals import SECOND, Interval
 
 Stored: TypeAlias = Callable[[HistoryWish], list[Bar]]
 Candles: TypeAlias = Callable[[HistoryWish], History]
 
-SETTLES_NS = 2 * SECOND
-"""How long after its end a venue's candle is taken for final."""
 WORKERS = 4
 """Answers that are fetched at once."""
 TRIES = 5
@@ -55,7 +55,7 @@ class WarmUp:
     Args:
         stored: returns what the database has of the wished bars, oldest first.
         candles: asks the venue.
-        tell: takes the body of a `history` record to the flow.
+        tell: takes the body of a `history` record to a symbol's market.
         now: our clock, ns UTC.
     """
 
@@ -64,7 +64,7 @@ class WarmUp:
         *,
         stored: Stored,
         candles: Candles,
-        tell: Callable[[bytes], None],
+        tell: Callable[[str, bytes], None],
         now: Callable[[], int] = time.time_ns,
     ) -> None:
         self._stored = stored
@@ -89,7 +89,7 @@ class WarmUp:
 
     def wish(self, wish: HistoryWish) -> None:
         """Take a wish; it replaces an earlier one of the same series."""
-        due = wish.until + wish.clock_offset + SETTLES_NS
+        due = wish.until + wish.clock_offset + GRACE
         with self._lock:
             self._wanted += (wish.instrument, wish.interval) not in self._orders
             self._orders[wish.instrument, wish.interval] = _Order(wish, due)
@@ -162,7 +162,7 @@ class WarmUp:
                 del self._orders[key]
                 self._done += 1
             AWAITED.set(len(self._orders))
-        self._tell(msgspec.json.encode(history))
+        self._tell(symbol_of(order.wish.instrument), msgspec.json.encode(history))
 
 
 def is_whole(bars: list[Bar], wish: HistoryWish) -> bool:

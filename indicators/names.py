@@ -103,7 +103,6 @@ class IndicatorName(msgspec.Struct, frozen=True):
         nested = (each.inputs for each in self.arguments if isinstance(each, IndicatorName))
         return frozenset(_known(self.kind).inputs).union(*nested)
 
-
     @property
     def since_midnight(self) -> bool:
         """Whether it needs every bar since 00:00 UTC."""

@@ -11,7 +11,6 @@
     │   └── StaleFeedError             too long silent                 (silence_ns)
     ├── HistoryError                   a venue's past cannot be had    (retry_after_s)
     ├── BookError                      a delta before a snapshot
-    ├── HistoryError                   the past cannot be had          (what, where, what to do)
     ├── RecordingError                 a recording cannot be read      (path, line)
     └── SinkError                      a destination refused           (retriable)
 
@@ -153,10 +152,6 @@ class HistoryError(MarketError):
 
 class BookError(MarketError):
     """A delta reached a book that has no snapshot."""
-
-
-class HistoryError(MarketError):
-    """A venue does not tell bars of the past, or not now; the text says why."""
 
 
 class RecordingError(MarketError):
