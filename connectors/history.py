@@ -208,6 +208,8 @@ class CandleHistory:
             is_limited = answer.status < 500 and candles.is_rate_limit(answer.body)
             if answer.status == 200 and not is_limited:
                 return answer.body
+            if answer.status in {401, 403} and venue.key_names:
+                raise _refusal(venue, url, answer)  # the key is wrong, not the pace
             refused_s = answer.wait_s or (_LIMITED_WAIT_S if is_limited else 0.0)
             if refused_s:
                 limiter.refused(refused_s)

@@ -1,5 +1,7 @@
 """Larger bars from smaller ones: exactly what the same trades would have made."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,7 +94,7 @@ def test_flags_and_untold_counts_are_kept() -> None:
 
 
 def test_a_flat_bar_adds_nothing_but_may_stand_alone() -> None:
-    flat = {"open": 50.0, "high": 50.0, "low": 50.0, "close": 50.0, "volume": 0.0}
+    flat: dict[str, Any] = {"open": 50.0, "high": 50.0, "low": 50.0, "close": 50.0, "volume": 0.0}
     flat |= {"buy_volume": 0.0, "notional": 0.0, "count": 0}
     before, traded = bar(MONDAY, **flat), bar(MONDAY + 60 * SECOND)
     after = bar(MONDAY + 120 * SECOND, **flat)
