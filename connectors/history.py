@@ -15,7 +15,7 @@ import httpx
 
 from connectors.candles import in_order
 from connectors.contract import Candles, Venue
-from connectors.limiter import SECOND, limiter_of
+from connectors.limiter import SECOND, HostLimiter, limiter_of
 from connectors.transport import Answer, explain_status, fetch, http_client
 from market.errors import HistoryError, VenueProtocolError
 from market.events import Bar, History
@@ -66,6 +66,7 @@ class CandleHistory:
         wait: sleeps so many seconds.
         chance: a number from 0 to 1, for retries that do not meet.
         page: bars a request at most; 0 for as many as the venue allows.
+        limiter: the budget of an address.
     """
 
     def __init__(
@@ -75,11 +76,13 @@ class CandleHistory:
         wait: Callable[[float], None] = time.sleep,  # noqa: TID251 - whoever fetches waits for it
         chance: Callable[[], float] = random.random,
         page: int = 0,
+        limiter: Callable[[Venue, str], HostLimiter] = limiter_of,
     ) -> None:
         self._client = client
         self._wait = wait
         self._chance = chance
         self._page = page
+        self._limiter = limiter
 
     def fetch(
         self,
@@ -195,7 +198,7 @@ class CandleHistory:
             ) from error
 
     def _ask(self, venue: Venue, candles: Candles, client: httpx.Client, url: str) -> bytes:
-        limiter = limiter_of(venue, url)
+        limiter = self._limiter(venue, url)
         for attempt in range(1, ATTEMPTS + 1):
             while (wait_s := limiter.ask(candles.weight)) > 0:
                 if wait_s > PATIENCE_S:
@@ -205,6 +208,8 @@ class CandleHistory:
             is_limited = answer.status < 500 and candles.is_rate_limit(answer.body)
             if answer.status == 200 and not is_limited:
                 return answer.body
+            if answer.status in {401, 403} and venue.key_names:
+                raise _refusal(venue, url, answer)  # the key is wrong, not the pace
             refused_s = answer.wait_s or (_LIMITED_WAIT_S if is_limited else 0.0)
             if refused_s:
                 limiter.refused(refused_s)

@@ -28,12 +28,14 @@ class CandleBook:
         seed: what all chance of the past comes from.
         start: ns UTC at which the market opened.
         rate: multiplies the trades per second.
+        fades: ns UTC at which its past has come to rest, `start` or earlier.
     """
 
-    def __init__(self, listing: Listing, *, seed: int, start: int, rate: float) -> None:
+    def __init__(self, listing: Listing, *, seed: int, start: int, rate: float, fades: int) -> None:
         self._listing = listing
         self._seed = seed
-        self._start = start
+        self._fades = fades
+        self._opens = start - start % SECOND
         self._rate = rate
         self._seconds: OrderedDict[int, Candle] = OrderedDict()
         self._minutes: OrderedDict[int, Candle] = OrderedDict()
@@ -52,6 +54,10 @@ class CandleBook:
                     candles.popitem(last=False)
                 candle = candles[start] = Candle(start=start, open=price, high=price, low=price)
             candle.add(price, size, buyer_took=buyer_took)
+
+    def postpone(self, opens: int) -> None:
+        """Let the past go on until `opens`, ns UTC: nothing has traded yet."""
+        self._opens = opens - opens % SECOND
 
     def candles(
         self, span: "Span", first: int, last: int, now: int, *, is_flat: bool = False
@@ -80,15 +86,14 @@ class CandleBook:
         past = self._before()
         parts: list[Iterable[Candle]] = []
         if is_short:
-            parts.append(past.seconds(first, min(last, past.end)))
+            parts.append(past.seconds(first, min(last, self._opens)))
             parts.append(_between(self._seconds, first, last))
         else:
-            # A candle that the range's end cuts is told whole: it starts inside.
+            # The last candle that starts in the range is told whole.
             last = span.start_of(last - 1) + span.length
-            parts.append(past.grouped(span.length, span.offset, first, last))
-            opening = self._start - self._start % MINUTE
-            if first <= opening < last:
-                parts.append(past.seconds(opening, past.end))
+            minute = self._opens - self._opens % MINUTE
+            parts.append(past.grouped(span.length, span.offset, first, min(last, minute)))
+            parts.append(past.seconds(max(first, minute), min(last, self._opens)))
             parts.append(_between(self._minutes, first, last))
         for part in parts:
             for candle in part:
@@ -102,7 +107,7 @@ class CandleBook:
             # It needs numpy, whose import costs more than all of the simulator.
             from simulator.past import Past  # noqa: PLC0415
 
-            self._past = Past(self._listing, seed=self._seed, start=self._start, rate=self._rate)
+            self._past = Past(self._listing, seed=self._seed, fades=self._fades, rate=self._rate)
         return self._past
 
 

@@ -49,14 +49,21 @@ class _Instrument:
     """One instrument's book, its makers and its takers."""
 
     def __init__(
-        self, listing: Listing, *, seed: int, start: int, script: Script, rate: float
+        self,
+        listing: Listing,
+        *,
+        seed: int,
+        start: int,
+        script: Script,
+        rate: float,
+        past_until: int,
     ) -> None:
         self.listing = listing
         self.symbol = listing.symbol
         self.random = Random(f"{seed}:{listing.symbol}")
         self.book = TrueBook(listing, start // UPDATE_IDS_PER_NS)
         self.trade_id = start // TRADE_IDS_PER_NS
-        self.candles = CandleBook(listing, seed=seed, start=start, rate=rate)
+        self.candles = CandleBook(listing, seed=seed, start=start, rate=rate, fades=past_until)
         self._start = start
         self._moves = script.of(listing.symbol)
         self._ladder_ticks = max(LEAST_LADDER_TICKS, LADDER_DEPTH * listing.price)
@@ -229,6 +236,8 @@ class MarketModel:
         start: ns UTC at which the market opens and the script begins; ids begin above it too.
         script: price moves.
         rate: multiplies the trades and book changes per second of every listing.
+        past_until: ns UTC at which the candles of the past come to rest; `start` when not given.
+            Two markets that have it in common have the past before it in common.
 
     State: the true books. Price, in the long run, is each listing's own; nothing drifts.
     """
@@ -241,12 +250,18 @@ class MarketModel:
         start: int,
         script: Script | None = None,
         rate: float = 1.0,
+        past_until: int | None = None,
     ) -> None:
         self.now = start
         self.listings = tuple(listings)
         self._instruments = {
             listing.symbol: _Instrument(
-                listing, seed=seed, start=start, script=script or Script(), rate=rate
+                listing,
+                seed=seed,
+                start=start,
+                script=script or Script(),
+                rate=rate,
+                past_until=start if past_until is None else past_until,
             )
             for listing in self.listings
         }
@@ -269,6 +284,11 @@ class MarketModel:
         self.now = max(self.now, until)
         for instrument in self._instruments.values():
             instrument.skip(until)
+
+    def postpone(self, opens: int) -> None:
+        """Let the past go on until `opens`, ns UTC, in a market that has not moved yet."""
+        for instrument in self._instruments.values():
+            instrument.candles.postpone(opens)
 
     def true_book(self, symbol: str) -> TrueBook:
         """Return the book itself; do not change it. KeyError for an unknown symbol."""

@@ -80,31 +80,23 @@ class Past:
     Args:
         listing: what is traded.
         seed: what all chance comes from, together with the symbol.
-        start: ns UTC at which the market opened.
+        fades: ns UTC at which the waves have faded; the market opens then or later.
         rate: multiplies the trades per second.
-
-    Attributes:
-        end: the second in which the market opened, ns: the past is before it.
     """
 
-    def __init__(self, listing: Listing, *, seed: int, start: int, rate: float = 1.0) -> None:
-        self.end = start - start % SECOND
+    def __init__(self, listing: Listing, *, seed: int, fades: int, rate: float = 1.0) -> None:
         self._listing = listing
-        self._opening = start // MINUTE
-        self._begins = max(0, self._opening - DAYS * 1440)
+        self._fades = fades // MINUTE
+        self._begins = max(0, self._fades - DAYS * 1440)
         self._trades = listing.trades_per_s * rate * 60
         digest = hashlib.sha256(f"{seed}:{listing.symbol}".encode()).digest()
         self._key = np.uint64(int.from_bytes(digest[:8], "little"))
         self._noise = max(LEAST_NOISE_TICKS, NOISE * listing.price)
 
     def seconds(self, first: int, last: int) -> Iterator[Candle]:
-        """Give the candles of a second that start in `[first, last)`, ns, in which anything traded.
-
-        The minute in which the market opened is told up to `end`.
-        """
-        last = min(last, self.end)
+        """Give the candles of a second in `[first, last)`, ns, where anything traded."""
         begins = max(first // MINUTE, self._begins)
-        ends = min(-(-last // MINUTE), self._opening + 1)
+        ends = -(-last // MINUTE)
         for at in range(begins, ends, 60):
             bundles = self._bundles(at, min(at + 60, ends))
             for row in range(len(bundles.minutes)):
@@ -113,17 +105,17 @@ class Past:
                         yield candle
 
     def grouped(self, length: int, offset: int, first: int, last: int) -> Iterator[Candle]:
-        """Give candles of whole minutes, all of them before the one in which the market opened.
+        """Give candles of whole minutes; the last one holds what starts before `last`.
 
         Args:
             length: ns, whole minutes.
             offset: ns; one candle starts here, counted from the epoch.
             first: start of a candle, ns.
-            last: ns; minutes that start before are told.
+            last: the end of a minute, ns.
         """
         step, shift = length // MINUTE, offset // MINUTE
         begins = max(first // MINUTE, self._begins)
-        ends = min(-(-last // MINUTE), self._opening)
+        ends = last // MINUTE
         at = begins
         while at < ends:
             # Cut where a candle ends, so that none is spread over two steps.
@@ -229,7 +221,7 @@ class Past:
         total = np.zeros(len(minutes))
         if not len(minutes):
             return total
-        left = self._opening - minutes
+        left = np.maximum(self._fades - minutes, 0)
         for number, length in enumerate(WAVES):
             knots = minutes // length
             share = (minutes % length) / length
