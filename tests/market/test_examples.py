@@ -5,7 +5,17 @@ import importlib
 
 import pytest
 
-MODULES = ["bars", "book", "clock_offset", "errors", "events", "instruments", "intervals"]
+MODULES = [
+    "activity",
+    "activity_bars",
+    "bars",
+    "book",
+    "clock_offset",
+    "errors",
+    "events",
+    "instruments",
+    "intervals",
+]
 
 
 @pytest.mark.parametrize("module", MODULES)
