@@ -6,6 +6,8 @@ import importlib
 import pytest
 
 MODULES = [
+    "activity",
+    "activity_bars",
     "bars",
     "book",
     "clock_offset",
