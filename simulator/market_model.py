@@ -275,10 +275,14 @@ class _Instrument:
 
     def _wall_price(self, wall: Wall) -> int:
         """Return where a wall is built: never beyond the best level of its side."""
-        away = self._scripted_price() * wall.bps / 10_000
+        best = self.book.bids.prices[-1] if wall.is_bid else self.book.asks.prices[0]
+        if not wall.bps:
+            return best
+        price = self._scripted_price()
+        away = price * wall.bps / 10_000
         if wall.is_bid:
-            return max(1, min(round(self._scripted_price() - away), self.book.bids.prices[-1]))
-        return max(round(self._scripted_price() + away), self.book.asks.prices[0])
+            return max(1, min(round(price - away), best))
+        return max(round(price + away), best)
 
     def _trade_through(self, is_bid: bool, wall: int) -> None:
         """Let one order take a wall and all that is before it, and the price go beyond."""
