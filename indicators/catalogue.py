@@ -3,13 +3,16 @@
 How their names are read is in `indicators.names`.
 """
 
-from indicators import book_imbalance, ema, rsi
+from indicators import book_depth, book_imbalance, ema, microprice, rsi, support_resistance
 from indicators.kinds import Kind
 
 _DECLARED: tuple[Kind, ...] = (
     rsi.KIND,
     ema.KIND,
     *book_imbalance.KINDS,
+    microprice.KIND,
+    *book_depth.KINDS,
+    *support_resistance.KINDS,
 )
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _DECLARED}
