@@ -3,12 +3,32 @@
 How their names are read is in `indicators.names`.
 """
 
-from indicators import book_imbalance, ema, rsi
+from indicators import (
+    ao,
+    bollinger,
+    book_imbalance,
+    cci,
+    ema,
+    macd,
+    rma,
+    rsi,
+    sma,
+    stoch,
+    stoch_fast,
+)
 from indicators.kinds import Kind
 
 _DECLARED: tuple[Kind, ...] = (
     rsi.KIND,
     ema.KIND,
+    sma.KIND,
+    rma.KIND,
+    macd.KIND,
+    stoch.KIND,
+    stoch_fast.KIND,
+    cci.KIND,
+    ao.KIND,
+    bollinger.KIND,
     *book_imbalance.KINDS,
 )
 

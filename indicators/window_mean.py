@@ -1,0 +1,73 @@
+"""Mean of the last values, without a running sum that drifts."""
+
+from itertools import accumulate
+
+import msgspec
+
+
+class WindowMean(msgspec.Struct):
+    """Mean of the last `length` values, in constant time.
+
+    The values stand in blocks of `length`. A window is the newest part of the block before and all
+    of the block that is being filled, and its sum is that of the two parts: the first from a table
+    of sums made once a block, newest value first, the second added up as values come. Nothing is
+    ever subtracted again, so a value that has left the window leaves no trace, however large it
+    was. Sums are of differences from the block's first value, which is in every window of that
+    block: equal values have exactly their own mean.
+
+    Args:
+        length: values in the window, at least 1; whoever holds this sets it once.
+
+    State: the values of the window, a table of sums of the same size, and a few numbers.
+
+    Example:
+        >>> mean = WindowMean(length=2)
+        >>> _ = mean.add(1e12)
+        >>> [mean.add(value) for value in (1.0, 2.0, 4.0)][1:]
+        [1.5, 3.0]
+        >>> mean.take_back()
+        >>> mean.add(6.0)
+        4.0
+    """
+
+    length: int = 0
+    place: int = 0
+    """Where in its block the next value goes."""
+    centre: float = 0.0
+    running: float = 0.0
+    before: float = 0.0
+    """What `running` was before the last value."""
+    window: list[float] = msgspec.field(default_factory=list)
+    kept: list[float] = msgspec.field(default_factory=list)
+    """By place: sum of the older block's values from there on."""
+
+    def add(self, value: float) -> float:
+        """Take the next value and return the mean; it means nothing before the window is full."""
+        place = self.place
+        if place:
+            running = self.running
+        else:
+            self._turn(value)
+            running = 0.0
+        centre = self.centre
+        self.window[place] = value
+        self.before = running
+        self.running = running = running + (value - centre)
+        place += 1
+        length = self.length
+        self.place = place if place < length else 0
+        return centre + (running + self.kept[place]) / length
+
+    def take_back(self) -> None:
+        """Forget the last value; another must follow at once."""
+        self.place = (self.place or self.length) - 1
+        self.running = self.before
+
+    def _turn(self, value: float) -> None:
+        """Begin a block: the one before becomes the older."""
+        if not self.window:
+            self.window = [value] * self.length
+        self.centre = value
+        older = [each - value for each in reversed(self.window)]
+        self.kept = [*accumulate(older, initial=0.0)]
+        self.kept.reverse()
