@@ -2,7 +2,7 @@
 
 import msgspec
 
-from indicators.contract import checked
+from indicators.contract import LARGEST, checked
 from indicators.kinds import BarKind, Output, period
 from indicators.window_mean import WindowMean
 from market.events import Bar
@@ -46,7 +46,8 @@ class AO(msgspec.Struct):
     fast: int
     slow: int
     count: int = 0
-    value: float | None = None
+    values: tuple[float | None] = (None,)
+    """The oscillator alone; None while warming."""
     fast_mean: WindowMean = msgspec.field(default_factory=WindowMean)
     slow_mean: WindowMean = msgspec.field(default_factory=WindowMean)
 
@@ -75,9 +76,9 @@ class AO(msgspec.Struct):
         return self.slow
 
     @property
-    def values(self) -> tuple[float | None, ...]:
-        """The oscillator alone."""
-        return (self.value,)
+    def value(self) -> float | None:
+        """The oscillator, or None while warming."""
+        return self.values[0]
 
     def update(self, bar: Bar) -> None:
         """Take the next closed bar."""
@@ -89,13 +90,16 @@ class AO(msgspec.Struct):
 
     def add(self, high: float, low: float) -> float | None:
         """Take the next bar's high and low and return the oscillator."""
-        middle = (checked(high) + checked(low)) / 2
+        if not -LARGEST < low <= high < LARGEST:
+            checked(high)
+            checked(low)
+        middle = (high + low) / 2
         self.count = count = self.count + 1
-        fast = self.fast_mean.add(middle)
-        slow = self.slow_mean.add(middle)
-        if count >= self.slow:
-            self.value = fast - slow
-        return self.value
+        value = self.fast_mean.add(middle) - self.slow_mean.add(middle)
+        if count < self.slow:
+            return None
+        self.values = (value,)
+        return value
 
     def correct(self, high: float, low: float) -> float | None:
         """Take the last high and low again, corrected, and return the oscillator.

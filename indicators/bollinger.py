@@ -1,10 +1,10 @@
 """Bollinger bands."""
 
-from math import isfinite
+from math import inf
 
 import msgspec
 
-from indicators.contract import checked
+from indicators.contract import LARGEST, checked
 from indicators.kinds import BarKind, Output, Parameter, period
 from indicators.series import number_text
 from indicators.window_deviation import WindowDeviation
@@ -99,13 +99,15 @@ class Bollinger(msgspec.Struct):
         self, close: float
     ) -> tuple[float | None, float | None, float | None, float | None, float | None]:
         """Take the next closing price and return upper, middle, lower, width and percent b."""
-        middle, deviation = self.window.add(checked(close))
+        if not -LARGEST < close < LARGEST:
+            checked(close)
+        middle, deviation = self.window.add(close)
         self.count = count = self.count + 1
         if count >= self.period:
             reach = self.deviations * deviation
             if reach > 0:
-                width = 2.0 * reach / middle if middle > 0 else None
-                if width is not None and not isfinite(width):
+                width: float | None = 2.0 * reach / middle if middle > 0 else inf
+                if width == inf:
                     width = None
                 # The distance itself, not the bands': they are rounded to the price's digits.
                 percent_b = 0.5 + (close - middle) / reach / 2.0

@@ -4,7 +4,7 @@ from math import fsum
 
 import msgspec
 
-from indicators.contract import checked
+from indicators.contract import LARGEST, checked
 from indicators.kinds import BarKind, Output, period
 from indicators.window_mean import WindowMean
 from market.events import Bar
@@ -47,7 +47,8 @@ class CCI(msgspec.Struct):
 
     period: int
     count: int = 0
-    value: float | None = None
+    values: tuple[float | None] = (None,)
+    """The index alone; None while warming."""
     mean: WindowMean = msgspec.field(default_factory=WindowMean)
 
     def __post_init__(self) -> None:
@@ -72,9 +73,9 @@ class CCI(msgspec.Struct):
         return self.period
 
     @property
-    def values(self) -> tuple[float | None, ...]:
-        """The index alone."""
-        return (self.value,)
+    def value(self) -> float | None:
+        """The index, or None while warming."""
+        return self.values[0]
 
     def update(self, bar: Bar) -> None:
         """Take the next closed bar."""
@@ -86,20 +87,24 @@ class CCI(msgspec.Struct):
 
     def add(self, high: float, low: float, close: float) -> float | None:
         """Take the next bar's high, low and close and return the index."""
-        typical = (checked(high) + checked(low) + checked(close)) / 3
+        if not -LARGEST < low <= close <= high < LARGEST:
+            checked(high)
+            checked(low)
+            checked(close)
+        typical = (high + low + close) / 3
         self.count = count = self.count + 1
         period = self.period
-        window = self.mean
-        mean = window.add(typical)
-        if count >= period:
-            # What lies above the mean deviates by as much as what lies below: half the work.
-            above = fsum([each - mean for each in window.window if each > mean])
-            deviation = 2.0 * above / period
-            if deviation > ROUNDING * abs(mean):
-                self.value = (typical - mean) / deviation / 0.015
-            else:
-                self.value = 0.0
-        return self.value
+        mean = self.mean.add(typical)
+        if count < period:
+            return None
+        # What lies above the mean deviates by as much as what lies below: half the work.
+        above = fsum([each - mean for each in self.mean.window if each > mean])
+        deviation = 2.0 * above / period
+        value = 0.0
+        if deviation > ROUNDING * abs(mean):
+            value = (typical - mean) / deviation / 0.015
+        self.values = (value,)
+        return value
 
     def correct(self, high: float, low: float, close: float) -> float | None:
         """Take the last high, low and close again, corrected, and return the index.

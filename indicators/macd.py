@@ -2,8 +2,8 @@
 
 import msgspec
 
-from indicators.contract import checked
-from indicators.exponential_average import ExponentialAverage
+from indicators.contract import LARGEST, checked
+from indicators.exponential_average import exponential_average
 from indicators.kinds import BarKind, Output, period
 from indicators.settling import settled_after
 from market.events import Bar
@@ -56,9 +56,10 @@ class MACD(msgspec.Struct):
     count: int = 0
     values: tuple[float | None, float | None, float | None] = (None, None, None)
     """Line, signal and histogram; None while warming."""
-    fast_average: ExponentialAverage = msgspec.field(default_factory=ExponentialAverage)
-    slow_average: ExponentialAverage = msgspec.field(default_factory=ExponentialAverage)
-    signal_average: ExponentialAverage = msgspec.field(default_factory=ExponentialAverage)
+    averages: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Fast, slow and of the line."""
+    before: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """What the averages were before the last close."""
 
     def __post_init__(self) -> None:
         """Refuse periods of which nothing can be told."""
@@ -68,9 +69,6 @@ class MACD(msgspec.Struct):
             )
         if wrong := refuse(self.fast, self.slow, self.signal):
             raise ValueError(f"macd: {wrong}")
-        self.fast_average.period = self.fast
-        self.slow_average.period = self.slow
-        self.signal_average.period = self.signal
 
     @property
     def name(self) -> str:
@@ -99,16 +97,23 @@ class MACD(msgspec.Struct):
 
     def add(self, close: float) -> tuple[float | None, float | None, float | None]:
         """Take the next closing price and return line, signal and histogram."""
-        checked(close)
+        if not -LARGEST < close < LARGEST:
+            checked(close)
         self.count = count = self.count + 1
-        slow = self.slow
-        slow_average = self.slow_average.add(close)
-        if count > slow - self.fast:
-            line = self.fast_average.add(close) - slow_average
-            if count >= slow:
-                signal = self.signal_average.add(line)
-                if count >= slow + self.signal - 1:
+        self.before = before = self.averages
+        fast, slow, signal = before
+        slow_period = self.slow
+        slow = exponential_average(slow, close, count, slow_period)
+        left_out = slow_period - self.fast
+        if count > left_out:
+            fast = exponential_average(fast, close, count - left_out, self.fast)
+            lines = count - slow_period + 1
+            if lines > 0:
+                line = fast - slow
+                signal = exponential_average(signal, line, lines, self.signal)
+                if lines >= self.signal:
                     self.values = (line, signal, line - signal)
+        self.averages = (fast, slow, signal)
         return self.values
 
     def correct(self, close: float) -> tuple[float | None, float | None, float | None]:
@@ -118,15 +123,10 @@ class MACD(msgspec.Struct):
             ValueError: there is no last one.
         """
         checked(close)
-        count = self.count
-        if not count:
+        if not self.count:
             raise ValueError(f"{self.name}: no bar to correct")
-        self.slow_average.take_back()
-        if count > self.slow - self.fast:
-            self.fast_average.take_back()
-        if count >= self.slow:
-            self.signal_average.take_back()
-        self.count = count - 1
+        self.averages = self.before
+        self.count -= 1
         return self.add(close)
 
 

@@ -2,10 +2,10 @@
 
 import msgspec
 
-from indicators.contract import checked
+from indicators.contract import LARGEST, checked
 from indicators.kinds import BarKind, Output, period
 from indicators.settling import settled_after
-from indicators.wilder_average import WilderAverage
+from indicators.wilder_average import wilder_average
 from market.events import Bar
 
 
@@ -42,14 +42,14 @@ class RMA(msgspec.Struct):
 
     period: int
     count: int = 0
-    value: float | None = None
-    average: WilderAverage = msgspec.field(default_factory=WilderAverage)
+    average: float = 0.0
+    before: float = 0.0
+    """What the average was before the last close."""
 
     def __post_init__(self) -> None:
         """Refuse a period that averages nothing."""
         if self.period < 2:
             raise ValueError(f"rma: period {self.period}: expected 2 or more")
-        self.average.period = self.period
 
     @property
     def name(self) -> str:
@@ -67,6 +67,11 @@ class RMA(msgspec.Struct):
         return self.period + settled_after(1.0 - 1.0 / self.period)
 
     @property
+    def value(self) -> float | None:
+        """The average, or None while warming."""
+        return self.average if self.count >= self.period else None
+
+    @property
     def values(self) -> tuple[float | None, ...]:
         """The average alone."""
         return (self.value,)
@@ -81,10 +86,11 @@ class RMA(msgspec.Struct):
 
     def add(self, close: float) -> float | None:
         """Take the next closing price and return the average."""
-        average = self.average.add(checked(close))
+        if not -LARGEST < close < LARGEST:
+            checked(close)
+        self.before = self.average
         self.count += 1
-        if self.count >= self.period:
-            self.value = average
+        self.average = wilder_average(self.average, close, self.count, self.period)
         return self.value
 
     def correct(self, close: float) -> float | None:
@@ -97,7 +103,7 @@ class RMA(msgspec.Struct):
         if not self.count:
             raise ValueError(f"{self.name}: no bar to correct")
         self.count -= 1
-        self.average.take_back()
+        self.average = self.before
         return self.add(close)
 
 

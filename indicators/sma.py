@@ -2,7 +2,7 @@
 
 import msgspec
 
-from indicators.contract import checked
+from indicators.contract import LARGEST, checked
 from indicators.kinds import BarKind, Output, period
 from indicators.window_mean import WindowMean
 from market.events import Bar
@@ -36,7 +36,8 @@ class SMA(msgspec.Struct):
 
     period: int
     count: int = 0
-    value: float | None = None
+    values: tuple[float | None] = (None,)
+    """The average alone; None while warming."""
     mean: WindowMean = msgspec.field(default_factory=WindowMean)
 
     def __post_init__(self) -> None:
@@ -61,9 +62,9 @@ class SMA(msgspec.Struct):
         return self.period
 
     @property
-    def values(self) -> tuple[float | None, ...]:
-        """The average alone."""
-        return (self.value,)
+    def value(self) -> float | None:
+        """The average, or None while warming."""
+        return self.values[0]
 
     def update(self, bar: Bar) -> None:
         """Take the next closed bar."""
@@ -75,11 +76,14 @@ class SMA(msgspec.Struct):
 
     def add(self, close: float) -> float | None:
         """Take the next closing price and return the average."""
-        mean = self.mean.add(checked(close))
+        if not -LARGEST < close < LARGEST:
+            checked(close)
+        mean = self.mean.add(close)
         self.count += 1
-        if self.count >= self.period:
-            self.value = mean
-        return self.value
+        if self.count < self.period:
+            return None
+        self.values = (mean,)
+        return mean
 
     def correct(self, close: float) -> float | None:
         """Take the last closing price again, corrected, and return the average.

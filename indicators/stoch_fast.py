@@ -2,7 +2,7 @@
 
 import msgspec
 
-from indicators.contract import checked
+from indicators.contract import LARGEST, checked
 from indicators.kinds import BarKind, Output, period
 from indicators.window_mean import WindowMean
 from indicators.window_range import WindowRange
@@ -82,11 +82,8 @@ class StochasticFast(msgspec.Struct):
 
     def add(self, high: float, low: float, close: float) -> tuple[float | None, float | None]:
         """Take the next bar's high, low and close and return %K and %D."""
-        checked(high)
-        checked(low)
-        checked(close)
-        if not low <= close <= high:
-            low, high = min(low, close), max(high, close)
+        if not -LARGEST < low <= close <= high < LARGEST:
+            low, high = min(checked(low), checked(close)), max(checked(high), close)
         self.count = count = self.count + 1
         k = self.window.add(high, low, close)
         if count >= self.period:

@@ -1,39 +1,26 @@
-"""Wilder's average of any values."""
-
-import msgspec
+"""Wilder's average of any values, begun with their plain mean."""
 
 
-class WilderAverage(msgspec.Struct):
-    """Average that each value moves by `1 / period` of its distance, begun with the plain mean.
+def wilder_average(average: float, value: float, count: int, period: int) -> float:
+    """Return the average after one more value.
 
-    Equal values have exactly their own average.
+    Each value moves it by `1 / period` of its distance. Up to `period` values it is their plain
+    mean, as Wilder has it. Equal values have exactly their own average.
 
     Args:
-        period: values in the first mean, at least 1; whoever holds this sets it once.
+        average: the average before; 0 before the first value.
+        value: the value.
+        count: how many values there are with this one, at least 1.
+        period: values in the first mean, at least 1.
 
     References:
         J. W. Wilder, New Concepts in Technical Trading Systems, 1978.
 
     Example:
-        >>> average = WilderAverage(period=2)
-        >>> [average.add(value) for value in (1.0, 2.0, 3.5)]
-        [1.0, 1.5, 2.5]
+        >>> average = 0.0
+        >>> for count, value in enumerate((1.0, 2.0, 3.5), start=1):
+        ...     average = wilder_average(average, value, count, period=2)
+        >>> average
+        2.5
     """
-
-    period: int = 0
-    count: int = 0
-    average: float = 0.0
-    before: float = 0.0
-    """What the average was before the last value."""
-
-    def add(self, value: float) -> float:
-        """Take the next value and return the average."""
-        self.before = self.average
-        self.count += 1
-        self.average += (value - self.average) / min(self.count, self.period)
-        return self.average
-
-    def take_back(self) -> None:
-        """Forget the last value; another must follow at once."""
-        self.count -= 1
-        self.average = self.before
+    return average + (value - average) / min(count, period)

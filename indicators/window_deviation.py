@@ -1,12 +1,13 @@
 """Mean and standard deviation of the last values."""
 
+from dataclasses import dataclass, field
 from itertools import accumulate
 from math import hypot, inf, sqrt
+from operator import attrgetter
 
-import msgspec
 
-
-class WindowDeviation(msgspec.Struct):
+@dataclass(slots=True)
+class WindowDeviation:
     """Mean and population standard deviation of the last `length` values, in constant time.
 
     As `WindowMean`, with a second table for the squares. Because differences are taken from a value
@@ -31,11 +32,12 @@ class WindowDeviation(msgspec.Struct):
     centre: float = 0.0
     running: float = 0.0
     squares: float = 0.0
-    before: tuple[float, float] = (0.0, 0.0)
-    """What `running` and `squares` were before the last value."""
-    window: list[float] = msgspec.field(default_factory=list)
-    kept: list[float] = msgspec.field(default_factory=list)
-    kept_squares: list[float] = msgspec.field(default_factory=list)
+    before: float = 0.0
+    """What `running` was before the last value."""
+    squares_before: float = 0.0
+    window: list[float] = field(default_factory=list)
+    kept: list[float] = field(default_factory=list)
+    kept_squares: list[float] = field(default_factory=list)
 
     def add(self, value: float) -> tuple[float, float]:
         """Take the next value and return both; they mean nothing before the window is full."""
@@ -45,7 +47,8 @@ class WindowDeviation(msgspec.Struct):
         else:
             self._turn(value)
             running = squares = 0.0
-        self.before = (running, squares)
+        self.before = running
+        self.squares_before = squares
         self.window[place] = value
         centre = self.centre
         difference = value - centre
@@ -64,7 +67,8 @@ class WindowDeviation(msgspec.Struct):
     def take_back(self) -> None:
         """Forget the last value; another must follow at once."""
         self.place = (self.place or self.length) - 1
-        self.running, self.squares = self.before
+        self.running = self.before
+        self.squares = self.squares_before
 
     def _turn(self, value: float) -> None:
         """Begin a block: the one before becomes the older."""
@@ -76,3 +80,10 @@ class WindowDeviation(msgspec.Struct):
         self.kept.reverse()
         self.kept_squares = [*accumulate([each * each for each in older], initial=0.0)]
         self.kept_squares.reverse()
+
+    def __reduce__(self) -> tuple[type["WindowDeviation"], tuple[object, ...]]:
+        # As in `WindowMean`.
+        return WindowDeviation, _values(self)
+
+
+_values = attrgetter(*WindowDeviation.__annotations__)

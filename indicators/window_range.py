@@ -1,12 +1,13 @@
 """Highest and lowest price of the last bars, and where the close lies between them."""
 
+from dataclasses import dataclass, field
 from itertools import accumulate
 from math import inf
+from operator import attrgetter
 
-import msgspec
 
-
-class WindowRange(msgspec.Struct):
+@dataclass(slots=True)
+class WindowRange:
     """Range of the last `length` bars, in constant time.
 
     Bars stand in blocks of `length`, as in `WindowMean`: the extremes of a window are those of the
@@ -29,12 +30,13 @@ class WindowRange(msgspec.Struct):
     """Where in its block the next bar goes."""
     highest: float = -inf
     lowest: float = inf
-    before: tuple[float, float] = (-inf, inf)
-    """What `highest` and `lowest` of the block were before the last bar."""
-    highs: list[float] = msgspec.field(default_factory=list)
-    lows: list[float] = msgspec.field(default_factory=list)
-    kept_highs: list[float] = msgspec.field(default_factory=list)
-    kept_lows: list[float] = msgspec.field(default_factory=list)
+    highest_before: float = -inf
+    """What `highest` of the block was before the last bar."""
+    lowest_before: float = inf
+    highs: list[float] = field(default_factory=list)
+    lows: list[float] = field(default_factory=list)
+    kept_highs: list[float] = field(default_factory=list)
+    kept_lows: list[float] = field(default_factory=list)
 
     def add(self, high: float, low: float, close: float) -> float:
         """Take the next bar and return where its close lies in the range.
@@ -48,7 +50,8 @@ class WindowRange(msgspec.Struct):
         else:
             self._turn()
             highest, lowest = -inf, inf
-        self.before = (highest, lowest)
+        self.highest_before = highest
+        self.lowest_before = lowest
         self.highs[place] = high
         self.lows[place] = low
         if high > highest:
@@ -58,10 +61,10 @@ class WindowRange(msgspec.Struct):
         place += 1
         self.place = place if place < self.length else 0
         kept = self.kept_highs[place]
-        if kept > highest:
+        if kept > highest:  # noqa: PLR1730 - a call of `max` costs more than all of this
             highest = kept
         kept = self.kept_lows[place]
-        if kept < lowest:
+        if kept < lowest:  # noqa: PLR1730
             lowest = kept
         if highest > lowest:
             return 100.0 * ((close - lowest) / (highest - lowest))
@@ -70,7 +73,8 @@ class WindowRange(msgspec.Struct):
     def take_back(self) -> None:
         """Forget the last bar; another must follow at once."""
         self.place = (self.place or self.length) - 1
-        self.highest, self.lowest = self.before
+        self.highest = self.highest_before
+        self.lowest = self.lowest_before
 
     def _turn(self) -> None:
         """Begin a block: the one before becomes the older."""
@@ -81,3 +85,10 @@ class WindowRange(msgspec.Struct):
         self.kept_highs.reverse()
         self.kept_lows = [*accumulate(reversed(self.lows), min, initial=inf)]
         self.kept_lows.reverse()
+
+    def __reduce__(self) -> tuple[type["WindowRange"], tuple[object, ...]]:
+        # As in `WindowMean`.
+        return WindowRange, _values(self)
+
+
+_values = attrgetter(*WindowRange.__annotations__)
