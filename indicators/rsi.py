@@ -93,17 +93,19 @@ class RSI(msgspec.Struct):
             return None
         last, gain, loss = before
         change = close - last
-        up, down = (change, 0.0) if change > 0 else (0.0, -change)
         period = self.period
         if count > period:
-            gain = (gain * (period - 1) + up) / period
-            loss = (loss * (period - 1) + down) / period
-        elif count < period:
-            self.averages = (close, gain + up, loss + down)  # still sums
-            return None
+            gain *= period - 1
+            loss *= period - 1
+        if change > 0:
+            gain += change
         else:
-            gain = (gain + up) / period
-            loss = (loss + down) / period
+            loss -= change
+        if count < period:
+            self.averages = (close, gain, loss)  # still sums
+            return None
+        gain /= period
+        loss /= period
         self.averages = (close, gain, loss)
         moved = gain + loss
         value = 100.0 * (gain / moved) if moved > 0 else 50.0

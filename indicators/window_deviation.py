@@ -32,9 +32,6 @@ class WindowDeviation:
     centre: float = 0.0
     running: float = 0.0
     squares: float = 0.0
-    before: float = 0.0
-    """What `running` was before the last value."""
-    squares_before: float = 0.0
     window: list[float] = field(default_factory=list)
     kept: list[float] = field(default_factory=list)
     kept_squares: list[float] = field(default_factory=list)
@@ -47,8 +44,6 @@ class WindowDeviation:
         else:
             self._turn(value)
             running = squares = 0.0
-        self.before = running
-        self.squares_before = squares
         self.window[place] = value
         centre = self.centre
         difference = value - centre
@@ -67,8 +62,12 @@ class WindowDeviation:
     def take_back(self) -> None:
         """Forget the last value; another must follow at once."""
         self.place = (self.place or self.length) - 1
-        self.running = self.before
-        self.squares = self.squares_before
+        centre = self.centre
+        self.running = self.squares = 0.0
+        for each in self.window[: self.place]:
+            difference = each - centre
+            self.running += difference
+            self.squares += difference * difference
 
     def _turn(self, value: float) -> None:
         """Begin a block: the one before becomes the older."""

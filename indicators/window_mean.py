@@ -21,7 +21,7 @@ class WindowMean:
     block: equal values have exactly their own mean. A window of at most `SHORT` values is added up
     each time, with one rounding; its mean is exact too when they are equal.
 
-    Slots, because every value writes four of them: a Struct takes four times as long to write.
+    Slots, because every value writes some of them: a Struct takes four times as long to write.
 
     Args:
         length: values in the window, at least 1; whoever holds this sets it once.
@@ -43,8 +43,6 @@ class WindowMean:
     """Where in its block the next value goes."""
     centre: float = 0.0
     running: float = 0.0
-    before: float = 0.0
-    """What `running` was before the last value."""
     window: list[float] = field(default_factory=list)
     kept: list[float] = field(default_factory=list)
     """By place: sum of the older block's values from there on."""
@@ -68,7 +66,6 @@ class WindowMean:
             running = 0.0
             centre = value
         self.window[place] = value
-        self.before = running
         self.running = running = running + (value - centre)
         place += 1
         self.place = place if place < length else 0
@@ -77,7 +74,10 @@ class WindowMean:
     def take_back(self) -> None:
         """Forget the last value; another must follow at once."""
         self.place = (self.place or self.length) - 1
-        self.running = self.before
+        centre = self.centre
+        self.running = 0.0
+        for each in self.window[: self.place]:
+            self.running += each - centre
 
     def _turn(self, value: float) -> None:
         """Begin a block: the one before becomes the older."""

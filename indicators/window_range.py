@@ -1,22 +1,21 @@
 """Highest and lowest price of the last bars, and where the close lies between them."""
 
 from dataclasses import dataclass, field
-from itertools import accumulate
 from math import inf
 from operator import attrgetter
 
 
 @dataclass(slots=True)
 class WindowRange:
-    """Range of the last `length` bars, in constant time.
+    """Range of the last `length` bars.
 
-    Bars stand in blocks of `length`, as in `WindowMean`: the extremes of a window are those of the
-    newest part of the block before, from a table made once a block, and of the block being filled.
+    The extremes are looked for again only when one of them leaves the window and the new bar does
+    not exceed it; otherwise a bar takes constant time.
 
     Args:
         length: bars in the window, at least 1; whoever holds this sets it once.
 
-    State: highs and lows of the window, two tables of the same size, and a few numbers.
+    State: highs and lows of the window, and a few numbers.
 
     Example:
         >>> window = WindowRange(length=2)
@@ -27,16 +26,14 @@ class WindowRange:
 
     length: int = 0
     place: int = 0
-    """Where in its block the next bar goes."""
+    """Where in the window the next bar goes."""
     highest: float = -inf
     lowest: float = inf
-    highest_before: float = -inf
-    """What `highest` of the block was before the last bar."""
-    lowest_before: float = inf
+    left_high: float = -inf
+    """High of the bar that left the window last."""
+    left_low: float = inf
     highs: list[float] = field(default_factory=list)
     lows: list[float] = field(default_factory=list)
-    kept_highs: list[float] = field(default_factory=list)
-    kept_lows: list[float] = field(default_factory=list)
 
     def add(self, high: float, low: float, close: float) -> float:
         """Take the next bar and return where its close lies in the range.
@@ -45,46 +42,38 @@ class WindowRange:
         its own bar.
         """
         place = self.place
-        if place:
-            highest, lowest = self.highest, self.lowest
-        else:
-            self._turn()
-            highest, lowest = -inf, inf
-        self.highest_before = highest
-        self.lowest_before = lowest
-        self.highs[place] = high
-        self.lows[place] = low
-        if high > highest:
-            self.highest = highest = high
-        if low < lowest:
-            self.lowest = lowest = low
+        highs = self.highs
+        lows = self.lows
+        if not highs:
+            highs.extend([-inf] * self.length)
+            lows.extend([inf] * self.length)
+        self.left_high = left_high = highs[place]
+        self.left_low = left_low = lows[place]
+        highs[place] = high
+        lows[place] = low
         place += 1
         self.place = place if place < self.length else 0
-        kept = self.kept_highs[place]
-        if kept > highest:  # noqa: PLR1730 - a call of `max` costs more than all of this
-            highest = kept
-        kept = self.kept_lows[place]
-        if kept < lowest:  # noqa: PLR1730
-            lowest = kept
+        highest = self.highest
+        if high >= highest:
+            self.highest = highest = high
+        elif left_high == highest:
+            self.highest = highest = max(highs)
+        lowest = self.lowest
+        if low <= lowest:
+            self.lowest = lowest = low
+        elif left_low == lowest:
+            self.lowest = lowest = min(lows)
         if highest > lowest:
             return 100.0 * ((close - lowest) / (highest - lowest))
         return 50.0
 
     def take_back(self) -> None:
         """Forget the last bar; another must follow at once."""
-        self.place = (self.place or self.length) - 1
-        self.highest = self.highest_before
-        self.lowest = self.lowest_before
-
-    def _turn(self) -> None:
-        """Begin a block: the one before becomes the older."""
-        if not self.highs:
-            self.highs = [-inf] * self.length
-            self.lows = [inf] * self.length
-        self.kept_highs = [*accumulate(reversed(self.highs), max, initial=-inf)]
-        self.kept_highs.reverse()
-        self.kept_lows = [*accumulate(reversed(self.lows), min, initial=inf)]
-        self.kept_lows.reverse()
+        self.place = place = (self.place or self.length) - 1
+        self.highs[place] = self.left_high
+        self.lows[place] = self.left_low
+        self.highest = max(self.highs)
+        self.lowest = min(self.lows)
 
     def __reduce__(self) -> tuple[type["WindowRange"], tuple[object, ...]]:
         # As in `WindowMean`.
