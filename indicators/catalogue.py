@@ -4,11 +4,32 @@ How their names are read is in `indicators.names`.
 """
 
 from indicators import book_depth, book_imbalance, ema, microprice, rsi, support_resistance
+from indicators import (
+    ao,
+    bollinger,
+    book_imbalance,
+    cci,
+    ema,
+    macd,
+    rma,
+    rsi,
+    sma,
+    stoch,
+    stoch_fast,
+)
 from indicators.kinds import Kind
 
 _DECLARED: tuple[Kind, ...] = (
     rsi.KIND,
     ema.KIND,
+    sma.KIND,
+    rma.KIND,
+    macd.KIND,
+    stoch.KIND,
+    stoch_fast.KIND,
+    cci.KIND,
+    ao.KIND,
+    bollinger.KIND,
     *book_imbalance.KINDS,
     microprice.KIND,
     *book_depth.KINDS,

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from indicators.contract import checked
+from indicators.contract import LARGEST, checked
 from indicators.kinds import BarKind, Output, period
 from indicators.settling import settled_after
 from market.events import Bar
@@ -21,7 +21,7 @@ class RSI(msgspec.Struct):
     Input: closing price in quote currency, finite.
     Warm-up: `period + 1` closes.
     Output: dimensionless, 0 to 100; `None` for the first `period` closes.
-    State: four numbers, the value, and a copy of them from before the last close.
+    State: the last close, two averages, and their copy from before it.
     Edge: 50 when nothing moved in the whole window (0/0 in the formula; TA-Lib gives 0 there,
     which a rule such as `rsi < 30` would take for a fall).
 
@@ -41,11 +41,12 @@ class RSI(msgspec.Struct):
 
     period: int
     count: int = 0
-    close: float = 0.0
-    gain: float = 0.0
-    loss: float = 0.0
-    value: float | None = None
-    before: tuple[int, float, float, float] | None = None
+    values: tuple[float | None] = (None,)
+    """The index alone; None while warming."""
+    averages: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """The last close, average gain and average loss (before the first value: their sums)."""
+    before: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """What `averages` was before the last close."""
 
     def __post_init__(self) -> None:
         """Refuse a period that averages nothing."""
@@ -68,9 +69,9 @@ class RSI(msgspec.Struct):
         return self.period + 1 + settled_after(1.0 - 1.0 / self.period)
 
     @property
-    def values(self) -> tuple[float | None, ...]:
-        """The index alone."""
-        return (self.value,)
+    def value(self) -> float | None:
+        """The index, or None while warming."""
+        return self.values[0]
 
     def update(self, bar: Bar) -> None:
         """Take the next closed bar."""
@@ -82,30 +83,34 @@ class RSI(msgspec.Struct):
 
     def add(self, close: float) -> float | None:
         """Take the next closing price and return the index."""
-        checked(close)
-        count, gain, loss = self.count, self.gain, self.loss
-        self.before = (count, self.close, gain, loss)
-        if count:
-            change = close - self.close
-            up, down = (change, 0.0) if change > 0 else (0.0, -change)
-            period = self.period
-            if count > period:
-                gain = (gain * (period - 1) + up) / period
-                loss = (loss * (period - 1) + down) / period
-            elif count < period:
-                gain += up  # still sums
-                loss += down
-            else:
-                gain = (gain + up) / period
-                loss = (loss + down) / period
-            self.gain = gain
-            self.loss = loss
-            if count >= period:
-                moved = gain + loss
-                self.value = 100.0 * (gain / moved) if moved > 0 else 50.0
-        self.close = close
+        if not -LARGEST < close < LARGEST:
+            checked(close)
+        count = self.count
         self.count = count + 1
-        return self.value
+        self.before = before = self.averages
+        if not count:
+            self.averages = (close, 0.0, 0.0)
+            return None
+        last, gain, loss = before
+        change = close - last
+        period = self.period
+        if count > period:
+            gain *= period - 1
+            loss *= period - 1
+        if change > 0:
+            gain += change
+        else:
+            loss -= change
+        if count < period:
+            self.averages = (close, gain, loss)  # still sums
+            return None
+        gain /= period
+        loss /= period
+        self.averages = (close, gain, loss)
+        moved = gain + loss
+        value = 100.0 * (gain / moved) if moved > 0 else 50.0
+        self.values = (value,)
+        return value
 
     def correct(self, close: float) -> float | None:
         """Take the last closing price again, corrected, and return the index.
@@ -114,9 +119,10 @@ class RSI(msgspec.Struct):
             ValueError: there is no last one.
         """
         checked(close)
-        if self.before is None:
+        if not self.count:
             raise ValueError(f"{self.name}: no bar to correct")
-        self.count, self.close, self.gain, self.loss = self.before
+        self.count -= 1
+        self.averages = self.before
         return self.add(close)
 
 

@@ -19,6 +19,17 @@ MIDNIGHT = 20_000 * 86_400_000_000_000
 SMALL = [
     "rsi(2)",
     "ema(3)",
+    "sma(2)",
+    "rma(2)",
+    "macd(2,3,1)",
+    "macd(3,7,4)",
+    "stoch(1,1,1)",
+    "stoch(5,1,3)",
+    "stoch_fast(2,1)",
+    "cci(2)",
+    "ao(1,2)",
+    "bollinger(2,0.5)",
+    "bollinger(7,2.5)",
 ]
 """Kinds again, with parameters at their edge."""
 

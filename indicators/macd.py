@@ -1,0 +1,153 @@
+"""Moving average convergence/divergence."""
+
+import msgspec
+
+from indicators.contract import LARGEST, checked
+from indicators.exponential_average import exponential_average
+from indicators.kinds import BarKind, Output, period
+from indicators.settling import settled_after
+from market.events import Bar
+
+
+def refuse(fast: int, slow: int, _signal: int) -> str:
+    """Say what is wrong with these periods; empty if nothing is."""
+    return "" if fast < slow else f"fast {fast}: expected less than slow, {slow}"
+
+
+class MACD(msgspec.Struct):
+    """Moving average convergence/divergence of the closing price.
+
+    The line is a fast exponential average less a slow one, the signal an exponential average of the
+    line, the histogram line less signal. Both averages are begun at the same close, each with the
+    plain mean of the closes just before: the fast one leaves the first `slow - fast` closes out, as
+    TA-Lib does. All three outputs begin together.
+
+    Args:
+        fast: closes in the first mean of the fast average; at least 2, less than `slow`.
+        slow: closes in the first mean of the slow average.
+        signal: lines in the first mean of the signal; at least 1.
+
+    Input: closing price in quote currency, finite.
+    Warm-up: `slow + signal - 1` closes.
+    Output: line, signal and histogram in quote currency, around 0.
+    State: three averages, each with its copy from before the last close.
+    Edge: all three are exactly 0 in a market that was flat from its first close.
+
+    Raises:
+        ValueError: a period is too small, or `fast` is not below `slow`.
+
+    References:
+        G. Appel, The Moving Average Convergence-Divergence Trading Method, 1979; TA-Lib, ta_MACD.c
+        (seeding).
+
+    Example:
+        >>> macd = MACD(fast=2, slow=3, signal=2)
+        >>> [macd.add(close)[0] for close in (1.0, 2.0, 3.0)]
+        [None, None, None]
+        >>> [round(value, 6) for value in macd.add(5.0)]
+        [0.666667, 0.583333, 0.083333]
+        >>> macd.correct(4.0)
+        (0.5, 0.5, 0.0)
+    """
+
+    fast: int
+    slow: int
+    signal: int
+    count: int = 0
+    values: tuple[float | None, float | None, float | None] = (None, None, None)
+    """Line, signal and histogram; None while warming."""
+    averages: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Fast, slow and of the line."""
+    before: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """What the averages were before the last close."""
+
+    def __post_init__(self) -> None:
+        """Refuse periods of which nothing can be told."""
+        if self.fast < 2 or self.signal < 1:
+            raise ValueError(
+                f"{self.name}: expected a fast period of 2 or more and a signal of 1 or more"
+            )
+        if wrong := refuse(self.fast, self.slow, self.signal):
+            raise ValueError(f"macd: {wrong}")
+
+    @property
+    def name(self) -> str:
+        """Canonical name, `"macd(12,26,9)"`."""
+        return f"macd({self.fast},{self.slow},{self.signal})"
+
+    @property
+    def warm_up(self) -> int:
+        """Closes until the first values, that one included."""
+        return self.slow + self.signal - 1
+
+    @property
+    def settled(self) -> int:
+        """Closes until all before weigh 0.01 % in the signal, which is an average of averages."""
+        kept_by_slow = 1.0 - 2.0 / (self.slow + 1)
+        kept_by_signal = 1.0 - 2.0 / (self.signal + 1)
+        return self.warm_up + settled_after(kept_by_slow) + settled_after(kept_by_signal)
+
+    def update(self, bar: Bar) -> None:
+        """Take the next closed bar."""
+        self.add(bar.close)
+
+    def revise(self, bar: Bar) -> None:
+        """Take the last bar again, corrected."""
+        self.correct(bar.close)
+
+    def add(self, close: float) -> tuple[float | None, float | None, float | None]:
+        """Take the next closing price and return line, signal and histogram."""
+        if not -LARGEST < close < LARGEST:
+            checked(close)
+        self.count = count = self.count + 1
+        self.before = before = self.averages
+        fast, slow, signal = before
+        slow_period = self.slow
+        slow = exponential_average(slow, close, count, slow_period)
+        left_out = slow_period - self.fast
+        if count > left_out:
+            fast = exponential_average(fast, close, count - left_out, self.fast)
+            lines = count - slow_period + 1
+            if lines > 0:
+                line = fast - slow
+                signal = exponential_average(signal, line, lines, self.signal)
+                if lines >= self.signal:
+                    self.values = (line, signal, line - signal)
+        self.averages = (fast, slow, signal)
+        return self.values
+
+    def correct(self, close: float) -> tuple[float | None, float | None, float | None]:
+        """Take the last closing price again, corrected, and return the values.
+
+        Raises:
+            ValueError: there is no last one.
+        """
+        checked(close)
+        if not self.count:
+            raise ValueError(f"{self.name}: no bar to correct")
+        self.averages = self.before
+        self.count -= 1
+        return self.add(close)
+
+
+KIND = BarKind(
+    name="macd",
+    meaning="fast less slow exponential average of the close, with its own average",
+    parameters=(
+        period(12, name="fast", meaning="bars of the fast average"),
+        period(26, name="slow", meaning="bars of the slow average, more than `fast`"),
+        period(9, least=1, name="signal", meaning="bars of the line's average"),
+    ),
+    inputs=("close",),
+    outputs=(
+        Output("line", "quote currency", meaning="fast average less slow"),
+        Output("signal", "quote currency", meaning="exponential average of the line"),
+        Output("hist", "quote currency", meaning="line less signal"),
+    ),
+    make=MACD,
+    refuse=refuse,
+    notes="""Seeded as TA-Lib's `MACD`: both averages begin at the same close, each with
+the plain mean of the closes just before it, and all three outputs begin together, at bar
+`slow + signal - 1`. Charts and libraries that begin the fast average as early as it can be differ
+at first and agree after some slow periods.""",
+)

@@ -1,0 +1,143 @@
+"""Slow stochastic oscillator."""
+
+import msgspec
+
+from indicators.contract import LARGEST, checked
+from indicators.kinds import BarKind, Output, period
+from indicators.window_mean import WindowMean
+from indicators.window_range import WindowRange
+from market.events import Bar
+
+
+class Stochastic(msgspec.Struct):
+    """Slow stochastic oscillator.
+
+    Where the close lies in the range of the last `period` bars, 0 at the lowest price and 100 at
+    the highest; %K is the plain mean of `smoothing` such values, %D that of `signal` %Ks. Both
+    begin together.
+
+    Args:
+        period: bars of the range; at least 1.
+        smoothing: values in the mean that is %K; at least 1, which is the fast oscillator.
+        signal: %Ks in the mean that is %D; at least 1.
+
+    Input: high, low and close in quote currency, finite. A close outside its own bar widens it.
+    Warm-up: `period + smoothing + signal - 2` bars.
+    Output: %K and %D, dimensionless, 0 to 100.
+    State: the bars and values of the windows and tables of the same size; constant time a bar.
+    Edge: a range of no height gives 50 (0/0 in the formula; TA-Lib gives 0 there, which a rule such
+    as `stoch.k < 20` would take for oversold). A huge price leaves no trace once it has left.
+
+    Raises:
+        ValueError: a parameter is below 1.
+
+    References:
+        G. C. Lane, Lane's Stochastics, Technical Analysis of Stocks & Commodities, 1984; TA-Lib,
+        ta_STOCH.c.
+
+    Example:
+        >>> stoch = Stochastic(period=2, smoothing=2, signal=1)
+        >>> bars = [(3.0, 1.0, 2.0), (5.0, 3.0, 4.0), (5.0, 4.0, 4.0)]
+        >>> [stoch.add(high, low, close) for high, low, close in bars][-1]
+        (62.5, 62.5)
+        >>> stoch.correct(5.0, 4.0, 5.0)
+        (87.5, 87.5)
+    """
+
+    period: int
+    smoothing: int
+    signal: int
+    count: int = 0
+    values: tuple[float | None, float | None] = (None, None)
+    """%K and %D; None while warming."""
+    window: WindowRange = msgspec.field(default_factory=WindowRange)
+    smoothed: WindowMean = msgspec.field(default_factory=WindowMean)
+    signalled: WindowMean = msgspec.field(default_factory=WindowMean)
+
+    def __post_init__(self) -> None:
+        """Refuse windows of nothing."""
+        if min(self.period, self.smoothing, self.signal) < 1:
+            raise ValueError(f"{self.name}: expected 1 or more each")
+        self.window.length = self.period
+        self.smoothed.length = self.smoothing
+        self.signalled.length = self.signal
+
+    @property
+    def name(self) -> str:
+        """Canonical name, `"stoch(14,3,3)"`."""
+        return f"stoch({self.period},{self.smoothing},{self.signal})"
+
+    @property
+    def warm_up(self) -> int:
+        """Bars until the first values, that one included."""
+        return self.period + self.smoothing + self.signal - 2
+
+    @property
+    def settled(self) -> int:
+        """Full windows know nothing of what was before."""
+        return self.warm_up
+
+    def update(self, bar: Bar) -> None:
+        """Take the next closed bar."""
+        self.add(bar.high, bar.low, bar.close)
+
+    def revise(self, bar: Bar) -> None:
+        """Take the last bar again, corrected."""
+        self.correct(bar.high, bar.low, bar.close)
+
+    def add(self, high: float, low: float, close: float) -> tuple[float | None, float | None]:
+        """Take the next bar's high, low and close and return %K and %D."""
+        if not -LARGEST < low <= close <= high < LARGEST:
+            low, high = min(checked(low), checked(close)), max(checked(high), close)
+        self.count = count = self.count + 1
+        fast = self.window.add(high, low, close)
+        first = self.period
+        if count >= first:
+            k = self.smoothed.add(fast)
+            first += self.smoothing - 1
+            if count >= first:
+                d = self.signalled.add(k)
+                if count >= first + self.signal - 1:
+                    self.values = (k, d)
+        return self.values
+
+    def correct(self, high: float, low: float, close: float) -> tuple[float | None, float | None]:
+        """Take the last high, low and close again, corrected, and return %K and %D.
+
+        Raises:
+            ValueError: there is no last one.
+        """
+        checked(high)
+        checked(low)
+        checked(close)
+        count = self.count
+        if not count:
+            raise ValueError(f"{self.name}: no bar to correct")
+        self.window.take_back()
+        if count >= self.period:
+            self.smoothed.take_back()
+        if count >= self.period + self.smoothing - 1:
+            self.signalled.take_back()
+        self.count = count - 1
+        return self.add(high, low, close)
+
+
+KIND = BarKind(
+    name="stoch",
+    meaning="slow stochastic oscillator",
+    parameters=(
+        period(14, least=1, meaning="bars of the range"),
+        period(3, least=1, name="smoothing", meaning="values in the mean that is %K"),
+        period(3, least=1, name="signal", meaning="%Ks in the mean that is %D"),
+    ),
+    inputs=("high", "low", "close"),
+    outputs=(
+        Output("k", "0 to 100", 0.0, 100.0, "%K, smoothed place of the close in the range"),
+        Output("d", "0 to 100", 0.0, 100.0, "%D, mean of %K"),
+    ),
+    make=Stochastic,
+    notes="""Equals TA-Lib's `STOCH` with simple averages, both outputs from the same
+bar on, but for one case: where the range has no height the formula is 0/0. TA-Lib then gives 0; we
+give 50, because a market that stands still is not oversold. Some libraries call the fast oscillator
+`Stoch(14,3)`: that is `stoch_fast(14,3)` here.""",
+)
