@@ -3,12 +3,36 @@
 How their names are read is in `indicators.names`.
 """
 
-from indicators import book_imbalance, ema, rsi
+from indicators import (
+    atr,
+    book_imbalance,
+    burst,
+    cvd,
+    ema,
+    momentum,
+    obv,
+    realised_volatility,
+    roc,
+    rsi,
+    trade_imbalance,
+    volume_ratio,
+    vwap,
+)
 from indicators.kinds import Kind
 
 _DECLARED: tuple[Kind, ...] = (
     rsi.KIND,
     ema.KIND,
+    atr.KIND,
+    roc.KIND,
+    momentum.KIND,
+    obv.KIND,
+    volume_ratio.KIND,
+    vwap.KIND,
+    trade_imbalance.KIND,
+    cvd.KIND,
+    realised_volatility.KIND,
+    burst.KIND,
     *book_imbalance.KINDS,
 )
 

@@ -22,7 +22,7 @@ class SlidingSum(msgspec.Struct):
 
     References:
         K. Tangwongsan, M. Hirzel, S. Schneider, Low-Latency Sliding-Window Aggregation in
-        Worst-Case Constant Time, 2017, section 2.1 (two stacks).
+        Worst-Case Constant Time, DEBS 2017 (there called two stacks).
 
     Example:
         >>> last_two = SlidingSum(size=2)
