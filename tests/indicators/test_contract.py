@@ -30,6 +30,13 @@ SMALL = [
     "ao(1,2)",
     "bollinger(2,0.5)",
     "bollinger(7,2.5)",
+    "atr(1)",
+    "roc(1)",
+    "momentum(1)",
+    "volume_ratio(1)",
+    "trade_imbalance(1)",
+    "realised_volatility(1)",
+    "burst(10)",
 ]
 """Kinds again, with parameters at their edge."""
 
@@ -55,6 +62,7 @@ def make_bar(
     revision: int = 0,
 ) -> Bar:
     """A bar of three prices, open, middle and close; `bought` is the buyers' share of `volume`."""
+    notional = sum(price / 3 for price in prices) * volume
     return Bar(
         instrument="binance:BTC-USDT",
         interval="1m",
@@ -66,7 +74,7 @@ def make_bar(
         close=prices[2],
         volume=volume,
         buy_volume=volume * bought,
-        notional=math.fsum(prices) / 3 * volume if abs(max(prices, key=abs)) < 1e150 else 0.0,
+        notional=notional if abs(notional) < 1e299 else 0.0,
         count=3 if volume else 0,
         revision=revision,
     )
