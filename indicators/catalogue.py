@@ -3,12 +3,28 @@
 How their names are read is in `indicators.names`.
 """
 
-from indicators import book_imbalance, ema, rsi
+from indicators import (
+    band_touch,
+    book_imbalance,
+    crosses,
+    divergence,
+    ema,
+    peak,
+    rsi,
+    zero_cross,
+    zone,
+)
 from indicators.kinds import Kind
 
 _DECLARED: tuple[Kind, ...] = (
     rsi.KIND,
     ema.KIND,
+    crosses.KIND,
+    zero_cross.KIND,
+    zone.KIND,
+    band_touch.KIND,
+    peak.KIND,
+    divergence.KIND,
     *book_imbalance.KINDS,
 )
 

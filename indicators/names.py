@@ -186,9 +186,10 @@ def create_series(name: str | IndicatorName) -> Series:
         IndicatorNameError: as `parse`, or it is not computed from bars.
     """
     parsed = _parse_series(name, 0) if isinstance(name, str) else name
+    inputs = tuple(sorted(parsed.inputs & BAR_VALUES.keys()))
     if parsed.kind in BAR_VALUES:
-        return Series(parsed.kind, BarValue(parsed.kind))
-    return Series(parsed.text, create_for_bars(parsed), parsed.place)
+        return Series(parsed.kind, BarValue(parsed.kind), inputs=inputs)
+    return Series(parsed.text, create_for_bars(parsed), parsed.place, inputs)
 
 
 def usage(kind: Kind) -> str:
