@@ -30,6 +30,16 @@ from indicators import (
     trade_imbalance,
     volume_ratio,
     vwap,
+from indicators import (
+    band_touch,
+    book_imbalance,
+    crosses,
+    divergence,
+    ema,
+    peak,
+    rsi,
+    zero_cross,
+    zone,
 )
 from indicators.kinds import Kind
 
@@ -54,6 +64,12 @@ _DECLARED: tuple[Kind, ...] = (
     cvd.KIND,
     realised_volatility.KIND,
     burst.KIND,
+    crosses.KIND,
+    zero_cross.KIND,
+    zone.KIND,
+    band_touch.KIND,
+    peak.KIND,
+    divergence.KIND,
     *book_imbalance.KINDS,
     microprice.KIND,
     *book_depth.KINDS,

@@ -37,6 +37,14 @@ SMALL = [
     "trade_imbalance(1)",
     "realised_volatility(1)",
     "burst(10)",
+    "crosses(close,open)",
+    "crosses(rsi(2),50)",
+    "zero_cross(close)",
+    "zone(rsi(2),40,60)",
+    "band_touch(ema(2),open,close,high)",
+    "peak(zone(rsi(2),50,51).overbought,1)",
+    "peak(close,2)",
+    "divergence(volume,1,4)",
 ]
 """Kinds again, with parameters at their edge."""
 
