@@ -14,7 +14,7 @@ from typing import TypeAlias, Union
 
 import msgspec
 
-from indicators.catalogue import ALIASES, KINDS, find_kind
+from indicators.catalogue import find_kind, unknown
 from indicators.contract import BarIndicator, BookIndicator, DepthIndicator
 from indicators.kinds import (
     BarKind,
@@ -210,8 +210,7 @@ def output_of(name: IndicatorName) -> Output:
 def _known(name: str) -> Kind:
     kind = find_kind(name)
     if kind is None:
-        known = (*KINDS, *ALIASES)
-        raise IndicatorNameError(f"no indicator {name!r}{did_you_mean(name, known)}")
+        raise IndicatorNameError(unknown(name))
     return kind
 
 
@@ -255,10 +254,7 @@ def _parse(text: str, depth: int) -> IndicatorName:
             name, output, dot_at = stem, last, head.start("kind") + len(stem)
     kind = find_kind(name)
     if kind is None:
-        raise IndicatorNameError(
-            f"no indicator {name!r}{did_you_mean(name, (*KINDS, *ALIASES))}",
-            offset=head.start("kind"),
-        )
+        raise IndicatorNameError(unknown(name), offset=head.start("kind"))
     given = _arguments(kind, arguments or "", at + 1, depth)
     if output is not None and output not in kind.output_names:
         raise IndicatorNameError(_no_output(kind, output), offset=dot_at)

@@ -15,9 +15,14 @@ from indicators.settling import SHARE
 
 Total: TypeAlias = Literal["sum", "ratio", "mean"]
 
-LEFT_OUT = frozenset({"MAVP", "MAXINDEX", "MININDEX", "MINMAXINDEX"})
-"""Functions that make no sense over a stream of bars: one wants a period for every bar, the others
-give places in an array."""
+PLACES = "it gives a place in an array, which a stream is not"
+LEFT_OUT: dict[str, str] = {
+    "MAVP": "it wants a period for every bar",
+    "MAXINDEX": PLACES,
+    "MININDEX": PLACES,
+    "MINMAXINDEX": PLACES,
+}
+"""Functions that are no indicators here, and why."""
 TOTALS: dict[str, Total] = {
     "AD": "sum",
     "CUMSUM": "sum",
@@ -109,7 +114,7 @@ class Function(msgspec.Struct, frozen=True):
 
 def function_names() -> list[str]:
     """Return every function there is here, in TA-Lib's own spelling."""
-    return sorted(set(talib.get_functions()) - LEFT_OUT)
+    return sorted(set(talib.get_functions()) - LEFT_OUT.keys())
 
 
 @lru_cache(maxsize=512)

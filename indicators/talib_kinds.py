@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 import talib
 
 from indicators.kinds import BarKind, Output, Parameter
-from indicators.talib_functions import Function, Setting, describe, function_names
+from indicators.talib_functions import LEFT_OUT, Function, Setting, describe, function_names
 from indicators.talib_indicator import TalibIndicator
 
 PREFIX = "talib."
@@ -28,6 +28,11 @@ RANGES: dict[str, tuple[float, float]] = dict.fromkeys(
 def names() -> list[str]:
     """Return the name of every kind, sorted."""
     return [PREFIX + name.lower() for name in function_names()]
+
+
+def why_not(name: str) -> str:
+    """Return why a function of TA-Lib is no kind here; empty for an unknown name."""
+    return LEFT_OUT.get(name.removeprefix(PREFIX).upper(), "")
 
 
 @lru_cache(maxsize=512)
