@@ -39,8 +39,10 @@ JUMPS = frozenset({"SAR", "SAREXT", "SUPERTREND", "KAMA", "MAMA"}) | {
     f"HT_{name}" for name in ("DCPERIOD", "DCPHASE", "PHASOR", "SINE", "TRENDLINE", "TRENDMODE")
 }
 """Functions that forget where they began when the market turns, not after a number of bars."""
-TURNS = 6
+TURNS = 4.0
 """So many times the history that was measured is kept for these."""
+SLACK = 1.25
+"""And so many times for averages that decay: one market is not all."""
 MOST_KEPT = 60_000
 """No more bars are kept, unless the window itself is longer than half of that."""
 AGREEMENT = 1e-9
@@ -276,8 +278,8 @@ def kept_bars(name: str, arguments: tuple[float, ...]) -> int:
     if function.total is not None:
         return first + 1
     found = memory(name, arguments, AGREEMENT) or MOST_KEPT
-    if name in JUMPS:
-        found *= TURNS
+    if found > first:
+        found = int(found * (TURNS if name in JUMPS else SLACK))
     return max(min(found, MOST_KEPT), 2 * first if first > MOST_KEPT // 2 else first) + 1
 
 

@@ -104,7 +104,9 @@ def fitting(name: str, bars: list[Bar]) -> list[Bar]:
 
     return [
         make_bar(
-            number, (price(each.open), price(each.high), price(each.close)), min(each.volume, 1e6)
+            number,
+            (price(each.open), price(each.high), price(each.close)),
+            round(min(each.volume, 1e6), 3),
         )
         for number, each in enumerate(bars)
     ]
