@@ -11,8 +11,9 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from indicators import names as indicator_names
-from indicators.catalogue import KINDS, find_kind
+from indicators.catalogue import KINDS, find_kind, unknown
 from indicators.kinds import Kind
+from indicators.libraries import library_of
 from indicators.names import IndicatorNameError
 from indicators.spelling import did_you_mean
 from market.events import Bar, Level
@@ -221,6 +222,8 @@ def _is_in(kind: Kind, stream: Stream) -> bool:
 def _unknown(word: str, called: bool, stream: Stream) -> str:
     own = BAR_FIELDS if stream == "bar" else BOOK_FIELDS
     other: Stream = "book" if stream == "bar" else "bar"
+    if library_of(word):
+        return unknown(word)
     if word in own:
         return f"{word!r} takes no numbers: write it alone"
     if word in (BOOK_FIELDS if stream == "bar" else BAR_FIELDS):

@@ -1,4 +1,4 @@
-"""The indicators there are, each declared at the end of its own file.
+"""The indicators there are: our own, each declared at the end of its file, and those of libraries.
 
 How their names are read is in `indicators.names`.
 """
@@ -41,7 +41,9 @@ from indicators import (
     zero_cross,
     zone,
 )
+from indicators import book_imbalance, ema, libraries, rsi
 from indicators.kinds import Kind
+from indicators.spelling import did_you_mean
 
 _DECLARED: tuple[Kind, ...] = (
     rsi.KIND,
@@ -85,4 +87,20 @@ ALIASES: dict[str, str] = {alias: kind.name for kind in _DECLARED for alias in k
 
 def find_kind(name: str) -> Kind | None:
     """Return the kind that a name or an alias stands for, or None."""
-    return KINDS.get(ALIASES.get(name, name))
+    return KINDS.get(ALIASES.get(name, name)) or libraries.find(name)
+
+
+def unknown(name: str) -> str:
+    """Return what to tell who wrote a name that stands for nothing, with the nearest that does.
+
+    Example:
+        >>> unknown("rsii")
+        "no indicator 'rsii'; did you mean 'rsi'?"
+    """
+    library = libraries.library_of(name)
+    if not library:
+        return f"no indicator {name!r}{did_you_mean(name, (*KINDS, *ALIASES))}"
+    reason = libraries.why_not(name)
+    if reason:
+        return f"no indicator {name!r}: {reason}"
+    return f"no indicator {name!r}{did_you_mean(name, libraries.names(library))}"

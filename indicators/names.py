@@ -16,6 +16,8 @@ import msgspec
 
 from indicators.catalogue import ALIASES, KINDS, find_kind
 from indicators.contract import LARGEST, BarIndicator, BookIndicator, DepthIndicator
+from indicators.catalogue import find_kind, unknown
+from indicators.contract import BarIndicator, BookIndicator, DepthIndicator
 from indicators.kinds import (
     BarKind,
     BookKind,
@@ -222,8 +224,7 @@ def output_of(name: IndicatorName) -> Output:
 def _known(name: str) -> Kind:
     kind = find_kind(name)
     if kind is None:
-        known = (*KINDS, *ALIASES)
-        raise IndicatorNameError(f"no indicator {name!r}{did_you_mean(name, known)}")
+        raise IndicatorNameError(unknown(name))
     return kind
 
 
@@ -272,6 +273,7 @@ def _parse(text: str, depth: int) -> IndicatorName:
         else:
             wrong = f"no indicator {name!r}{did_you_mean(name, (*KINDS, *ALIASES))}"
         raise IndicatorNameError(wrong, offset=head.start("kind"))
+        raise IndicatorNameError(unknown(name), offset=head.start("kind"))
     given = _arguments(kind, arguments or "", at + 1, depth)
     if output is not None and output not in kind.output_names:
         raise IndicatorNameError(_no_output(kind, output), offset=dot_at)
