@@ -3,45 +3,39 @@
 How their names are read is in `indicators.names`.
 """
 
-from indicators import book_depth, book_imbalance, ema, microprice, rsi, support_resistance
 from indicators import (
     ao,
+    atr,
+    band_touch,
     bollinger,
+    book_depth,
     book_imbalance,
+    burst,
     cci,
+    crosses,
+    cvd,
+    divergence,
     ema,
+    libraries,
     macd,
+    microprice,
+    momentum,
+    obv,
+    peak,
+    realised_volatility,
     rma,
+    roc,
     rsi,
     sma,
     stoch,
     stoch_fast,
-from indicators import (
-    atr,
-    book_imbalance,
-    burst,
-    cvd,
-    ema,
-    momentum,
-    obv,
-    realised_volatility,
-    roc,
-    rsi,
+    support_resistance,
     trade_imbalance,
     volume_ratio,
     vwap,
-from indicators import (
-    band_touch,
-    book_imbalance,
-    crosses,
-    divergence,
-    ema,
-    peak,
-    rsi,
     zero_cross,
     zone,
 )
-from indicators import book_imbalance, ema, libraries, rsi
 from indicators.kinds import Kind
 from indicators.spelling import did_you_mean
 

@@ -14,10 +14,8 @@ from typing import TypeAlias, Union
 
 import msgspec
 
-from indicators.catalogue import ALIASES, KINDS, find_kind
-from indicators.contract import LARGEST, BarIndicator, BookIndicator, DepthIndicator
 from indicators.catalogue import find_kind, unknown
-from indicators.contract import BarIndicator, BookIndicator, DepthIndicator
+from indicators.contract import LARGEST, BarIndicator, BookIndicator, DepthIndicator
 from indicators.kinds import (
     BarKind,
     BookKind,
@@ -271,9 +269,8 @@ def _parse(text: str, depth: int) -> IndicatorName:
         if name in BAR_VALUES:
             wrong = f"{name!r} is a value of the bar, not an indicator: it takes no numbers"
         else:
-            wrong = f"no indicator {name!r}{did_you_mean(name, (*KINDS, *ALIASES))}"
+            wrong = unknown(name)
         raise IndicatorNameError(wrong, offset=head.start("kind"))
-        raise IndicatorNameError(unknown(name), offset=head.start("kind"))
     given = _arguments(kind, arguments or "", at + 1, depth)
     if output is not None and output not in kind.output_names:
         raise IndicatorNameError(_no_output(kind, output), offset=dot_at)

@@ -321,7 +321,7 @@ def _numbers(found: pd.DataFrame) -> Column:
     ).astype(np.float64)
 
 
-def _number(value: Any) -> float:  # noqa: ANN401
+def _number(value: Any) -> float:
     is_number = isinstance(value, int | float | np.number | np.bool_)
     return float(value) if is_number else float("nan")
 

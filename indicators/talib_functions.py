@@ -103,7 +103,7 @@ class Function(msgspec.Struct, frozen=True):
         """Return how many bars come before the first value; -1 if the arguments are refused."""
         return int(abstract.Function(self.name, **self.named(arguments)).lookback)
 
-    def open(self, columns: Sequence[Column], arguments: Sequence[float]) -> Any:  # noqa: ANN401
+    def open(self, columns: Sequence[Column], arguments: Sequence[float]) -> Any:
         """Return a stream handle that has taken these bars, at least one more than `look_back`."""
         return getattr(stream, self.name)(*columns, **self.named(arguments))
 
@@ -199,9 +199,7 @@ def _agrees(
 ) -> bool:
     for end in ends:
         last = [column[end - kept : end] for column in columns]
-        for ours, column, scale in zip(
-            function.over(last, arguments), whole, scales, strict=True
-        ):
+        for ours, column, scale in zip(function.over(last, arguments), whole, scales, strict=True):
             a, b = ours[-1], column[end - 1]
             if np.isnan(a) and np.isnan(b):
                 continue
@@ -258,7 +256,7 @@ def _setting(function: str, own_name: str, default: float) -> Setting:
     return Setting(own_name, own_spelling(own_name), default, whole, least, most)
 
 
-def _whole_limit(taken: Any, inside: int, outside: int) -> int:  # noqa: ANN401
+def _whole_limit(taken: Any, inside: int, outside: int) -> int:
     """Return the last number that is taken on the way from one that is to one further out."""
     if taken(outside):
         return outside

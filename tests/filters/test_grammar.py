@@ -51,7 +51,7 @@ def test_reading_what_was_printed_gives_the_same_tree(tree: grammar.Tree) -> Non
         (
             "(crosses > 0 and not (zero_cross(zone.overbought) < 0 or rsi > 50))",
             "crosses(close,ema(20)) > 0"
-            + " and not (zero_cross(zone(rsi(14),30,70).overbought) < 0 or rsi(14) > 50)",
+            " and not (zero_cross(zone(rsi(14),30,70).overbought) < 0 or rsi(14) > 50)",
         ),
         (
             "divergence.signal == 1 and divergence.price_2 < ema",
