@@ -100,10 +100,11 @@ class LiquidityMap(msgspec.Struct):
     Input: whole books, prices and sizes above 0 and finite; times of our own clock, ns.
     Warm-up: `WARM_UP` ns of live book, breaks not counted. What is there at the very first sample
     is taken to have rested; what of it was not real is gone by the end of the warm-up.
-    State: four numbers for each stretch within `REACH_BPS`, so at most some 100 a side.
+    State: four numbers for each stretch within `REACH_BPS`, so some 50 a side at most.
     Edge: a time that is not later than the one before adds nothing, but the book counts. A
     stretch that comes into reach begins with nothing. After a break as long as the warm-up all is
-    forgotten; a shorter one leaves what the next sample still has.
+    forgotten; a shorter one leaves what the next sample still has. What a venue does not show is
+    not there: a book of few levels tells of walls only as far as it goes.
 
     Attributes:
         live: ns of live book so far, up to `WARM_UP`: below that it is warming.

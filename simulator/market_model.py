@@ -97,16 +97,18 @@ class _Instrument:
         """Return what happens up to and including `until`."""
         out: list[Change] = []
         self._out = out
+        walls = self._walls
         while True:
             change, trade = self.next_change, self.next_trade
             ts = min(trade, change)
-            wall = max(self._walls.next, self._skipped_to)
-            if min(ts, wall) > until:
+            if walls.next <= ts:
+                wall = max(walls.next, self._skipped_to)
+                if wall <= until:
+                    self._ts = wall
+                    self._follow_walls()
+                    continue
+            if ts > until:
                 return out
-            if wall <= ts:
-                self._ts = wall
-                self._follow_walls()
-                continue
             self._ts = ts
             self._follow_price()
             if trade <= change:
@@ -149,8 +151,8 @@ class _Instrument:
     def _change(self, is_bid: bool, price: int, size: int) -> None:
         book = self.book
         (book.bids if is_bid else book.asks).put(price, size)
-        if not size:
-            self._walls.side(is_bid).discard(price)
+        if not size and (walls := self._walls.side(is_bid)):
+            walls.discard(price)
         book.update_id += 1
         self._out.append(LevelChange(self.symbol, self._ts, book.update_id, is_bid, price, size))
 
@@ -170,16 +172,14 @@ class _Instrument:
         elapsed = self._ts - self._start
         for move in self._moves:
             price += self.listing.price * move.offset(elapsed)
-        for move in self._passages:
-            price += self.listing.price * move.offset(elapsed)
+        if self._passages:
+            price += self.listing.price * sum(move.offset(elapsed) for move in self._passages)
         return price
 
-    def _bounds(self) -> tuple[int, int]:
-        """Return the highest bid and the lowest ask that the makers want; no wall is passed."""
-        highest_bid = max(1, int(self._price() - self._spread / 2))
+    def _stop_at_walls(self, highest_bid: int) -> tuple[int, int]:
+        """Return the highest bid and the lowest ask that pass no wall."""
         walls = self._walls
-        if walls.bids:
-            highest_bid = max(highest_bid, *walls.bids)
+        highest_bid = max(highest_bid, *walls.bids) if walls.bids else highest_bid
         lowest_ask = highest_bid + self._spread
         if walls.asks and min(walls.asks) < lowest_ask:
             lowest_ask = min(walls.asks)
@@ -188,7 +188,10 @@ class _Instrument:
 
     def _follow_price(self) -> None:
         """Take away levels that the price has passed, and put new ones where it left a hole."""
-        highest_bid, lowest_ask = self._bounds()
+        highest_bid = max(1, int(self._price() - self._spread / 2))
+        lowest_ask = highest_bid + self._spread
+        if self._walls.bids or self._walls.asks:
+            highest_bid, lowest_ask = self._stop_at_walls(highest_bid)
         bids, asks = self.book.bids, self.book.asks
         # A side is never empty: when all of it must go, its new best comes before the old go.
         if bids.prices[0] > highest_bid:

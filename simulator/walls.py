@@ -36,6 +36,8 @@ class Walls:
     Args:
         script: the walls of one symbol.
         start: ns UTC from which the script counts.
+
+    `next` is when the next event is, ns UTC, or `NEVER`; `bids` and `asks` are where walls stand.
     """
 
     def __init__(self, script: Iterable[Wall], start: int) -> None:
@@ -43,13 +45,9 @@ class Walls:
         self._due: list[WallEvent] = []
         for number, wall in enumerate(self._script):
             heappush(self._due, WallEvent(start + wall.at, number, is_end=False))
+        self.next = self._due[0].ts if self._due else NEVER
         self.bids: set[int] = set()
         self.asks: set[int] = set()
-
-    @property
-    def next(self) -> int:
-        """When the next event is, ns UTC; `NEVER` when there is none."""
-        return self._due[0].ts if self._due else NEVER
 
     def pop(self) -> tuple[WallEvent, Wall]:
         """Return the next event; one that is repeated comes again."""
@@ -57,6 +55,7 @@ class Walls:
         wall = self._script[event.number]
         if wall.repeat and not event.is_end:
             heappush(self._due, msgspec.structs.replace(event, ts=event.ts + wall.repeat))
+        self.next = self._due[0].ts if self._due else NEVER
         return event, wall
 
     def build(self, event: WallEvent, price: int) -> None:
@@ -64,6 +63,7 @@ class Walls:
         wall = self._script[event.number]
         self.side(wall.is_bid).add(price)
         heappush(self._due, WallEvent(event.ts + wall.length, event.number, True, price))
+        self.next = self._due[0].ts
 
     def side(self, is_bid: bool) -> set[int]:
         """Return where walls of one side stand."""
