@@ -45,33 +45,31 @@ class InstrumentBars:
         self.series: dict[str, BarSeries] = {}
         self.wishes: list[HistoryWish] = []
         """History to be asked for; whoever asks takes it away."""
-        self._configured = {length.name: length for length in lengths}
+        self.configured = {length.name: length for length in lengths}
         self._builders: dict[str, BarBuilder] = {}
         self._hot: list[tuple[BarSeries, BarBuilder]] = []
-        self._build(self._configured)
+        self._build(self.configured)
 
     @property
     def outside(self) -> int:
         """Trades that are in no bar, counted for each bar that they are missing in."""
         return sum(builder.late_trades for builder in self._builders.values())
 
-    def want(self, features: Iterable[str], more: Mapping[str, Iterable[str]]) -> bool:
+    def want(self, indicators: Mapping[str, Iterable[str]]) -> bool:
         """Compute from now on what is asked for, and nothing else.
 
         Args:
-            features: indicators of every configured length, by canonical name.
-            more: further indicators by the name of their bars' length, which is built for them.
+            indicators: canonical names by the name of their bars' length; bars of that length are
+                built for them.
 
         Returns:
             Whether bars of another length are built now, which begin with the next trade.
         """
-        lengths = {**self._configured, **{name: Interval.parse(name) for name in more}}
+        lengths = {**self.configured, **{name: Interval.parse(name) for name in indicators}}
         is_more = not lengths.keys() <= self._builders.keys()
         self._build(lengths)
-        configured = [*features]
         for name, series in self.series.items():
-            own = configured if name in self._configured else []
-            series.want([*own, *more.get(name, ())])
+            series.want(indicators.get(name, ()))
         self._gather()
         return is_more
 

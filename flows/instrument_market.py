@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from flows.book_values import BookFeatures, needs_depth
 from flows.gap_intervals import GapIntervals
 from flows.instrument_bars import Closed, InstrumentBars, InstrumentBarsState
 from flows.market_output import MarketOutput
@@ -16,6 +17,8 @@ from flows.observer import BarObserver, BookObserver
 from flows.venue_bars import VenueBars
 from flows.watched_channel import GOES_ON, WatchedChannel
 from indicators.book_imbalance import VolumeImbalance
+from indicators.liquidity import LiquidityMap, RestingDepth
+from indicators.names import parse
 from market.book import Book
 from market.clock_offset import ClockOffset
 from market.events import (
@@ -24,6 +27,7 @@ from market.events import (
     BookDelta,
     BookSnapshot,
     BookTop,
+    Feature,
     FeedGap,
     GapInterval,
     Heartbeat,
@@ -75,6 +79,7 @@ class InstrumentState(msgspec.Struct):
     waits_for_trade: bool = False
     exchange: str = ""
     venue_bars: dict[str, Bar] = {}
+    liquidity: LiquidityMap | None = None
 
 
 class InstrumentMarket:
@@ -126,7 +131,10 @@ class InstrumentMarket:
         self.exchange = ""  # whose quotes are shown, where a venue passes on several exchanges'
         self.venue_bars = VenueBars()
         self._imbalance = VolumeImbalance(depth).measure
+        self.liquidity: LiquidityMap | None = None  # where somebody looks at the whole book
+        self._depth: RestingDepth | None = None
         self._bar_observers: dict[str, BarObserver] = {}
+        self._book_features: dict[str, BookFeatures] = {}
         self._book_observer: BookObserver | None = None
 
     def want(
@@ -146,10 +154,29 @@ class InstrumentMarket:
         """
         self._bar_observers = {name: BarObserver(fields) for name, fields in bars.items()}
         self._book_observer = None if book is None else BookObserver(book)
-        more: dict[str, list[str]] = {name: list(names) for name, names in demanded.items()}
-        for name, observer in self._bar_observers.items():
-            more.setdefault(name, []).extend(observer.indicators)
-        if self.bars.want(features, more):
+        asked = {name: [*names] for name, names in demanded.items()}
+        for name in self.bars.configured:
+            asked[name] = [*features, *asked.get(name, ())]
+        of_bars: dict[str, list[str]] = {}
+        of_books: dict[str, list[str]] = {}
+        for interval, names in asked.items():
+            for name in dict.fromkeys(names):
+                kept = of_bars if parse(name).reads == "bar" else of_books
+                kept.setdefault(interval, []).append(name)
+            of_bars.setdefault(interval, [])
+        for interval, observer in self._bar_observers.items():
+            of_bars.setdefault(interval, []).extend(observer.indicators)
+        self._book_features = {name: BookFeatures(names) for name, names in of_books.items()}
+        looks = (
+            *(each.needs_depth for each in self._bar_observers.values()),
+            self._book_observer is not None and self._book_observer.needs_depth,
+            *(needs_depth(name) for names in of_books.values() for name in names),
+        )
+        if not any(looks):
+            self.liquidity = self._depth = None
+        elif self.liquidity is None:
+            self.liquidity = LiquidityMap()
+        if self.bars.want(of_bars):
             self.is_interrupted = True  # the new builders begin with the next trade
 
     # -- events --------------------------------------------------------------------------------
@@ -225,6 +252,7 @@ class InstrumentMarket:
                 self._silence_ends(self.book_channel, now, out, is_broken=True)
             self.book_channel.pause()
             self.book.clear()
+            self._lose_depth()
             self.last_book_recv = min(self.last_book_recv, now)  # a restart may set clocks back
             self.top = None
             self.crossed = 0
@@ -287,6 +315,10 @@ class InstrumentMarket:
         elif self.state is State.SUSPECT and self.crossed:
             out.resyncs = [*out.resyncs, (self.instrument, self.reason)]
             self.crossed = 0
+        if self.liquidity is not None and self.state is State.LIVE:
+            self._depth = self.liquidity.sample(*self.book.levels(), now)
+        else:
+            self._lose_depth()
         if self.top is not None:
             out.latest = [*out.latest, self.top]
             top = msgspec.structs.replace(
@@ -298,6 +330,12 @@ class InstrumentMarket:
             out.kept_tops = [*out.kept_tops, top]
             if self._bar_observers or self._book_observer is not None:
                 out.moments.append(top)
+
+    def _lose_depth(self) -> None:
+        """Look at no whole book that is not true."""
+        self._depth = None
+        if self.liquidity is not None:
+            self.liquidity.interrupt()
 
     def _watch_book(self, heartbeat: Heartbeat, out: MarketOutput) -> None:
         """Call a book stale when it should have changed, and ask for it when that goes on."""
@@ -362,6 +400,7 @@ class InstrumentMarket:
             last_book_recv=self.last_book_recv,
             had_data=self.had_data,
             is_interrupted=self.is_interrupted,
+            liquidity=copy.deepcopy(self.liquidity),
             crossed=self.crossed,
             state=self.state if with_book else State.RESYNCING,
             reason=self.reason if with_book else "restarted",
@@ -398,6 +437,7 @@ class InstrumentMarket:
         self.silent_sequence = kept.silent_sequence
         self.asked_at = kept.asked_at
         self.awaits_answer = kept.awaits_answer
+        self.liquidity = kept.liquidity
         self.crossed = kept.crossed
         self.state = kept.state
         self.reason = kept.reason
@@ -440,7 +480,7 @@ class InstrumentMarket:
             out.tops.append(top)
         if self._book_observer is not None and not event.catching_up:
             out.moments.append(top)
-            out.moments.append(self._book_observer.observe(top, self.reason))
+            out.moments.append(self._book_observer.observe(top, self._depth, self.reason))
 
     def _crossed(self, now: int, out: MarketOutput) -> None:
         self.crossed += 1
@@ -497,6 +537,8 @@ class InstrumentMarket:
             observer = self._bar_observers.get(bar.interval)
             if features:
                 out.features = [*out.features, *features]
+            if bar.interval in self._book_features and not bar.revision:
+                out.features = [*out.features, *self._of_book(bar)]
             if observer is None or bar.revision:
                 continue  # a correction never fires
             top = self.top
@@ -504,8 +546,18 @@ class InstrumentMarket:
                 top = msgspec.structs.replace(top, state=self.state)
             if top is not None:
                 out.moments.append(top)
-            out.moments.append(observer.observe(bar, each.series, top, ts_recv=now))
+            out.moments.append(observer.observe(bar, each.series, top, self._depth, ts_recv=now))
         self.wish(out)
+
+    def _of_book(self, bar: Bar) -> list[Feature]:
+        """Tell what indicators of the book say at a bar's close."""
+        return self._book_features[bar.interval].features(
+            bar,
+            self.top,
+            self._depth,
+            state=self.state,
+            live_ns=0 if self.liquidity is None else self.liquidity.live,
+        )
 
     def wish(self, out: MarketOutput) -> None:
         """Ask for the bars of the past that the series wish for."""

@@ -258,6 +258,53 @@ def test_exactly_what_is_asked_for_is_computed() -> None:
     assert {bar.interval for bar in told.bars} == {"1s"}
 
 
+WALL = [(100.0 - step / 10, 40.0 if step == 3 else 1.0) for step in range(20)]
+OVER_IT = [(100.1 + step / 10, 1.0) for step in range(20)]
+
+
+def test_values_of_the_whole_book_are_told_at_a_bars_close() -> None:
+    wanted = ("support(1)", "book.bid_depth(40)", "book.spread_bps", "ema(2)")
+    market = make_market(MarketSettings(bar_intervals=("1s",), features=wanted))
+    book: list[FlowEvent] = [gap(0), snapshot(0.1, WALL, OVER_IT), trade(0.2)]
+    early = market.advance([*book, *(beat(at) for at in range(1, 5)), trade(5), trade(6)])
+    told = {one.name: one for one in early.features if one.ts_event == START + 5 * SECOND}
+    assert set(told) == set(wanted)
+    assert told["support(1)"].reason == "warming(3 of 60 s)"
+    assert told["support(1)"].value is None
+    assert told["book.spread_bps"].value == pytest.approx(10.0, rel=1e-3)
+    late = market.advance([*(beat(at, heard=at) for at in range(6, 70)), trade(70), trade(71)])
+    told = {one.name: one for one in late.features if one.ts_event == START + 70 * SECOND}
+    assert (told["support(1)"].value, told["support(1)"].state) == (99.7, State.LIVE)
+    assert told["book.bid_depth(40)"].value == 43.0
+    lost = market.advance([gap(71.5), trade(72.1), trade(73.1)])
+    told = {one.name: one for one in lost.features if one.ts_event == START + 72 * SECOND}
+    assert {told[name].value for name in wanted} == {None}
+    assert told["support(1)"].state is State.RESYNCING
+
+
+def test_the_whole_book_is_looked_at_only_for_who_asks() -> None:
+    market = make_market(MarketSettings(bar_intervals=("1s",), features=("ema(2)",)))
+    market.advance([gap(0), snapshot(0.1, WALL, OVER_IT), beat(1)])
+    (one,) = market._markets.values()
+    looked_at = [one.liquidity]
+    for asked in (specs(book_spec("support_distance_bps(1) < 40")), specs()):
+        market.advance([asked])
+        looked_at.append(one.liquidity)
+    assert [looks is not None for looks in looked_at] == [False, True, False]
+
+
+def test_a_filter_may_look_at_walls() -> None:
+    market, filters = make_market(), SymbolFilters()
+    spec = specs(book_spec("support_distance_bps(1) < 40"))
+    opened = market.advance([spec, gap(0), snapshot(0.1, WALL, OVER_IT)])
+    assert filters.advance([opened]).alerts == []
+    waited = market.advance([beat(at, heard=at) for at in range(1, 70)])
+    assert filters.advance([waited]).alerts == []
+    moved = market.advance([delta(70.1, [(99.0, 2.0)], sequence=5)])
+    (alert,) = filters.advance([moved]).alerts
+    assert alert.values == {"support_distance_bps(1)": pytest.approx(34.98, abs=0.01)}
+
+
 def test_a_demand_is_kept_over_a_restart() -> None:
     before = make_market(MarketSettings(bar_intervals=("1s",), features=()))
     before.advance([gap(0), trade(0), Demand(symbol="BTC-USDT", features={"1s": ("ema(2)",)})])
