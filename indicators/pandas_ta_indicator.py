@@ -37,7 +37,16 @@ class PandasTaIndicator:
         ('pta.hl2', 1, (None,))
     """
 
-    __slots__ = ("_arguments", "_function", "_kept", "_read", "_rows", "_warm_up", "count", "values")
+    __slots__ = (
+        "_arguments",
+        "_function",
+        "_kept",
+        "_read",
+        "_rows",
+        "_warm_up",
+        "count",
+        "values",
+    )
 
     def __init__(self, function: str, *arguments: float) -> None:
         self._prepare(function, arguments)

@@ -199,9 +199,7 @@ def _agrees(
 ) -> bool:
     for end in ends:
         last = [column[end - kept : end] for column in columns]
-        for ours, column, scale in zip(
-            function.over(last, arguments), whole, scales, strict=True
-        ):
+        for ours, column, scale in zip(function.over(last, arguments), whole, scales, strict=True):
             a, b = ours[-1], column[end - 1]
             if np.isnan(a) and np.isnan(b):
                 continue

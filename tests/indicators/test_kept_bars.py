@@ -53,4 +53,7 @@ def test_a_value_that_a_library_could_not_bear_is_refused(wrong: float) -> None:
 
 
 def test_nan_and_infinity_become_none() -> None:
-    assert [finite_or_none(each) for each in (1, math.nan, math.inf, -math.inf)] == [1.0, *[None] * 3]
+    assert [finite_or_none(each) for each in (1, math.nan, math.inf, -math.inf)] == [
+        1.0,
+        *[None] * 3,
+    ]

@@ -149,8 +149,7 @@ def test_what_a_pickle_holds_is_bounded() -> None:
         ("talib.adx(1)", "talib.adx: period 1: expected 2 to 100000", 10),
         (
             "talib.adx(perod=3)",
-            "'talib.adx' has no parameter 'perod'; did you mean 'period'?"
-            " (write 'talib.adx(14)')",
+            "'talib.adx' has no parameter 'perod'; did you mean 'period'? (write 'talib.adx(14)')",
             10,
         ),
         ("talib.t3(5,1.5)", "talib.t3: vfactor 1.5: expected 0 to 1", 11),
