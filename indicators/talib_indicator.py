@@ -126,7 +126,7 @@ class TalibIndicator:
             )
         self.values = values
 
-    def _reopened(self) -> Any:  # noqa: ANN401
+    def _reopened(self) -> Any:
         """Return a handle that stands at the last bar that is kept."""
         handle = self._function.open(self._kept.arrays(), self._arguments)
         if self._has_moved and self._function.total in ("sum", "ratio"):

@@ -16,6 +16,7 @@ from cli import indicators
 from cli.bars_file import read_bars
 from cli.main import main
 from indicators.catalogue import KINDS
+from indicators.kinds import BarKind
 from indicators.names import create_for_bars, every_output, parse, usage
 
 ROOT = Path(indicators.__file__).parent.parent
@@ -146,17 +147,16 @@ def test_an_indicator_that_reads_what_the_file_has_not_is_refused(
     head = "time,open,high,low,close,volume"
     path = tmp_path / "b.csv"
     path.write_text(head + "\n0,1,1,1,1,1\n")
-    kind = KINDS["ema"]
     monkeypatch.setattr(indicators, "ASK_FOR", ("close",))
     file = read_bars(path)
     assert "close" in file.columns
     assert main(["indicators", "compute", "ema(2)", "--bars", str(path)]) == 0
     monkeypatch.setattr(indicators, "ASK_FOR", ("buy_volume",))
-    bought = type(kind)(
+    bought = BarKind(
         name="bought",
         meaning="x",
         inputs=("buy_volume",),
-        outputs=kind.outputs,
+        outputs=KINDS["ema"].outputs,
         make=lambda: create_for_bars("ema(2)"),
     )
     monkeypatch.setitem(KINDS, "bought", bought)
@@ -218,7 +218,8 @@ def test_it_works_as_a_process_of_its_own_and_loads_no_library_that_is_not_named
     walk_file(tmp_path / "b.csv", 30)
     program = (
         "import sys; from cli.main import main\n"
-        f"code = main(['indicators', 'compute', 'rsi(14)', '--bars', {str(tmp_path / 'b.csv')!r}])\n"
+        f"bars = {str(tmp_path / 'b.csv')!r}\n"
+        "code = main(['indicators', 'compute', 'rsi(14)', '--bars', bars])\n"
         "assert not {'talib', 'pandas', 'numpy'} & sys.modules.keys()\n"
         "sys.exit(code)"
     )
