@@ -118,8 +118,8 @@ def test_a_bar_that_is_no_number_is_refused_and_changes_nothing() -> None:
             0,
         ),
         (
-            "pta.hma(10, lengt=3)",
-            "'pta.hma' has no parameter 'lengt'; did you mean 'length'? (write 'pta.hma(10)')",
+            "pta.hma(10, lengths=3)",
+            "'pta.hma' has no parameter 'lengths'; did you mean 'length'? (write 'pta.hma(10)')",
             12,
         ),
         ("pta.supertrend(0)", "pta.supertrend: length 0: expected 1 to 1000", 15),
