@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from math import isfinite
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def read_bars(path: Path) -> BarFile:
     except (UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path}: not a CSV file in UTF-8: {error}") from None
     starts = list(_starts(path, rows))
-    lengths = [after - before for before, after in zip(starts, starts[1:], strict=False)]
+    lengths = [after - before for before, after in pairwise(starts)]
     length = min(lengths, default=60 * SECOND)
     return BarFile(
         path,

@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Callable, Iterable
 from math import isfinite
 from operator import attrgetter
-from typing import cast
+from typing import Any
 
 import numpy as np
 
@@ -71,11 +71,11 @@ def reader_of(fields: tuple[str, ...]) -> Callable[[Bar], tuple[float, ...]]:
     Raises (the function):
         ValueError: one is NaN, infinite or beyond `LARGEST_FOR_LIBRARIES`.
     """
-    read = attrgetter(*fields)
+    read: Callable[[Bar], Any] = attrgetter(*fields)
     alone = len(fields) == 1
 
     def row(bar: Bar) -> tuple[float, ...]:
-        found = (read(bar),) if alone else cast("tuple[float, ...]", read(bar))
+        found: tuple[float, ...] = (read(bar),) if alone else read(bar)
         for value in found:
             if not -LARGEST_FOR_LIBRARIES < value < LARGEST_FOR_LIBRARIES:
                 raise ValueError(

@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from indicators.catalogue import KINDS
 from indicators.kinds import Kind, Output, Parameter, SeriesParameter
@@ -108,12 +108,12 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _paragraphs(text: str) -> str:
-    return "\n\n".join(_filled(each) for each in _blocks(text))
+    return "\n\n".join(_paragraph(block) for block in text.strip().split("\n\n"))
 
 
-def _blocks(text: str) -> Iterator[str]:
-    for block in text.strip().split("\n\n"):
-        yield " ".join(block.split())
+def _paragraph(text: str) -> str:
+    """Return a paragraph filled; a list or a table stays as it is."""
+    return text if text.startswith(("* ", "- ", "|")) else _filled(" ".join(text.split()))
 
 
 def _filled(text: str, indent: str = "") -> str:

@@ -1,6 +1,6 @@
 """What pandas-ta-classic's functions take and give, and what has to be measured to know.
 
-Importing this loads pandas, which takes a second: nothing does so before a `pta.` name is asked for.
+Importing this loads pandas, which takes a while: nothing does so before a `pta.` name is asked for.
 """
 
 import inspect
@@ -8,11 +8,12 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from indicators.kinds import LONGEST_WINDOW
 from indicators.made_up_bars import Column, Columns, made_up, standing_still
@@ -21,6 +22,8 @@ from indicators.settling import SHARE
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it uses names that pandas 4 will not have
     import pandas_ta_classic
+
+Known: TypeAlias = NDArray[np.bool_]
 
 FIELDS: dict[str, str] = {
     "open_": "open",
@@ -122,14 +125,16 @@ def describe(name: str) -> Function | None:
     flat = _call(name, inputs, frame_of(standing_still(400)), {})
     if found is None or not len(found.columns):
         return None
-    valid = np.isfinite(_numbers(found))
+    valid: Known = np.isfinite(_numbers(found))
     first = max((int(np.argmax(column)) for column in valid.T if column.any()), default=0)
-    rare = ~valid[first:].all(axis=0)
-    still = None if flat is None else np.isfinite(_numbers(flat))[first:].all(axis=0)
-    if still is None or len(still) != len(rare):
-        rare[:] = True
+    rare = [not bool(column[first:].all()) for column in valid.T]
+    still: Known | None = None if flat is None else np.isfinite(_numbers(flat))[first:]
+    if still is None or still.shape[1] != len(rare):
+        rare = [True] * len(rare)
     else:
-        rare |= ~still
+        rare = [
+            seldom or not bool(column.all()) for seldom, column in zip(rare, still.T, strict=True)
+        ]
     columns = [str(column) for column in found.columns]
     return Function(
         name=name,
@@ -138,7 +143,7 @@ def describe(name: str) -> Function | None:
         inputs=inputs,
         settings=settings,
         outputs=output_names(columns) if len(columns) > 1 else ("",),
-        rare=tuple(bool(each) for each in rare),
+        rare=tuple(rare),
     )
 
 

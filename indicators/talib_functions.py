@@ -1,7 +1,7 @@
 """What TA-Lib says of its functions, and what has to be measured because it does not say it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
@@ -10,8 +10,13 @@ import numpy as np
 import talib
 from talib import abstract, stream
 
+from indicators.kinds import LONGEST_WINDOW
 from indicators.made_up_bars import Column, made_up, standing_still
 from indicators.settling import SHARE
+
+# TA-Lib's stubs leave these out, or leave them without types.
+_Function: Any = vars(abstract)["Function"]
+_function_names: Any = talib.get_functions
 
 Total: TypeAlias = Literal["sum", "ratio", "mean"]
 
@@ -101,7 +106,7 @@ class Function(msgspec.Struct, frozen=True):
 
     def look_back(self, arguments: Sequence[float]) -> int:
         """Return how many bars come before the first value; -1 if the arguments are refused."""
-        return int(abstract.Function(self.name, **self.named(arguments)).lookback)
+        return int(_Function(self.name, **self.named(arguments)).lookback)
 
     def open(self, columns: Sequence[Column], arguments: Sequence[float]) -> Any:
         """Return a stream handle that has taken these bars, at least one more than `look_back`."""
@@ -116,13 +121,13 @@ class Function(msgspec.Struct, frozen=True):
 
 def function_names() -> list[str]:
     """Return every function there is here, in TA-Lib's own spelling."""
-    return sorted(set(talib.get_functions()) - LEFT_OUT.keys())
+    return sorted(set(_function_names()) - LEFT_OUT.keys())
 
 
 @lru_cache(maxsize=512)
 def describe(name: str) -> Function:
     """Return what TA-Lib says of one function, with the limits that it keeps."""
-    info = abstract.Function(name).info
+    info = _Function(name).info
     inputs: list[str] = []
     for fields in info["input_names"].values():
         inputs += [fields] if isinstance(fields, str) else list(fields)
@@ -179,33 +184,25 @@ def memory(name: str, arguments: tuple[float, ...], share: float) -> int | None:
     whole = function.over(columns, arguments)
     scales = [_scale(column) for column in whole]
     ends = [length - step * max(length // 40, 1) for step in range(8)]
+
+    def agrees(kept: int) -> bool:
+        for end in ends:
+            last = [column[end - kept : end] for column in columns]
+            told = function.over(last, arguments)
+            for ours, column, scale in zip(told, whole, scales, strict=True):
+                a, b = ours[-1], column[end - 1]
+                if np.isnan(a) and np.isnan(b):
+                    continue
+                if not abs(a - b) <= share * max(abs(b), scale):
+                    return False
+        return True
+
     agreed: int | None = None
     for kept in reversed(_ladder(first, length // 2)):
-        if not _agrees(function, arguments, columns, whole, scales, ends, kept, share):
+        if not agrees(kept):
             return agreed
         agreed = kept
     return agreed
-
-
-def _agrees(
-    function: Function,
-    arguments: tuple[float, ...],
-    columns: list[Column],
-    whole: list[Column],
-    scales: list[float],
-    ends: list[int],
-    kept: int,
-    share: float,
-) -> bool:
-    for end in ends:
-        last = [column[end - kept : end] for column in columns]
-        for ours, column, scale in zip(function.over(last, arguments), whole, scales, strict=True):
-            a, b = ours[-1], column[end - 1]
-            if np.isnan(a) and np.isnan(b):
-                continue
-            if not abs(a - b) <= share * max(abs(b), scale):
-                return False
-    return True
 
 
 def _ladder(first: int, last: int) -> list[int]:
@@ -245,18 +242,18 @@ def _setting(function: str, own_name: str, default: float) -> Setting:
 
     def taken(value: float) -> bool:
         given = {own_name: int(value) if whole else float(value)}
-        return int(abstract.Function(function, **given).lookback) >= 0
+        return int(_Function(function, **given).lookback) >= 0
 
     if whole:
-        least = _whole_limit(taken, int(default), -1)
-        most = _whole_limit(taken, int(default), 100_000)
+        least: float = _whole_limit(taken, int(default), -1)
+        most: float = _whole_limit(taken, int(default), LONGEST_WINDOW)
     else:
         least = next(value for value in (-NO_BOUND, -1.0, 0.0, 0.01, default) if taken(value))
         most = next(value for value in (NO_BOUND, 100.0, 1.0, 0.99, default) if taken(value))
     return Setting(own_name, own_spelling(own_name), default, whole, least, most)
 
 
-def _whole_limit(taken: Any, inside: int, outside: int) -> int:
+def _whole_limit(taken: Callable[[float], bool], inside: int, outside: int) -> int:
     """Return the last number that is taken on the way from one that is to one further out."""
     if taken(outside):
         return outside

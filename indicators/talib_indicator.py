@@ -25,8 +25,8 @@ class TalibIndicator:
     Output: as TA-Lib has it, bit for bit, while the process runs; None where it gives NaN.
     State: a handle, and twice as many bars as `kept_bars` says.
     Edge: after unpickling, functions of a window and running totals go on as before but for
-        rounding; averages that decay differ by less than 1e-9 of the value (of what they begin
-        with, 1e-9 is left after the bars that are kept); see `docs/indicators.md`.
+        rounding; averages that decay differ by less than 1e-9 of the value, up to periods of about
+        2000: `docs/indicators.md` has what was measured.
 
     References:
         TA-Lib, https://ta-lib.org, and its Python wrapper's `talib.stream`.

@@ -12,10 +12,11 @@ from indicators.talib_functions import LEFT_OUT, Function, Setting, describe, fu
 from indicators.talib_indicator import TalibIndicator
 
 PREFIX = "talib."
+_AVERAGES = vars(talib)["MA_Type"]
 AVERAGES = {
     value: name
-    for name in dir(talib.MA_Type)
-    if name.isupper() and isinstance(value := getattr(talib.MA_Type, name), int)
+    for name in dir(_AVERAGES)
+    if name.isupper() and isinstance(value := getattr(_AVERAGES, name), int)
 }
 """TA-Lib's averages by their numbers, for parameters that choose one."""
 PERCENT = (0.0, 100.0)

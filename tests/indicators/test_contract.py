@@ -148,7 +148,9 @@ def assert_same(
     largest = max((abs(each) for row in right for each in row if each is not None), default=1.0)
     for ours, theirs in zip(told, right[-len(told) :], strict=True):
         for a, b in zip(ours, theirs, strict=True):
-            assert a == b or abs(a - b) <= LIBRARY_TOLERANCE * largest
+            assert (a is None) == (b is None)
+            if a is not None and b is not None:
+                assert abs(a - b) <= LIBRARY_TOLERANCE * largest
 
 
 def values(name: str, bars: list[Bar]) -> list[tuple[float | None, ...]]:

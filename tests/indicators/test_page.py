@@ -43,7 +43,7 @@ def test_a_kind_with_all_there_is_to_say_is_told_whole(monkeypatch: pytest.Monke
         outputs=(Output("up", "0 to 1", 0.0, 1.0, "how far"), Output("seen", "bars", is_rare=True)),
         aliases=("strange",),
         make=lambda *_: RSI(14),
-        notes="One.\n\nTwo `a + b`.",
+        notes="One.\n\nTwo `a + b`.\n\n* three\n* four",
     )
     monkeypatch.setitem(KINDS, "odd", kind)
     text = page.indicator_page()
@@ -58,6 +58,7 @@ def test_a_kind_with_all_there_is_to_say_is_told_whole(monkeypatch: pytest.Monke
         "Also called `strange`.",
         "One.",
         "Two `a + b`.",
+        "* three\n* four",
         "* `series`: what is looked at; a series or a number\n* `share`: how much; 0 to 1",
         "Values:",
         "* `.up`: how far, 0 to 1\n* `.seen`: bars (not always there)\n",

@@ -8,7 +8,7 @@ import pytest
 from indicators import talib_kinds
 from indicators.catalogue import find_kind
 from indicators.contract import BarIndicator
-from indicators.kinds import BarKind
+from indicators.kinds import BarKind, Parameter
 from indicators.libraries import names
 from indicators.names import IndicatorNameError, create_for_bars, parse, usage
 from indicators.talib_functions import (
@@ -73,9 +73,9 @@ def test_every_function_says_what_it_takes_and_keeps_its_limits(name: str) -> No
     assert kind.outputs
     assert len({each.name for each in kind.parameters}) == len(kind.parameters)
     for place, parameter in enumerate(kind.parameters):
-        assert not hasattr(parameter, "may_be_number")
+        assert isinstance(parameter, Parameter)
         defaults = [each.default for each in kind.parameters]
-        for edge in (parameter.least, parameter.most):  # type: ignore[union-attr]
+        for edge in (parameter.least, parameter.most):
             given = [*defaults[:place], edge, *defaults[place + 1 :]]
             assert describe(name[6:].upper()).look_back([float(x) for x in given]) >= 0
 
