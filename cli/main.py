@@ -34,6 +34,7 @@ COMMANDS = {
     "filters": ("cli.filters:app", "Check and list filter specs."),
     "telegram": ("cli.telegram:app", "Connect a Telegram bot."),
     "gaps": ("cli.gaps:gaps", "Show when data may be missing, and why."),
+    "backfill": ("cli.backfill:backfill", "Store a venue's candles where bars are missing."),
     "db": ("cli.database:app", "Look after the database."),
     "config": ("cli.config:app", "Show the configuration."),
     "doctor": ("cli.doctor:doctor", "Say what could keep Candlewax from working here."),

@@ -4,6 +4,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from simulator.candle import Candle, joined
 from simulator.listings import Listing
 
@@ -39,21 +41,28 @@ class CandleBook:
         self._rate = rate
         self._seconds: OrderedDict[int, Candle] = OrderedDict()
         self._minutes: OrderedDict[int, Candle] = OrderedDict()
+        self._second: Candle | None = None
         self._past: Past | None = None
 
     def add(self, ts: int, price: int, size: int, *, buyer_took: bool) -> None:
         """Take one of the market's trades; times never fall."""
-        for candles, length, most in (
-            (self._seconds, SECOND, KEPT_SECONDS),
-            (self._minutes, MINUTE, KEPT_MINUTES),
-        ):
-            start = ts - ts % length
-            candle = candles.get(start)
-            if candle is None:
-                if len(candles) >= most:
-                    candles.popitem(last=False)
-                candle = candles[start] = Candle(start=start, open=price, high=price, low=price)
-            candle.add(price, size, buyer_took=buyer_took)
+        second = self._second
+        if second is None or ts >= second.start + SECOND:
+            if second is not None:
+                self._keep(second)
+            start = ts - ts % SECOND
+            second = self._second = Candle(start=start, open=price, high=price, low=price)
+        second.add(price, size, buyer_took=buyer_took)
+
+    def _keep(self, second: Candle) -> None:
+        """Put a second that is over with the others; minutes are made of seconds."""
+        self._seconds[second.start] = second
+        if len(self._seconds) > KEPT_SECONDS:
+            self._seconds.popitem(last=False)
+        minute = second.start - second.start % MINUTE
+        self._minutes[minute] = joined(minute, self._minutes.get(minute), second)
+        if len(self._minutes) > KEPT_MINUTES:
+            self._minutes.popitem(last=False)
 
     def postpone(self, opens: int) -> None:
         """Let the past go on until `opens`, ns UTC: nothing has traded yet."""
@@ -95,6 +104,8 @@ class CandleBook:
             parts.append(past.grouped(span.length, span.offset, first, min(last, minute)))
             parts.append(past.seconds(max(first, minute), min(last, self._opens)))
             parts.append(_between(self._minutes, first, last))
+        if self._second is not None and first <= self._second.start < last:
+            parts.append([msgspec.structs.replace(self._second)])  # it goes on changing
         for part in parts:
             for candle in part:
                 start = span.start_of(candle.start)

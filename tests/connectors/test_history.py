@@ -1,5 +1,6 @@
 """The past of every simulated venue, fetched page by page, and what may go wrong on the way."""
 
+import doctest
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors import VENUES
+from connectors import VENUES, history
 from connectors.contract import Venue
 from connectors.history import GRACE, CandleHistory, closed_until, source_interval
 from connectors.limiter import HostLimiter
@@ -81,7 +82,7 @@ class Host:
 
 
 @every_venue
-@pytest.mark.parametrize("interval", ["1m", "30m", "1h", "8h", "1d", "1w"])
+@pytest.mark.parametrize("interval", ["1m", "30m", "8h", "1w"])
 def test_every_closed_bar_of_a_range_comes_once_and_in_order(name: str, interval: str) -> None:
     host = Host(name)
     span = Span.of(interval)
@@ -91,12 +92,12 @@ def test_every_closed_bar_of_a_range_comes_once_and_in_order(name: str, interval
     assert [bar.start for bar in bars] == list(range(first, last, span.length))
     assert {bar.interval for bar in bars} == {interval}
     smaller = source_interval(host.venue, interval)
-    if smaller != interval:
+    if smaller != interval and name != "htx":  # 2000 bars of 4h are a slow second
         assert bars == group_bars(host.fetch(smaller, first, last), interval)
 
 
 @every_venue
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(page=st.integers(3, 40), ago=st.integers(1, 90), interval=st.sampled_from(["1m", "5m"]))
 def test_small_pages_give_what_one_gives(name: str, page: int, ago: int, interval: str) -> None:
     first = START - ago * MINUTE
@@ -174,6 +175,10 @@ def test_a_history_says_whether_it_knows_who_bought(name: str) -> None:
     )  # fmt: skip
     assert told.tells_sides == (name == "binance")
     assert (told.instrument, told.interval) == (f"{name}:BTC-USD", "1m")
+
+
+def test_the_examples_are_true() -> None:
+    assert doctest.testmod(history).failed == 0
 
 
 # -- trouble -----------------------------------------------------------------------------------
