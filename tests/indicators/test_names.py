@@ -53,7 +53,7 @@ MODULES = sorted(each.name for each in pkgutil.iter_modules(indicators.__path__)
         ("zone(high=80).overbought", "zone(rsi(14),30,80).overbought"),
         ("zone(close,-2.5,1e3).oversold", "zone(close,-2.5,1000).oversold"),
         ("zero_cross(ema)", "zero_cross(ema(20))"),
-        ("peak(wing=2)", "peak(crosses(close,ema(20)),2)"),
+        ("peak(close,wing=2)", "peak(close,2)"),
         ("divergence.signal", "divergence(rsi(14),3,60).signal"),
         ("divergence(peak(rsi),5).bars_1", "divergence(peak(rsi(14),1),5,60).bars_1"),
         ("band_touch(1,2,low=close)", "band_touch(1,2,close,high)"),
