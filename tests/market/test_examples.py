@@ -11,10 +11,13 @@ MODULES = [
     "bars",
     "book",
     "clock_offset",
+    "empty_bars",
     "errors",
     "events",
     "instruments",
     "intervals",
+    "merged_bars",
+    "rollup",
 ]
 
 
