@@ -11,11 +11,14 @@ MODULES = [
     "bars",
     "book",
     "clock_offset",
+    "empty_bars",
     "errors",
     "events",
     "grouping",
     "instruments",
     "intervals",
+    "merged_bars",
+    "rollup",
 ]
 
 
