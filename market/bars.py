@@ -294,22 +294,25 @@ class BarBuilder:
         if is_first:
             self._oldest = start
         is_complete = self._complete_from is not None and self._complete_from <= start
-        return Accumulator(
-            start=start,
-            end=start + self._length,
-            first_ts=ts,
-            last_ts=ts,
-            open=price,
-            high=price,
-            low=price,
-            close=price,
-            volume=size,
-            buy_volume=size if is_buy else 0.0 if is_buy is not None else size / 2,
-            notional=price * size,
-            count=1,
-            partial=is_first and not is_complete,
-            gap=not is_first and not is_complete,
+        bought = size if is_buy else 0.0 if is_buy is not None else size / 2
+        bar = Accumulator(  # by position: names would double what a new bar costs
+            start,
+            start + self._length,
+            ts,
+            ts,
+            price,
+            price,
+            price,
+            price,
+            size,
+            bought,
+            price * size,
+            1,
         )
+        if not is_complete:
+            bar.partial = is_first
+            bar.gap = not is_first
+        return bar
 
     def _close(self, bar: Accumulator) -> Bar:
         self._closed_until = bar.end
