@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from cli import options
 from cli.options import Config
 from market.errors import ConfigError, HistoryError
-from market.grouping import Span
+from market.intervals import Interval
 
 if TYPE_CHECKING:
     from connectors.contract import Venue
@@ -65,7 +65,7 @@ def backfill(
     if start >= min(end, now):
         raise ConfigError(f"--from {from_} is not before {f'--to {to}' if to else 'now'}")
     try:
-        Span.of(interval)
+        Interval.parse(interval)
         source_interval(known, interval)
     except (ValueError, HistoryError) as error:
         raise ConfigError(f"--interval {interval}: {error}") from None
@@ -104,7 +104,7 @@ def backfill(
     finally:
         store.stop()
     print(f"{instrument.id} {interval}: {_words(done)}")
-    if done.first is not None and done.first - start > Span.of(interval).length:
+    if done.first is not None and done.first - start > Interval.parse(interval).length:
         print(f"the oldest that {venue} told starts at {_iso(done.first)}")
     return 0
 

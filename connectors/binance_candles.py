@@ -15,8 +15,8 @@ import msgspec
 from connectors.candles import Amount, Count, Milliseconds, Price, Worth, candle_bar, in_order
 from market.errors import VenueProtocolError
 from market.events import Bar
-from market.grouping import Span
 from market.instruments import Instrument
+from market.intervals import Interval
 
 MILLISECOND = 1_000_000
 MOST = 1000
@@ -84,7 +84,7 @@ class BinanceCandles:
         Raises:
             VenueProtocolError: it is no list of them, or the venue's error.
         """
-        span = Span.of(interval)
+        span = Interval.parse(interval)
         try:
             return in_order(_bar(kline, instrument, span) for kline in _klines(body))
         except _UNREADABLE as error:
@@ -96,7 +96,7 @@ class BinanceCandles:
         return False
 
 
-def _bar(kline: _Kline, instrument: Instrument, span: Span) -> Bar:
+def _bar(kline: _Kline, instrument: Instrument, span: Interval) -> Bar:
     return candle_bar(
         instrument,
         span,

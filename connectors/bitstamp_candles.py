@@ -16,8 +16,8 @@ import msgspec
 from connectors.candles import Amount, Price, Seconds, candle_bar, in_order
 from market.errors import VenueProtocolError
 from market.events import Bar
-from market.grouping import Span
 from market.instruments import Instrument
+from market.intervals import Interval
 
 SECOND = 1_000_000_000
 MOST = 1000
@@ -66,7 +66,7 @@ class BitstampCandles:
     """See `connectors.contract.Candles`."""
 
     intervals = {  # noqa: RUF012 - a fact, never changed
-        name: str(Span.of(name).length // SECOND) for name in _NAMES
+        name: str(Interval.parse(name).length // SECOND) for name in _NAMES
     }
     is_ranged = True
     tells_sides = False
@@ -81,7 +81,7 @@ class BitstampCandles:
         self, rest_url: str, instrument: Instrument, interval: str, start: int, end: int
     ) -> str:
         """Address of the candles that start in `[start, end)`."""
-        length = Span.of(interval).length
+        length = Interval.parse(interval).length
         query = {
             "step": self.intervals[interval],
             "limit": min(MOST, max(1, (end - start) // length)),
@@ -96,7 +96,7 @@ class BitstampCandles:
         Raises:
             VenueProtocolError: it is none, or the venue's error.
         """
-        span = Span.of(interval)
+        span = Interval.parse(interval)
         try:
             return in_order(
                 candle_bar(

@@ -15,8 +15,8 @@ import msgspec
 from connectors.candles import Amount, Milliseconds, Price, Worth, candle_bar, in_order
 from market.errors import VenueProtocolError
 from market.events import Bar
-from market.grouping import Span
 from market.instruments import Instrument
+from market.intervals import Interval
 
 MILLISECOND = 1_000_000
 MOST = 1000
@@ -102,7 +102,7 @@ class BybitCandles:
         Raises:
             VenueProtocolError: it is none, of another symbol or category, or the venue's error.
         """
-        span = Span.of(interval)
+        span = Interval.parse(interval)
         try:
             return in_order(_bar(kline, instrument, span) for kline in _read(body, instrument))
         except _UNREADABLE as error:
@@ -126,7 +126,7 @@ def _read(body: bytes, instrument: Instrument) -> list[_Kline]:
     return result.list
 
 
-def _bar(kline: _Kline, instrument: Instrument, span: Span) -> Bar:
+def _bar(kline: _Kline, instrument: Instrument, span: Interval) -> Bar:
     return candle_bar(
         instrument,
         span,

@@ -6,8 +6,8 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from market.events import Bar
-from market.grouping import Span
 from market.instruments import Instrument
+from market.intervals import Interval
 
 Price: TypeAlias = Annotated[float, msgspec.Meta(gt=0, lt=1e18)]
 Amount: TypeAlias = Annotated[float, msgspec.Meta(ge=0, lt=1e18)]
@@ -20,7 +20,7 @@ Milliseconds: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=9 * 10**12)]
 
 def candle_bar(
     instrument: Instrument,
-    span: Span,
+    span: Interval,
     start: int,
     prices: tuple[float, float, float, float],
     volume: float,

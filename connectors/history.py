@@ -19,8 +19,9 @@ from connectors.limiter import SECOND, HostLimiter, limiter_of
 from connectors.transport import Answer, explain_status, fetch, http_client
 from market.errors import HistoryError, VenueProtocolError
 from market.events import Bar, History
-from market.grouping import Span, group_bars
+from market.grouping import group_bars
 from market.instruments import Instrument
+from market.intervals import Interval
 
 GRACE = 5 * SECOND
 """So long after its end, by our clock, a venue's bar is taken as closed and told."""
@@ -48,10 +49,14 @@ def source_interval(venue: Venue, interval: str) -> str:
         >>> [source_interval(VENUES["htx"], name) for name in ("5m", "1d", "1w")]
         ['5m', '4h', '4h']
     """
-    span = Span.of(interval)
+    span = Interval.parse(interval)
     candles = _candles(venue)
-    spans = [Span.of(name) for name in candles.intervals]
-    fitting = [one for one in spans if span.is_made_of(one)]
+    spans = [Interval.parse(name) for name in candles.intervals]
+    fitting = [
+        one
+        for one in spans
+        if (one.length, one.offset) == (span.length, span.offset) or span.is_made_of(one)
+    ]
     if not fitting:
         has = ", ".join(candles.intervals)
         raise HistoryError(f"{venue.name} has no candles that make up {interval}; it has {has}")
@@ -124,7 +129,7 @@ class CandleHistory:
             bars += page
         return History(
             instrument=instrument.id,
-            interval=Span.of(interval).name,
+            interval=Interval.parse(interval).name,
             bars=tuple(bars),
             until=closed_until(interval, end, now),
             tells_sides=_candles(venue).tells_sides,
@@ -149,7 +154,7 @@ class CandleHistory:
         """
         candles = _candles(venue)
         source = source_interval(venue, interval)
-        span, smaller = Span.of(interval), Span.of(source)
+        span, smaller = Interval.parse(interval), Interval.parse(source)
         first = -(-(start - span.offset) // span.length) * span.length + span.offset
         until = closed_until(interval, end, now)
         wanted = max(0, (until - first) // span.length)
@@ -233,7 +238,7 @@ def closed_until(interval: str, end: int, now: int) -> int:
         >>> closed_until("1m", 600 * SECOND, 604 * SECOND) // SECOND
         540
     """
-    return Span.of(interval).start_of(min(end, now - GRACE))
+    return Interval.parse(interval).start_of(min(end, now - GRACE))
 
 
 def _candles(venue: Venue) -> Candles:

@@ -16,8 +16,8 @@ import msgspec
 from connectors.candles import Amount, Count, Price, Seconds, Worth, candle_bar, in_order
 from market.errors import VenueProtocolError
 from market.events import Bar
-from market.grouping import Span
 from market.instruments import Instrument
+from market.intervals import Interval
 
 SECOND = 1_000_000_000
 MOST = 2000
@@ -86,7 +86,7 @@ class HtxCandles:
         Raises:
             VenueProtocolError: it is none, of another symbol or period, or the venue's error.
         """
-        span = Span.of(interval)
+        span = Interval.parse(interval)
         channel = f"market.{instrument.native}.kline.{self.intervals[interval]}"
         try:
             return in_order(_bar(kline, instrument, span) for kline in _read(body, channel))
@@ -108,7 +108,7 @@ def _read(body: bytes, channel: str) -> list[_Kline]:
     return _klines(answer.data)
 
 
-def _bar(kline: _Kline, instrument: Instrument, span: Span) -> Bar:
+def _bar(kline: _Kline, instrument: Instrument, span: Interval) -> Bar:
     return candle_bar(
         instrument,
         span,

@@ -16,8 +16,8 @@ import msgspec
 from connectors.candles import Amount, Count, Milliseconds, Price, candle_bar, in_order
 from market.errors import VenueProtocolError
 from market.events import Bar
-from market.grouping import Span
 from market.instruments import Instrument
+from market.intervals import Interval
 
 MILLISECOND = 1_000_000
 LIMIT = 50_000
@@ -83,7 +83,7 @@ class MassiveCandles:
         Raises:
             VenueProtocolError: it is none, of another ticker, not all of them, or an error.
         """
-        span = Span.of(interval)
+        span = Interval.parse(interval)
         try:
             return in_order(_bar(bar, instrument, span) for bar in _read(body, instrument))
         except _UNREADABLE as error:
@@ -110,7 +110,7 @@ def _read(body: bytes, instrument: Instrument) -> list[_Bar]:
     return answer.results
 
 
-def _bar(bar: _Bar, instrument: Instrument, span: Span) -> Bar:
+def _bar(bar: _Bar, instrument: Instrument, span: Interval) -> Bar:
     return candle_bar(
         instrument,
         span,

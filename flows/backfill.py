@@ -9,8 +9,8 @@ import psycopg
 from connectors.contract import Venue
 from connectors.history import CandleHistory, closed_until, source_interval
 from market.errors import ConfigError
-from market.grouping import Span
 from market.instruments import Instrument
+from market.intervals import Interval
 from migrations.upgrade import connect
 from sinks.stored_bars import fill_in, missing_ranges
 
@@ -78,8 +78,8 @@ def backfill(
         ValueError: `interval` is none.
     """
     history = history or CandleHistory()
-    span = Span.of(interval)
-    smaller = Span.of(source_interval(venue, interval))
+    span = Interval.parse(interval)
+    smaller = Interval.parse(source_interval(venue, interval))
     if venue.candles is None:
         raise ValueError(f"{venue.name} has no candles")
     first = span.start_of(start + span.length - 1)

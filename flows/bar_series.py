@@ -14,14 +14,17 @@ import msgspec
 
 from indicators.contract import BarIndicator
 from indicators.names import IndicatorName, create_for_bars, parse
+from market.activity import Activity
 from market.events import Bar, Feature, History, State
 from market.intervals import DAY, Interval
 
-BarLength: TypeAlias = Interval
+BarLength: TypeAlias = Interval | Activity
 MOST_HISTORY = 5000
 """Most bars of the past that are asked for."""
 MOST_COLLECTED = 1000
 """Most bars that are kept while an answer is awaited; who waits longer does without."""
+BEFORE_MIDNIGHT = 60
+"""Bars more, where all of the day are wanted: only one of the day before shows where it begins."""
 FOREVER = 1 << 62
 REMEMBERED = 100
 """Bars that history has put right of which a late trade's correction is refused."""
@@ -174,6 +177,7 @@ class BarSeries:
         """Update the indicators; return what they say of this bar, nothing if they do not."""
         if bar.revision and (self.last is None or bar.start <= self.last.start):
             return self._correct(bar)
+        is_first = self.last is None
         self.last = bar
         self._told_again = 0
         if self._since_revised is not None:
@@ -187,6 +191,8 @@ class BarSeries:
                 self._restart()
                 self.ask(self._hole if self._hole < FOREVER else bar.start)
                 self._hole = 0
+            elif is_first:
+                self.ask(bar.start)
             for indicator in self.indicators.values():
                 indicator.update(bar)
         if self.awaited_until:
@@ -296,7 +302,8 @@ class BarSeries:
             indicator = self.indicators[text]
             wanted = max(wanted, indicator.settled or indicator.warm_up)
             if parse(text).since_midnight:
-                wanted = max(wanted, -(-(until % DAY) // interval.length))
+                since = -(-(until % DAY) // interval.length)
+                wanted = max(wanted, since + BEFORE_MIDNIGHT)
         return min(wanted, MOST_HISTORY)
 
     def _features(self, bar: Bar) -> list[Feature]:

@@ -9,18 +9,21 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from flows.bar_series import BarLength
 from flows.book_values import BookFeatures, needs_depth
 from flows.gap_intervals import GapIntervals
 from flows.instrument_bars import Closed, InstrumentBars, InstrumentBarsState
 from flows.market_output import MarketOutput
+from flows.merged_series import MergedSeries
 from flows.observer import BarObserver, BookObserver
 from flows.venue_bars import VenueBars
 from flows.watched_channel import GOES_ON, WatchedChannel
 from indicators.book_imbalance import VolumeImbalance
 from indicators.liquidity import LiquidityMap, RestingDepth
-from indicators.names import parse
+from indicators.names import every_output, parse
 from market.book import Book
 from market.clock_offset import ClockOffset
+from market.empty_bars import EmptyBars
 from market.events import (
     Aggregate,
     Bar,
@@ -41,7 +44,6 @@ from market.events import (
     Trade,
     Unsubscribed,
 )
-from market.intervals import Interval
 from market.quotes import as_book
 from market.silence import SAME_MOMENT
 
@@ -87,20 +89,24 @@ class InstrumentMarket:
 
     Args:
         instrument: id.
-        intervals: lengths of the bars to build.
+        lengths: of the bars to build.
+        empty_bars: what is said of intervals without trades.
         depth: levels a side that are shown.
         stale_after: ns without a message of the venue after which the book is `stale`.
         wants_tops: keep the best levels after every book message.
+        merged: takes the bars for those of all venues.
     """
 
     def __init__(
         self,
         instrument: str,
-        intervals: Sequence[Interval],
+        lengths: Sequence[BarLength],
         *,
+        empty_bars: EmptyBars = EmptyBars.NONE,
         depth: int,
         stale_after: int,
         wants_tops: bool,
+        merged: MergedSeries | None = None,
     ) -> None:
         self.instrument = instrument
         self.depth = depth
@@ -111,7 +117,7 @@ class InstrumentMarket:
         self.reason = "connecting"
         self.offset = ClockOffset()
         self.top: BookTop | None = None
-        self.bars = InstrumentBars(instrument, intervals)
+        self.bars = InstrumentBars(instrument, lengths, empty_bars=empty_bars)
         self.gaps = GapIntervals(instrument)
         self.open_gaps = self.gaps.open
         self.trade_moments = self.next_trade_moment = 0
@@ -130,6 +136,7 @@ class InstrumentMarket:
         self.waits_for_trade = False  # trades broke off alone: no book shows where bars go on
         self.exchange = ""  # whose quotes are shown, where a venue passes on several exchanges'
         self.venue_bars = VenueBars()
+        self._merged = merged
         self._imbalance = VolumeImbalance(depth).measure
         self.liquidity: LiquidityMap | None = None  # where somebody looks at the whole book
         self._depth: RestingDepth | None = None
@@ -160,9 +167,9 @@ class InstrumentMarket:
         of_bars: dict[str, list[str]] = {}
         of_books: dict[str, list[str]] = {}
         for interval, names in asked.items():
-            for name in dict.fromkeys(names):
-                kept = of_bars if parse(name).reads == "bar" else of_books
-                kept.setdefault(interval, []).append(name)
+            for each in dict.fromkeys(one for text in names for one in every_output(parse(text))):
+                kept = of_bars if each.reads == "bar" else of_books
+                kept.setdefault(interval, []).append(each.text)
             of_bars.setdefault(interval, [])
         for interval, observer in self._bar_observers.items():
             of_bars.setdefault(interval, []).extend(observer.indicators)
@@ -277,6 +284,8 @@ class InstrumentMarket:
         """Say all there is to say before this is forgotten."""
         for channel in list(self.open_gaps):
             self.gaps.end(channel, event.ts_recv, out)
+        if self._merged is not None:
+            self._merged.left(self.instrument, out)
         out.forgotten = [*out.forgotten, self.instrument]
 
     def beat(self, heartbeat: Heartbeat, out: MarketOutput) -> None:
@@ -289,6 +298,10 @@ class InstrumentMarket:
         if heartbeat.channel != "book":
             self._watch_trades(heartbeat, out)
             self._close_bars(heartbeat.ts_recv, venue_time, out)
+            if self._merged is not None:
+                self._merged.beat(
+                    self.instrument, venue_time, is_connected=heartbeat.heard > 0, out=out
+                )
         if heartbeat.channel != "trade":
             self._watch_book(heartbeat, out)
             self._judge_book(heartbeat, venue_time, out)
@@ -389,6 +402,9 @@ class InstrumentMarket:
         self.is_interrupted = True
         self.waits_for_trade = waits_for_trade
         self.bars.interrupt()
+        if self._merged is not None:
+            now = self.last_recv
+            self._merged.interrupt(self.instrument, self.offset.venue_time(now) or now)
 
     def snapshot(self, *, with_book: bool) -> InstrumentState:
         """Return a copy of the state; without the book the first gap finds nothing to empty."""
@@ -527,6 +543,8 @@ class InstrumentMarket:
     def _resume(self, ts: int, out: MarketOutput) -> None:
         self.is_interrupted = False
         self.bars.resume(ts)
+        if self._merged is not None:
+            self._merged.resume(self.instrument, ts)
         self.wish(out)
 
     def _closed(self, closed: Iterable[Closed], now: int, out: MarketOutput) -> None:
@@ -534,6 +552,9 @@ class InstrumentMarket:
         for each in closed:
             bar, features = each.bar, each.features
             out.bars = [*out.bars, bar]
+            if self._merged is not None:
+                offset = self.offset.value or 0
+                self._merged.take(bar, each.times, clock_offset=offset, out=out)
             observer = self._bar_observers.get(bar.interval)
             if features:
                 out.features = [*out.features, *features]

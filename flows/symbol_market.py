@@ -12,7 +12,9 @@ from filters.engine import needs_of
 from filters.specs import SpecsChanged
 from flows.instrument_market import InstrumentMarket
 from flows.market_output import MarketOutput
+from flows.merged_series import MergedSeries, MergedState
 from flows.settings import MarketSettings
+from indicators.names import every_output, parse
 from market.events import (
     Aggregate,
     BookDelta,
@@ -26,6 +28,7 @@ from market.events import (
     Trade,
     Unsubscribed,
 )
+from market.instruments import symbol_of
 
 SECOND = 1_000_000_000
 
@@ -56,13 +59,14 @@ class SymbolMarket:
         keeps_books: bool = False,
     ) -> None:
         self._settings = settings
-        self._intervals = settings.intervals()
+        self._lengths = settings.lengths()
         self._wants_tops = wants_tops
         self._wants_events = wants_events
         self._keeps_books = keeps_books
         self._markets: dict[str, InstrumentMarket] = {}
         self._specs: SpecsChanged | None = None
         self._demand: dict[str, tuple[str, ...]] = {}
+        self._merged: MergedSeries | None = None
 
     @property
     def instruments(self) -> Collection[str]:
@@ -125,7 +129,8 @@ class SymbolMarket:
             instrument: market.snapshot(with_book=self._keeps_books)
             for instrument, market in self._markets.items()
         }
-        return pickle.dumps((self.SCHEMA, self._specs, self._demand, markets))
+        merged = None if self._merged is None else self._merged.snapshot()
+        return pickle.dumps((self.SCHEMA, self._specs, self._demand, merged, markets))
 
     def restore(self, snapshot: bytes) -> None:
         """Go on from a snapshot that this program wrote into its own recovery store.
@@ -137,9 +142,9 @@ class SymbolMarket:
             schema, *rest = pickle.loads(snapshot)  # noqa: S301 - our own store, never from outside
             if schema != self.SCHEMA:
                 raise SnapshotError(f"market snapshot of schema {schema}")
-            self._specs, self._demand, markets = rest  # kept until others come
+            self._specs, self._demand, merged, markets = rest  # kept until others come
             for instrument, kept in markets.items():
-                market = self._new(instrument)
+                market = self._new(instrument, merged)
                 market.restore(kept)
                 self._want(market)
         except (
@@ -154,15 +159,27 @@ class SymbolMarket:
             self._markets.clear()
             self._specs = None
             self._demand = {}
+            self._merged = None
             raise SnapshotError(f"market snapshot: {error}") from error
 
-    def _new(self, instrument: str) -> InstrumentMarket:
+    def _new(self, instrument: str, merged: MergedState | None = None) -> InstrumentMarket:
+        intervals = self._settings.merged()
+        if self._merged is None and intervals:
+            self._merged = MergedSeries(
+                symbol_of(instrument),
+                intervals,
+                bar_features(self._settings.features),
+                empty_bars=self._settings.empty_bars,
+                state=merged,
+            )
         market = self._markets[instrument] = InstrumentMarket(
             instrument,
-            self._intervals,
+            self._lengths,
+            empty_bars=self._settings.empty_bars,
             depth=self._settings.depth,
             stale_after=int(self._settings.stale_after_s * SECOND),
             wants_tops=self._wants_tops,
+            merged=self._merged,
         )
         self._want(market)
         return market
@@ -178,3 +195,9 @@ class SymbolMarket:
         specs = () if self._specs is None else self._specs.specs
         needs = needs_of(specs, market.instrument)
         market.want(self._settings.features, needs.bars, needs.book or None, self._demand)
+
+
+def bar_features(names: Iterable[str]) -> list[str]:
+    """Return those of some indicators that are computed from bars, each of their values."""
+    values = (one for name in names for one in every_output(parse(name)))
+    return [one.text for one in values if one.reads == "bar"]

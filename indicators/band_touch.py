@@ -114,8 +114,12 @@ KIND = BarKind(
     name="band_touch",
     meaning="a bar is the first to reach the lower or the upper edge of a band",
     parameters=(
-        SeriesParameter("lower", "ema(50)", "lower edge of the band", may_be_number=True),
-        SeriesParameter("upper", "ema(20)", "upper edge of the band", may_be_number=True),
+        SeriesParameter(
+            "lower", "bollinger(20,2).lower", "lower edge of the band", may_be_number=True
+        ),
+        SeriesParameter(
+            "upper", "bollinger(20,2).upper", "upper edge of the band", may_be_number=True
+        ),
         SeriesParameter("low", "low", "what may reach the lower edge"),
         SeriesParameter("high", "high", "what may reach the upper edge"),
     ),

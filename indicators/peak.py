@@ -121,7 +121,7 @@ KIND = BarKind(
     name="peak",
     meaning="a series turns, down from above zero or up from below it",
     parameters=(
-        SeriesParameter("series", "crosses(close,ema(20))", "a histogram around zero"),
+        SeriesParameter("series", "macd(12,26,9).hist", "a histogram around zero"),
         Parameter("wing", 1, 1, WIDEST_WING, "steps on either side that must be lower (higher)"),
     ),
     inputs=(),

@@ -165,6 +165,7 @@ KIND = BarKind(
     inputs=("high", "low", "close", "volume", "notional"),
     outputs=(Output("", "quote currency"),),
     make=VWAP,
+    since_midnight=True,
     notes="""It adds up price times size of every trade, where many charts take a bar's mean of
 high, low and close for all of its volume: those differ within a bar's range. It begins anew at
 00:00 UTC and says nothing until it has seen a day from its beginning. A bar of a day or a week is a

@@ -93,7 +93,7 @@ class ZeroCross(msgspec.Struct):
 KIND = BarKind(
     name="zero_cross",
     meaning="a series changes its sign",
-    parameters=(SeriesParameter("series", "crosses(close,ema(20))", "what crosses zero"),),
+    parameters=(SeriesParameter("series", "macd(12,26,9).hist", "what crosses zero"),),
     inputs=(),
     outputs=(Output("", "+1, 0, -1", -1.0, 1.0, "+1 became positive, -1 became negative"),),
     make=ZeroCross,

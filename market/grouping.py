@@ -2,61 +2,10 @@
 
 from collections.abc import Iterable
 
-import msgspec
 from msgspec.structs import replace
 
 from market.events import Bar
-from market.intervals import DAY, Interval
-
-WEEK = "1w"
-MONDAY = 4 * DAY
-"""The first Monday, 00:00 UTC, after the epoch, which was a Thursday."""
-
-
-class Span(msgspec.Struct, frozen=True):
-    """How bars of an interval lie in time.
-
-    Attributes:
-        name: of the interval, `"5m"`.
-        length: nanoseconds.
-        offset: ns; one of them starts here, counted from the epoch.
-    """
-
-    name: str
-    length: int
-    offset: int = 0
-
-    @classmethod
-    def of(cls, interval: str) -> "Span":
-        """Read an interval as `Interval.parse` does, or `"1w"`, which starts on Monday.
-
-        Raises:
-            ValueError: it is neither.
-
-        Example:
-            >>> Span.of("1w").start_of(0) // DAY
-            -3
-        """
-        if interval == WEEK:
-            return cls(WEEK, 7 * DAY, MONDAY)
-        parsed = Interval.parse(interval)
-        return cls(parsed.name, parsed.length)
-
-    def start_of(self, ts: int) -> int:
-        """Return the start of the bar that holds `ts`, ns UTC."""
-        return ts - (ts - self.offset) % self.length
-
-    def is_made_of(self, smaller: "Span") -> bool:
-        """Whether bars of `smaller` fill each of ours exactly.
-
-        Example:
-            >>> Span.of("1w").is_made_of(Span.of("4h")), Span.of("5m").is_made_of(Span.of("3m"))
-            (True, False)
-        """
-        return (
-            self.length % smaller.length == 0
-            and (self.offset - smaller.offset) % smaller.length == 0
-        )
+from market.intervals import Interval
 
 
 def group_bars(bars: Iterable[Bar], interval: str) -> list[Bar]:
@@ -85,7 +34,7 @@ def group_bars(bars: Iterable[Bar], interval: str) -> list[Bar]:
         ...     [minute(3, 8.0), minute(4, 7.0), minute(5, 10.0)], "5m")]
         [(7.0, 2.0, 4), (10.0, 1.0, 2)]
     """
-    span = Span.of(interval)
+    span = Interval.parse(interval)
     grouped: list[Bar] = []
     before: int | None = None
     for bar in bars:

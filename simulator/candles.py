@@ -10,7 +10,7 @@ from simulator.candle import Candle, joined
 from simulator.listings import Listing
 
 if TYPE_CHECKING:
-    from market.grouping import Span
+    from market.intervals import Interval
     from simulator.past import Past
 
 SECOND = 1_000_000_000
@@ -69,7 +69,7 @@ class CandleBook:
         self._opens = opens - opens % SECOND
 
     def candles(
-        self, span: "Span", first: int, last: int, now: int, *, is_flat: bool = False
+        self, span: "Interval", first: int, last: int, now: int, *, is_flat: bool = False
     ) -> list[Candle]:
         """Return the candles that start in `[first, last)`, the one that forms at `now` included.
 
@@ -89,7 +89,7 @@ class CandleBook:
         filled = _filled(self._traded(span, begins, last), span.length, last)
         return [candle for candle in filled if candle.start >= first]
 
-    def _traded(self, span: "Span", first: int, last: int) -> list[Candle]:
+    def _traded(self, span: "Interval", first: int, last: int) -> list[Candle]:
         is_short = span.length < MINUTE
         groups: dict[int, Candle] = {}
         past = self._before()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from random import Random
 
-from market.grouping import Span
+from market.intervals import Interval
 from simulator.candle import Candle
 from simulator.candles import CandleBook
 from simulator.listings import Listing
@@ -412,4 +412,4 @@ class MarketModel:
         KeyError for an unknown symbol.
         """
         book = self._instruments[symbol].candles
-        return book.candles(Span.of(interval), first, last, now, is_flat=is_flat)
+        return book.candles(Interval.parse(interval), first, last, now, is_flat=is_flat)

@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from market.grouping import Span
+from market.intervals import Interval
 from simulator.candle import Candle
 from simulator.frames import HttpAnswer
 from simulator.listings import Listing, decimal_text
@@ -125,7 +125,7 @@ class BinanceRest:
         if query["interval"] not in INTERVALS:
             raise _BadRequest(-1120, "Invalid interval.")
         limit = min(_number(query, "limit", KLINES_LIMIT), MOST_KLINES)
-        span = Span.of(query["interval"])
+        span = Interval.parse(query["interval"])
         # Times are those of opening, both inclusive; a start counts more than an end.
         last = min(_number(query, "endTime", now // MILLISECOND) * MILLISECOND, now) + 1
         if "startTime" in query:
@@ -254,7 +254,7 @@ def _number(query: dict[str, str], name: str, usual: int) -> int:
     return int(text)
 
 
-def _kline(listing: Listing, candle: Candle, span: Span) -> list[int | str]:
+def _kline(listing: Listing, candle: Candle, span: Interval) -> list[int | str]:
     prices = (candle.open, candle.high, candle.low, candle.close)
     return [
         candle.start // MILLISECOND,

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from market.grouping import Span
+from market.intervals import Interval
 from simulator.candle import Candle
 from simulator.dialects.bitstamp_streams import level_texts, top
 from simulator.frames import HttpAnswer
@@ -21,7 +21,7 @@ PERIOD = 600 * SECOND
 PER_PERIOD = 10_000
 MOST_CANDLES = 1000
 STEPS = {
-    Span.of(name).length // SECOND: name
+    Interval.parse(name).length // SECOND: name
     for name in ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d")
 }
 """The venue has three days (259200) too."""
@@ -125,7 +125,7 @@ class BitstampRest:
         if not 1 <= limit <= MOST_CANDLES:
             return _refusal("Limit must be between 1 and 1000.", "400.001")
         # As the venue is said to do it: an end counts more than a start, and the limit is filled.
-        span = Span.of(interval)
+        span = Interval.parse(interval)
         last = span.start_of(end)
         if "end" not in query and "start" in query:
             last = min(last, span.start_of(start) + (limit - 1) * span.length)

@@ -25,7 +25,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from market.grouping import Span
+from market.intervals import Interval
 from simulator.candle import Candle
 from simulator.dialects.bybit_streams import BybitStreams, Told
 from simulator.frames import Close, Cut, Frame, HttpAnswer, Text
@@ -307,7 +307,7 @@ class BybitDialect:
             return self._reply(10001, "params error: a time or limit invalid", {}, now)
         if interval is None:
             return self._reply(10001, "Invalid period!", {}, now)
-        span = Span.of(interval)
+        span = Interval.parse(interval)
         first = max(first, span.start_of(last - 1) - (limit - 1) * span.length)
         listing = next(one for one in self._model.listings if one.symbol == symbol)
         found = self._model.candles(symbol, interval, first, last, now, is_flat=True)

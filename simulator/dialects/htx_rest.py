@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from market.grouping import Span
+from market.intervals import Interval
 from simulator.candle import Candle
 from simulator.dialects.htx_streams import native_of
 from simulator.frames import HttpAnswer
@@ -66,7 +66,7 @@ class HtxRest:
             return _refusal("invalid-parameter", "invalid period", now)
         if not (size.isascii() and size.isdigit() and 1 <= int(size) <= MOST_KLINES):
             return _refusal("invalid-parameter", "invalid size, valid range: [1,2000]", now)
-        span = Span.of(PERIODS[period])
+        span = Interval.parse(PERIODS[period])
         first = span.start_of(now) - (int(size) - 1) * span.length
         found = self._model.candles(
             listing.symbol, PERIODS[period], first, now + 1, now, is_flat=True

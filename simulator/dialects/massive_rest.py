@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import msgspec
 
-from market.grouping import Span
+from market.intervals import Interval
 from simulator.candle import Candle
 from simulator.frames import HttpAnswer
 from simulator.listings import Listing
@@ -81,7 +81,7 @@ class MassiveRest:
             "adjusted": query.get("adjusted", "true") == "true",
         }
         if listing is not None:
-            span = Span.of(interval)
+            span = Interval.parse(interval)
             until = min(last, -(-first // span.length) * span.length + limit * span.length)
             found = self._model.candles(listing.symbol, interval, first, until, now)
             page["queryCount"] = len(found) * base

@@ -14,7 +14,6 @@ from connectors.contract import Candles
 from market.bars import BarBuilder
 from market.errors import VenueProtocolError
 from market.events import Bar
-from market.grouping import Span
 from market.intervals import Interval
 from simulator.dialects import DIALECTS
 from simulator.dialects.contract import Dialect, DialectOptions
@@ -73,7 +72,7 @@ def test_a_venue_declares_intervals_that_are_ours(name: str) -> None:
     candles = candles_of(name)
     assert candles.intervals
     for interval, native in candles.intervals.items():
-        assert Span.of(interval).name == interval
+        assert Interval.parse(interval).name == interval
         assert native
         assert candles.most(interval) >= 500
     assert candles.weight >= 1
@@ -84,8 +83,8 @@ def test_an_address_is_the_hosts_and_holds_no_key(name: str) -> None:
     candles = candles_of(name)
     instrument = listed(name, "BTC-USD")
     for interval in candles.intervals:
-        length = Span.of(interval).length
-        first = Span.of(interval).start_of(START)
+        length = Interval.parse(interval).length
+        first = Interval.parse(interval).start_of(START)
         url = candles.url(REST, instrument, interval, first - 10 * length, first)
         assert url.startswith(f"{REST}/")
         assert not re.search("key|token|secret", url, re.IGNORECASE)
@@ -104,7 +103,7 @@ def test_a_documented_answer_is_read(sample: CandleSample) -> None:
         )
         for bar in bars
     ] == sample.bars
-    length = Span.of(sample.interval).length
+    length = Interval.parse(sample.interval).length
     assert {bar.end - bar.start for bar in bars} == {length}
     assert {(bar.instrument, bar.interval) for bar in bars} == {
         (sample.instrument.id, sample.interval)
@@ -114,8 +113,8 @@ def test_a_documented_answer_is_read(sample: CandleSample) -> None:
 @every_sample
 def test_a_simulated_answer_has_the_shape_of_the_documented_one(sample: CandleSample) -> None:
     dialect, _ = simulated(sample.venue)
-    length = Span.of(sample.interval).length
-    first = Span.of(sample.interval).start_of(START) - 3 * length
+    length = Interval.parse(sample.interval).length
+    first = Interval.parse(sample.interval).start_of(START) - 3 * length
     url = candles_of(sample.venue).url(
         REST, sample.instrument, sample.interval, first, first + 3 * length
     )
@@ -208,7 +207,7 @@ def test_simulated_candles_of_the_past_are_told_in_every_interval(name: str) -> 
     candles = candles_of(name)
     instrument = listed(name, "BTC-USD")
     for interval in candles.intervals:
-        span = Span.of(interval)
+        span = Interval.parse(interval)
         last = span.start_of(START)
         first = last - 20 * span.length
         body = get(dialect, candles.url(REST, instrument, interval, first, last), START)
@@ -327,7 +326,7 @@ def test_any_bytes_give_bars_or_a_protocol_error(sample: CandleSample, data: st.
         assert 0 < bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high
         assert 0 <= bar.buy_volume <= bar.volume < 1e18
         assert 0 <= bar.notional < 1e37
-        assert bar.start == Span.of(sample.interval).start_of(bar.start)
+        assert bar.start == Interval.parse(sample.interval).start_of(bar.start)
         assert abs(bar.start) < 2**63
 
 
@@ -345,4 +344,4 @@ def test_a_candle_that_contradicts_itself_is_none(
 ) -> None:
     instrument = listed("binance", "BTC-USDT")
     with pytest.raises(ValueError, match=words):
-        candle_bar(instrument, Span.of("1m"), start * SECOND, prices, 1.0, bought=bought)
+        candle_bar(instrument, Interval.parse("1m"), start * SECOND, prices, 1.0, bought=bought)

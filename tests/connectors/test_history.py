@@ -16,7 +16,8 @@ from connectors.history import GRACE, CandleHistory, closed_until, source_interv
 from connectors.limiter import HostLimiter
 from market.errors import HistoryError
 from market.events import Bar
-from market.grouping import Span, group_bars
+from market.grouping import group_bars
+from market.intervals import Interval
 from simulator.dialects import DIALECTS
 from simulator.dialects.contract import DialectOptions
 from simulator.frames import HttpAnswer
@@ -85,7 +86,7 @@ class Host:
 @pytest.mark.parametrize("interval", ["1m", "30m", "8h", "1w"])
 def test_every_closed_bar_of_a_range_comes_once_and_in_order(name: str, interval: str) -> None:
     host = Host(name)
-    span = Span.of(interval)
+    span = Interval.parse(interval)
     last = closed_until(interval, START, START)
     first = last - 12 * span.length
     bars = host.fetch(interval, first, START)
@@ -134,7 +135,7 @@ def test_only_the_newest_can_be_had_where_no_range_can_be_asked_for() -> None:
     assert len(bars) == 1999  # the newest of 2000 is forming
     days = host.fetch("1w", START - 400 * 86_400 * SECOND, START)
     assert len(host.requests) == 2
-    begins = Span.of("4h").start_of(START) - 1999 * 4 * 3600 * SECOND
+    begins = Interval.parse("4h").start_of(START) - 1999 * 4 * 3600 * SECOND
     assert begins <= days[0].start < begins + 7 * 86_400 * SECOND
 
 

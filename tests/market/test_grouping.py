@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from market.bars import BarBuilder
 from market.events import Bar
-from market.grouping import Span, group_bars
+from market.grouping import group_bars
 from market.intervals import DAY, SECOND, Interval
 
 INSTRUMENT = "binance:BTC-USDT"
@@ -17,7 +17,7 @@ MONDAY = 1_699_833_600 * SECOND
 
 
 def bar(start: int, interval: str = "1m", **changed: float) -> Bar:
-    span = Span.of(interval)
+    span = Interval.parse(interval)
     return Bar(
         instrument=INSTRUMENT,
         interval=interval,
@@ -115,12 +115,3 @@ def test_what_does_not_fit_or_is_out_of_order_is_a_mistake_of_ours() -> None:
         group_bars([bar(MONDAY), bar(MONDAY)], "5m")
     with pytest.raises(ValueError, match="interval"):
         group_bars([bar(MONDAY)], "7h")
-
-
-@given(st.integers(0, 2**60), st.sampled_from(["1s", "90s", "4h", "1d", "1w"]))
-def test_a_span_holds_what_starts_in_it(ts: int, name: str) -> None:
-    span = Span.of(name)
-    start = span.start_of(ts)
-    assert start <= ts < start + span.length
-    assert span.start_of(start) == start
-    assert span.is_made_of(span)

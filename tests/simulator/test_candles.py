@@ -8,7 +8,7 @@ import talib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.grouping import Span
+from market.intervals import Interval
 from simulator.candle import Candle, joined
 from simulator.candles import CandleBook
 from simulator.listings import Listing, choose
@@ -29,7 +29,7 @@ def model(seed: int = 1, start: int = START, past_until: int | None = None) -> M
 
 def grouped(candles: list[Candle], interval: str) -> list[Candle]:
     """Join candles without the code that the book joins them with."""
-    span = Span.of(interval)
+    span = Interval.parse(interval)
     groups: dict[int, list[Candle]] = {}
     for candle in candles:
         groups.setdefault(span.start_of(candle.start), []).append(candle)
@@ -64,7 +64,7 @@ def test_candles_since_the_opening_are_those_of_the_trades(
     lived: tuple[MarketModel, list[Print], int], interval: str
 ) -> None:
     market, trades, now = lived
-    first = Span.of("1s").start_of(START) + SECOND
+    first = Interval.parse("1s").start_of(START) + SECOND
     made: dict[int, Candle] = {}
     for trade in trades:
         if trade.symbol == "BTC-USDT" and trade.ts >= first:
@@ -88,12 +88,12 @@ def test_larger_candles_are_made_of_the_smaller_ones(
     lived: tuple[MarketModel, list[Print], int], symbol: str
 ) -> None:
     market, _, now = lived
-    first = Span.of("1h").start_of(START - 5400 * SECOND)
+    first = Interval.parse("1h").start_of(START - 5400 * SECOND)
     seconds = market.candles(symbol, "1s", first, now + 1, now)
     minutes = market.candles(symbol, "1m", first, now + 1, now)
     assert minutes == grouped(seconds, "1m")
     assert market.candles(symbol, "1h", first, now + 1, now) == grouped(minutes, "1h")
-    days = Span.of("1w").start_of(START - 8 * DAY)
+    days = Interval.parse("1w").start_of(START - 8 * DAY)
     hours = market.candles(symbol, "1h", days, now + 1, now)
     assert market.candles(symbol, "1d", days, now + 1, now) == grouped(hours, "1d")
     assert market.candles(symbol, "1w", days, now + 1, now) == grouped(hours, "1w")
@@ -176,7 +176,7 @@ def test_the_past_is_calm_near_its_end(seed: int) -> None:
     market = model(seed=seed)
     for symbol in ("BTC-USDT", "ETH-BTC"):
         for interval in ("1s", "1m", "1h"):
-            length = Span.of(interval).length
+            length = Interval.parse(interval).length
             told = market.candles(symbol, interval, START - 500 * length, START, START)
             closes = np.array([float(one.close) for one in told])
             rsi = talib.RSI(closes, 14)[-120:]
@@ -193,7 +193,7 @@ def test_what_nobody_trades_has_no_past_and_a_listing_has_a_first_day() -> None:
 
 def test_a_flat_candle_stands_where_nothing_traded() -> None:
     market = model()
-    begins = Span.of("1m").start_of(START - 600 * SECOND)
+    begins = Interval.parse("1m").start_of(START - 600 * SECOND)
     flat = market.candles("LTC-BTC", "1s", begins, START, START, is_flat=True)
     assert [one.start for one in flat] == list(range(begins, START, SECOND))
     traded = {one.start: one for one in market.candles("LTC-BTC", "1s", begins, START, START)}
@@ -221,10 +221,10 @@ def test_memory_is_bounded() -> None:
     for number in range(20_000):
         book.add(START + number * SECOND, 6_400_000, 5, buyer_took=True)
     now = START + 20_000 * SECOND
-    seconds = book.candles(Span.of("1s"), START, now, now)
+    seconds = book.candles(Interval.parse("1s"), START, now, now)
     assert len(seconds) == 7201  # the last one is not over
     assert seconds[-1].start == now - now % SECOND - SECOND
-    minutes = book.candles(Span.of("1m"), START + MINUTE, now, now)
+    minutes = book.candles(Interval.parse("1m"), START + MINUTE, now, now)
     assert sum(one.count for one in minutes) > 19_900
 
 
