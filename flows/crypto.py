@@ -102,9 +102,17 @@ def _flow() -> Dataflow:
         dead_letters=home.dead,
     )
     serve_metrics(settings.settings.serving.metrics_port, cluster.process)
+    warm_up = WarmUp(
+        stored=StoredPast(embedded.database_url).bars,
+        candles=VenuePast(feeds).fetch,
+        tell=partial(helm.tell, kind="history"),
+    )
+    warm_up.start()
+    atexit.register(warm_up.stop)
     tally = Tally(
         lambda: [drain.counts for drain in source.drains],
         reads=lambda instrument: any(drain.has_told(instrument) for drain in source.drains),
+        past=lambda: warm_up.progress,
     )
     status = StatusFile(home.status / f"flow-{cluster.process}.json", tally)
     status.start()
@@ -116,13 +124,6 @@ def _flow() -> Dataflow:
     )
     sender.start()
     atexit.register(sender.stop)
-    warm_up = WarmUp(
-        stored=StoredPast(embedded.database_url).bars,
-        candles=VenuePast(feeds).fetch,
-        tell=partial(helm.tell, kind="history"),
-    )
-    warm_up.start()
-    atexit.register(warm_up.stop)
     return build(
         source,
         new_market=partial(

@@ -82,6 +82,7 @@ class FlowStatus(msgspec.Struct, frozen=True, kw_only=True):
         dead_letters: messages that no one understood.
         crossed: events that another process read and sent here: of venues that allow one
             connection, and none else.
+        past: how many series of bars have the past that they asked for, and how many asked.
         books: the best of every book, by instrument.
         last_alerts: texts of the last alerts, oldest first.
         problems: what went wrong with the input, for people.
@@ -98,6 +99,7 @@ class FlowStatus(msgspec.Struct, frozen=True, kw_only=True):
     gaps: int = 0
     dead_letters: int = 0
     crossed: int = 0
+    past: tuple[int, int] = (0, 0)
     books: dict[str, BookLine] = {}
     last_alerts: list[str] = []
     problems: list[str] = []
@@ -110,6 +112,7 @@ class Tally:
         counts: what the source has drained, one mapping a worker.
         problems: what went wrong with the input.
         reads: whether this process's own input has told of an instrument.
+        past: how many series have their past, and how many wanted it.
     """
 
     def __init__(
@@ -118,10 +121,12 @@ class Tally:
         problems: Sequence[str] = (),
         *,
         reads: Callable[[str], bool] = lambda _: True,
+        past: Callable[[], tuple[int, int]] = lambda: (0, 0),
     ) -> None:
         self._counts = counts
         self._problems = problems
         self._reads = reads
+        self._past = past
         self._crossed = 0
         self._began: float | None = None
         self._bars = 0
@@ -234,6 +239,7 @@ class Tally:
                 gaps=sum(count["gaps"] for count in drained),
                 dead_letters=sum(count["dead_letters"] for count in drained),
                 crossed=self._crossed,
+                past=self._past(),
                 books={
                     name: _line(top, self._states.get(name, top.state))
                     for name, top in sorted(self._latest.items())

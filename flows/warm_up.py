@@ -87,6 +87,12 @@ class WarmUp:
         self._stopping.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How many series have their past, and how many wanted it."""
+        with self._lock:
+            return self._done, self._wanted
+
     def wish(self, wish: HistoryWish) -> None:
         """Take a wish; it replaces an earlier one of the same series."""
         due = wish.until + wish.clock_offset + GRACE
@@ -136,7 +142,7 @@ class WarmUp:
                 "interval": wish.interval,
                 "bars": len(history.bars),
                 "source": source,
-                "progress": f"{self._done} of {self._wanted}",
+                "progress": "{} of {}".format(*self.progress),
             },
         )
 
