@@ -27,6 +27,8 @@ def read(folder: Path) -> FlowStatus:
         features=sum(part.features for part in parts),
         rows=_sum([part.rows for part in parts]),
         rows_written=_sum([part.rows_written for part in parts]),
+        rows_replaced=_sum([part.rows_replaced for part in parts]),
+        rows_known=_sum([part.rows_known for part in parts]),
         alerts=sum(part.alerts for part in parts),
         gaps=sum(part.gaps for part in parts),
         dead_letters=sum(part.dead_letters for part in parts),
@@ -64,4 +66,6 @@ def summary(status: FlowStatus, seconds: float) -> dict[str, object]:
         "dead_letters": status.dead_letters,
         "rows_by_table": status.rows,
         "rows_written": sum(status.rows_written.values()),
+        "rows_replaced": sum(status.rows_replaced.values()),
+        "rows_known": sum(status.rows_known.values()),
     }

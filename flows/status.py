@@ -77,6 +77,8 @@ class FlowStatus(msgspec.Struct, frozen=True, kw_only=True):
         features: indicator values told.
         rows: rows handed to the store, by table.
         rows_written: rows new in the database, by table.
+        rows_replaced: rows that took the place of an older version, by table.
+        rows_known: rows that were there already, by table.
         alerts: alerts fired.
         gaps: gaps told by venues, the opening of a feed left out.
         dead_letters: messages that no one understood.
@@ -95,6 +97,8 @@ class FlowStatus(msgspec.Struct, frozen=True, kw_only=True):
     features: int = 0
     rows: dict[str, int] = {}
     rows_written: dict[str, int] = {}
+    rows_replaced: dict[str, int] = {}
+    rows_known: dict[str, int] = {}
     alerts: int = 0
     gaps: int = 0
     dead_letters: int = 0
@@ -235,6 +239,8 @@ class Tally:
                 features=self._features,
                 rows={name: each.handed for name, each in totals.items() if each.handed},
                 rows_written={name: each.written for name, each in totals.items() if each.written},
+                rows_replaced={name: each.updated for name, each in totals.items() if each.updated},
+                rows_known={name: each.known for name, each in totals.items() if each.known},
                 alerts=self._alerts,
                 gaps=sum(count["gaps"] for count in drained),
                 dead_letters=sum(count["dead_letters"] for count in drained),
