@@ -77,6 +77,7 @@ class BarSeries:
         "_collected",
         "_healed",
         "_hole",
+        "_places",
         "_since_revised",
         "_told_again",
         "awaited_until",
@@ -93,6 +94,7 @@ class BarSeries:
         self.length = length
         self.names: dict[str, IndicatorName] = {}
         self.indicators: dict[str, BarIndicator] = {}
+        self._places: dict[str, list[tuple[str, int]]] = {}  # names and places, by indicator
         self.last: Bar | None = None
         """The bar that came last, marked or not."""
         self.awaited_until = 0
@@ -141,6 +143,9 @@ class BarSeries:
         """Compute exactly these indicators from now on; one already there keeps its state."""
         self.names = {name.text: name for name in map(parse, names)}
         wanted = {name.indicator: name for name in self.names.values()}
+        self._places = {text: [] for text in wanted}
+        for text, name in self.names.items():
+            self._places[name.indicator].append((text, name.place))
         before = self.indicators
         self.indicators = {
             text: before.get(text) or create_for_bars(name) for text, name in wanted.items()
@@ -231,10 +236,12 @@ class BarSeries:
 
     def values(self) -> dict[str, float | None]:
         """Return the indicators' values by canonical name; None while warming."""
-        return {
-            text: self.indicators[name.indicator].values[name.place]
-            for text, name in self.names.items()
-        }
+        told = {}
+        for of, places in self._places.items():
+            values = self.indicators[of].values
+            for text, place in places:
+                told[text] = values[place]
+        return told
 
     def _restart(self) -> None:
         """Begin every indicator afresh: bars are missing."""
@@ -309,27 +316,29 @@ class BarSeries:
     def _features(self, bar: Bar) -> list[Feature]:
         """Say what the indicators say of the bar that they took last."""
         since = self._since_revised
+        revision = bar.revision + self._told_again
         features = []
-        for text, name in self.names.items():
-            indicator = self.indicators[name.indicator]
-            value = indicator.values[name.place]
-            warm = indicator.count >= indicator.warm_up
-            if not warm:
-                reason = f"warming({indicator.count} of {indicator.warm_up})"
+        for of, places in self._places.items():
+            indicator = self.indicators[of]
+            values = indicator.values
+            warm_up = indicator.warm_up
+            reason = ""
+            if indicator.count < warm_up:
+                reason = f"warming({indicator.count} of {warm_up})"
             elif since is not None and since < (indicator.settled or MOST_HISTORY):
                 reason = REVISED
-            else:
-                reason = ""
-            features.append(
-                Feature(
-                    instrument=self.instrument,
-                    interval=self.length.name,
-                    name=text,
-                    ts_event=bar.start,
-                    value=value,
-                    state=State.LIVE if warm else State.WARMING,
-                    revision=bar.revision + self._told_again,
-                    reason=reason,
+            state = State.LIVE if indicator.count >= warm_up else State.WARMING
+            for text, place in places:
+                features.append(
+                    Feature(
+                        instrument=self.instrument,
+                        interval=bar.interval,
+                        name=text,
+                        ts_event=bar.start,
+                        value=values[place],
+                        state=state,
+                        revision=revision,
+                        reason=reason,
+                    )
                 )
-            )
         return features
