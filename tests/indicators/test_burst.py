@@ -50,7 +50,7 @@ def test_a_burst_is_seen_and_a_second_one_right_after_too(seed: int, share: floa
         assert volume_score > 40
         assert (direction_score > 40) if share else (direction_score < -40)
         first_scores.append(volume_score)
-    # Mean and deviation would call the third one a tenth of the first: 50 in 60 bars twice.
+    # By mean and deviation the third one would score 5 only: the two before it are in its norm.
     assert min(first_scores) > 0.7 * max(first_scores)
 
 
