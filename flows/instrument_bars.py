@@ -4,7 +4,7 @@ Trades build the smallest bars and those of activity; larger ones are made of sm
 that is exact. What comes of a trade or a heartbeat is `Closed`: a bar, and what its indicators say.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -20,6 +20,7 @@ from market.rollup import BarRollup, BarRollupState, rollup_plan
 
 Maker: TypeAlias = BarBuilder | ActivityBarBuilder | BarRollup
 MakerState: TypeAlias = BarBuilderState | ActivityBarBuilderState | BarRollupState
+Add: TypeAlias = Callable[[int, float, float, bool | None, bool], list[Bar]]
 NEVER = 1 << 62
 
 
@@ -73,7 +74,7 @@ class InstrumentBars:
         self._makers: dict[str, Maker] = {}
         self._flats: dict[str, FlatBars] = {}
         self._paused: set[str] = set()  # bars whose trades are not known to flow
-        self._hot: list[tuple[str, BarBuilder | ActivityBarBuilder]] = []
+        self._hot: list[tuple[str, Add]] = []  # what takes each trade
         self._rollups: dict[str, list[tuple[str, BarRollup]]] = {}
         self._next_end = NEVER  # from here on a trade closes a larger bar
         self._build(self.configured)
@@ -81,7 +82,9 @@ class InstrumentBars:
     @property
     def outside(self) -> int:
         """Trades that are in no bar, counted for each bar built from trades that they miss."""
-        return sum(builder.late_trades for _, builder in self._hot)
+        return sum(
+            maker.late_trades for maker in self._makers.values() if not isinstance(maker, BarRollup)
+        )
 
     def want(self, indicators: Mapping[str, Iterable[str]]) -> bool:
         """Compute from now on what is asked for, and nothing else.
@@ -105,15 +108,16 @@ class InstrumentBars:
         self, ts: int, price: float, size: float, is_buy: bool | None, may_close: bool
     ) -> Sequence[Closed]:
         """Take a trade, as `BarBuilder.add` does; nearly always nothing comes of it."""
-        found: Sequence[Closed] = ()
-        for name, builder in self._hot:
-            closed = builder.add(ts, price, size, is_buy, may_close)
+        found: list[Closed] | None = None
+        for name, add in self._hot:
+            closed = add(ts, price, size, is_buy, may_close)
             if closed:
-                found = [*found, *self._made(name, closed)]
+                found = [*(found or ()), *self._made(name, closed)]
         if ts >= self._next_end and may_close:
-            found = [*found, *self._reached(ts)]
-        if found:
-            self._gather()
+            found = [*(found or ()), *self._reached(ts)]
+        if found is None:
+            return ()
+        self._gather()
         return found
 
     def advance(self, venue_time: int) -> list[Closed]:
@@ -280,7 +284,7 @@ class InstrumentBars:
         }
         self._makers = {**{each.interval.name: each for each in timed}, **others}
         self._hot = [
-            (name, maker)
+            (name, maker.add)
             for name, maker in self._makers.items()
             if not isinstance(maker, BarRollup)
         ]
