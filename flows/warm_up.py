@@ -1,6 +1,6 @@
 """The past that indicators ask for: from the database where it is whole, else from the venue.
 
-One thread takes the wishes of the flow, waits until what they name is over at the venue, and gives
+A few threads take the wishes of the flow, wait until what they name is over at the venue, and give
 the answers back as `history` records, so that a recording has them too. What cannot be had is
 answered with nothing: the series then warms up with the bars that follow.
 """
@@ -9,7 +9,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeAlias
 
 import msgspec
@@ -74,18 +73,21 @@ class WarmUp:
         self._orders: dict[tuple[str, str], _Order] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="warm-up", daemon=True)
-        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="history")
+        # Daemons: a venue that makes us wait does not keep the program from ending.
+        self._threads = [
+            threading.Thread(target=self._run, name=f"warm-up-{number}", daemon=True)
+            for number in range(WORKERS)
+        ]
         self._wanted = self._done = 0
 
     def start(self) -> None:
         """Begin to fulfil wishes."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """Fulfil no more of them."""
         self._stopping.set()
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -102,18 +104,19 @@ class WarmUp:
             AWAITED.set(len(self._orders))
 
     def _run(self) -> None:
-        answering: list[Future[None]] = []
         while not self._stopping.wait(TURN_S):
-            now = self._now()
-            with self._lock:
-                due = [order for order in self._orders.values() if order.due <= now]
-                for order in due:
+            while (order := self._next()) is not None and not self._stopping.is_set():
+                self._fulfil(order)
+
+    def _next(self) -> _Order | None:
+        """Return an order that is due, which is then ours, or None."""
+        now = self._now()
+        with self._lock:
+            for order in self._orders.values():
+                if order.due <= now:
                     order.due = NEVER  # until its answer is there
-            answering += [self._pool.submit(self._fulfil, order) for order in due]
-            for one in answering:
-                if one.done():
-                    one.result()  # a bug of ours is raised here, and ends the flow
-            answering = [one for one in answering if not one.done()]
+                    return order
+        return None
 
     def _fulfil(self, order: _Order) -> None:
         wish = order.wish
