@@ -47,11 +47,14 @@ class RSI(msgspec.Struct):
     """The last close, average gain and average loss (before the first value: their sums)."""
     before: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """What `averages` was before the last close."""
+    divisor: float = 0.0
+    """The period; a float, for mixed arithmetic takes several times as long."""
 
     def __post_init__(self) -> None:
         """Refuse a period that averages nothing."""
         if self.period < 2:
             raise ValueError(f"rsi: period {self.period}: expected 2 or more")
+        self.divisor = float(self.period)
 
     @property
     def name(self) -> str:
@@ -93,11 +96,12 @@ class RSI(msgspec.Struct):
             return None
         last, gain, loss = before
         change = close - last
-        period = self.period
+        period = self.divisor
         if count > period:
-            gain *= period - 1
-            loss *= period - 1
-        if change > 0:
+            kept = period - 1.0
+            gain *= kept
+            loss *= kept
+        if change > 0.0:
             gain += change
         else:
             loss -= change
@@ -108,7 +112,7 @@ class RSI(msgspec.Struct):
         loss /= period
         self.averages = (close, gain, loss)
         moved = gain + loss
-        value = 100.0 * (gain / moved) if moved > 0 else 50.0
+        value = 100.0 * (gain / moved) if moved > 0.0 else 50.0
         self.values = (value,)
         return value
 
