@@ -93,7 +93,7 @@ class AO(msgspec.Struct):
         if not -LARGEST < low <= high < LARGEST:
             checked(high)
             checked(low)
-        middle = (high + low) / 2
+        middle = (high + low) * 0.5
         self.count = count = self.count + 1
         value = self.fast_mean.add(middle) - self.slow_mean.add(middle)
         if count < self.slow:

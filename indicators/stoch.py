@@ -50,6 +50,10 @@ class Stochastic(msgspec.Struct):
     count: int = 0
     values: tuple[float | None, float | None] = (None, None)
     """%K and %D; None while warming."""
+    first_k: int = 0
+    """Bars until the first %K; made from the parameters, as is `warm_up`."""
+    warm_up: int = 0
+    """Bars until the first values, that one included."""
     window: WindowRange = msgspec.field(default_factory=WindowRange)
     smoothed: WindowMean = msgspec.field(default_factory=WindowMean)
     signalled: WindowMean = msgspec.field(default_factory=WindowMean)
@@ -58,6 +62,8 @@ class Stochastic(msgspec.Struct):
         """Refuse windows of nothing."""
         if min(self.period, self.smoothing, self.signal) < 1:
             raise ValueError(f"{self.name}: expected 1 or more each")
+        self.first_k = self.period + self.smoothing - 1
+        self.warm_up = self.first_k + self.signal - 1
         self.window.length = self.period
         self.smoothed.length = self.smoothing
         self.signalled.length = self.signal
@@ -66,11 +72,6 @@ class Stochastic(msgspec.Struct):
     def name(self) -> str:
         """Canonical name, `"stoch(14,3,3)"`."""
         return f"stoch({self.period},{self.smoothing},{self.signal})"
-
-    @property
-    def warm_up(self) -> int:
-        """Bars until the first values, that one included."""
-        return self.period + self.smoothing + self.signal - 2
 
     @property
     def settled(self) -> int:
@@ -91,13 +92,11 @@ class Stochastic(msgspec.Struct):
             low, high = min(checked(low), checked(close)), max(checked(high), close)
         self.count = count = self.count + 1
         fast = self.window.add(high, low, close)
-        first = self.period
-        if count >= first:
+        if count >= self.period:
             k = self.smoothed.add(fast)
-            first += self.smoothing - 1
-            if count >= first:
+            if count >= self.first_k:
                 d = self.signalled.add(k)
-                if count >= first + self.signal - 1:
+                if count >= self.warm_up:
                     self.values = (k, d)
         return self.values
 
@@ -116,7 +115,7 @@ class Stochastic(msgspec.Struct):
         self.window.take_back()
         if count >= self.period:
             self.smoothed.take_back()
-        if count >= self.period + self.smoothing - 1:
+        if count >= self.first_k:
             self.signalled.take_back()
         self.count = count - 1
         return self.add(high, low, close)

@@ -47,6 +47,8 @@ class StochasticFast(msgspec.Struct):
     count: int = 0
     values: tuple[float | None, float | None] = (None, None)
     """%K and %D; None while warming."""
+    warm_up: int = 0
+    """Bars until the first values, that one included; made from the parameters."""
     window: WindowRange = msgspec.field(default_factory=WindowRange)
     signalled: WindowMean = msgspec.field(default_factory=WindowMean)
 
@@ -54,6 +56,7 @@ class StochasticFast(msgspec.Struct):
         """Refuse windows of nothing."""
         if min(self.period, self.signal) < 1:
             raise ValueError(f"{self.name}: expected 1 or more each")
+        self.warm_up = self.period + self.signal - 1
         self.window.length = self.period
         self.signalled.length = self.signal
 
@@ -61,11 +64,6 @@ class StochasticFast(msgspec.Struct):
     def name(self) -> str:
         """Canonical name, `"stoch_fast(14,3)"`."""
         return f"stoch_fast({self.period},{self.signal})"
-
-    @property
-    def warm_up(self) -> int:
-        """Bars until the first values, that one included."""
-        return self.period + self.signal - 1
 
     @property
     def settled(self) -> int:
@@ -88,7 +86,7 @@ class StochasticFast(msgspec.Struct):
         k = self.window.add(high, low, close)
         if count >= self.period:
             d = self.signalled.add(k)
-            if count >= self.period + self.signal - 1:
+            if count >= self.warm_up:
                 self.values = (k, d)
         return self.values
 
