@@ -22,7 +22,7 @@ LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-outer test-inner fuzz soak check fmt lint types lock bench
+.PHONY: help setup demo test test-outer test-inner fuzz soak check fmt lint types lock docs bench
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -92,6 +92,9 @@ lock:  ## both lock files anew (needs uv)
 	@command -v uv >/dev/null || { echo "error: uv is needed: pip install uv" >&2; exit 2; }
 	$(LOCK) --output-file requirements.lock
 	$(LOCK) --group dev --output-file requirements-dev.lock
+
+docs: $(READY)  ## docs/indicators.md anew, from the catalogue
+	@$(BIN)/python -m cli.indicator_page
 
 bench: $(READY)  ## measure; prints a table and writes bench/results/latest.json
 	$(BIN)/python -m bench $(ARGS)

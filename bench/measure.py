@@ -35,7 +35,14 @@ from flows.symbol_market import SymbolMarket
 
 SETTINGS = MarketSettings(
     bar_intervals=("1s",),
-    features=("rsi(14)", "rsi(7)", "ema(9)", "ema(12)", "ema(20)", "ema(26)"),
+    features=(
+        "rsi(14)",
+        "macd(12,26,9)",
+        "stoch(14,3,3)",
+        "cci(20)",
+        "ao(5,34)",
+        "bollinger(20,2)",
+    ),
 )
 
 SLICE = 1_000

@@ -81,7 +81,7 @@ class PlainDisplay:
             f"{seconds:6.1f} s  trades {status.trades} ({self._rates.of('trades'):.0f}/s)  "
             f"book updates {status.book_updates} ({self._rates.of('book_updates'):.0f}/s)  "
             f"bars {status.bars}  features {status.features}  rows {_count(status, 'rows')}  "
-            f"alerts {status.alerts}  gaps {status.gaps}"
+            f"alerts {status.alerts}  gaps {status.gaps}{_past(status, '  ')}"
         )
         for name, book in status.books.items():
             self.say(
@@ -139,7 +139,10 @@ class LiveDisplay:
         alerts = Text("\n".join(status.last_alerts[-SHOWN_ALERTS:]) or "none yet")
         self._live.update(
             Group(
-                Text(f"candlewax · {seconds:.0f} s · Ctrl-C ends it", style="bold"),
+                Text(
+                    f"candlewax · {seconds:.0f} s{_past(status, ' · ')} · Ctrl-C ends it",
+                    style="bold",
+                ),
                 counts,
                 books,
                 Text("alerts", style="dim"),
@@ -147,6 +150,12 @@ class LiveDisplay:
             ),
             refresh=True,
         )
+
+
+def _past(status: FlowStatus, before: str) -> str:
+    """Say how far the loading of the past is, while it goes on."""
+    done, wanted = status.past
+    return f"{before}past loaded {done} of {wanted}" if done < wanted else ""
 
 
 def _state(state: str) -> str:

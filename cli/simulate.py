@@ -35,7 +35,7 @@ def simulate(
         ),
     ] = (),
     seed: Annotated[int, Parameter(help="What all chance comes from.")] = 1,
-    script: Annotated[str, Parameter(help="Moves and faults: a file, or a name.")] = "demo",
+    script: Annotated[str, Parameter(help="Moves, walls, faults: a file, or a name.")] = "demo",
     faults: Annotated[str, Parameter(help="More faults: a file, or a name.")] = "",
     rate: Annotated[float, Parameter(help="Multiplies trades and book changes.")] = 1.0,
     telegram: Annotated[bool, Parameter(help="Serve a fake Telegram too.", negative=())] = False,

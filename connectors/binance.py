@@ -52,6 +52,7 @@ from connectors.binance_book import (
     Time,
     nanoseconds,
 )
+from connectors.binance_candles import BinanceCandles
 from connectors.contract import (
     DeadLetter,
     FeedDescription,
@@ -590,6 +591,7 @@ class Binance:
     limits = Limits(connects=60, connects_per_s=0.5, weight=2000, weight_per_s=50.0)
     channel_groups = (("trade", "book"),)
     key_names = ()
+    candles = BinanceCandles()
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:
         """Binance has `book`, diff or partial, the `depth` of the latter, and `max_age_s`."""

@@ -46,6 +46,7 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
+from connectors.bitstamp_candles import BitstampCandles
 from connectors.contract import (
     DeadLetter,
     FeedDescription,
@@ -897,6 +898,7 @@ class Bitstamp:
     limits = Limits(connects=20, connects_per_s=1.0, weight=100, weight_per_s=8.0)
     channel_groups = (("trade", "book"),)
     key_names = ()
+    candles = BitstampCandles()
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:
         """Bitstamp has `book` and `max_age_s`."""

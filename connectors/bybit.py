@@ -45,6 +45,7 @@ from connectors.bybit_book import (
     Numbering,
     TradeRow,
 )
+from connectors.bybit_candles import BybitCandles
 from connectors.contract import DeadLetter, FeedDescription, Limits, Outgoing, Request, Told
 from market.errors import StaleFeedError, SubscriptionError, VenueProtocolError
 from market.events import FeedGap, Side, Trade
@@ -486,6 +487,7 @@ class Bybit:
     limits = Limits(connects=60, connects_per_s=0.8, weight=100, weight_per_s=50.0)
     channel_groups = (("trade", "book"),)
     key_names = ()
+    candles = BybitCandles()
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:
         """Bybit has `depth`, 50 or 200, and `max_age_s`."""

@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
-from market.events import BookDelta, BookSnapshot, FeedGap, MarketEvent
+from market.events import Bar, BookDelta, BookSnapshot, FeedGap, MarketEvent
 from market.instruments import Instrument
 
 
@@ -190,6 +190,61 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     weight_per_s: float = 5.0
 
 
+class Candles(Protocol):
+    """A venue's bars of the past, by GET; it makes no request itself, as a protocol does not.
+
+    Bars are told as the venue's own trades would make them: `count` is 0 where it is not told,
+    `buy_volume` one half where `tells_sides` is False, `notional` volume times a typical price
+    where the venue does not tell quote volume. A bar in which nothing traded may be there, with a
+    volume of 0, or be left out.
+    """
+
+    @property
+    def intervals(self) -> Mapping[str, str]:
+        """Our names of the intervals that it has, aligned as ours are, and its own ones."""
+        ...
+
+    @property
+    def is_ranged(self) -> bool:
+        """Whether a range of time can be asked for; else the answer is the newest ones."""
+        ...
+
+    @property
+    def tells_sides(self) -> bool:
+        """Whether it says how much of a volume was bought."""
+        ...
+
+    @property
+    def weight(self) -> int:
+        """What the venue counts one request as."""
+        ...
+
+    def most(self, interval: str) -> int:
+        """Return how many bars one answer holds at most."""
+        ...
+
+    def url(
+        self, rest_url: str, instrument: Instrument, interval: str, start: int, end: int
+    ) -> str:
+        """Address of the bars that start in `[start, end)`, ns UTC, both starts of bars.
+
+        The answer may hold others too, and the one that is forming. There is no key in it.
+        """
+        ...
+
+    def read(self, body: bytes, instrument: Instrument, interval: str) -> list[Bar]:
+        """Read an answer: bars in ascending order, each start once.
+
+        Raises:
+            VenueProtocolError: it is none, or the venue's error.
+        """
+        ...
+
+    def is_rate_limit(self, body: bytes) -> bool:
+        """Whether an answer says that too much was asked, where its HTTP status does not."""
+        ...
+
+
 class Venue(Protocol):
     """What a venue's file declares, one row of `connectors.VENUES`."""
 
@@ -231,6 +286,11 @@ class Venue(Protocol):
     @property
     def key_names(self) -> tuple[str, ...]:
         """Environment variables that may hold the user's key; empty where none is needed."""
+        ...
+
+    @property
+    def candles(self) -> Candles | None:
+        """Its bars of the past; None where it has none."""
         ...
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:

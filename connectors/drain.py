@@ -14,10 +14,19 @@ from connectors.contract import DeadLetter, Told
 from connectors.reason_counter import ReasonCounter
 from connectors.recording import Record
 from filters.specs import SpecsChanged
-from market.events import BookDelta, BookSnapshot, FeedGap, LeftOpen, MarketEvent, Trade
+from market.events import (
+    BookDelta,
+    BookSnapshot,
+    Demand,
+    FeedGap,
+    History,
+    LeftOpen,
+    MarketEvent,
+    Trade,
+)
 from market.instruments import symbol_of, venue_of
 
-FlowEvent: TypeAlias = MarketEvent | SpecsChanged | LeftOpen
+FlowEvent: TypeAlias = MarketEvent | SpecsChanged | LeftOpen | Demand | History
 """What the keyed steps take."""
 
 _EVENTS = Counter("candlewax_feed_events_total", "Events taken by the flow", ["kind"])
@@ -31,8 +40,17 @@ EVENTS = {kind: _EVENTS.labels(kind) for kind in COUNTED}
 encode_control = msgspec.json.Encoder().encode
 _decode_specs = msgspec.json.Decoder(SpecsChanged).decode
 _decode_left_open = msgspec.json.Decoder(LeftOpen).decode
-SPECS = b'"SpecsChanged"'
-LEFT_OPEN = b'"LeftOpen"'
+_decode_demand = msgspec.json.Decoder(Demand).decode
+_decode_history = msgspec.json.Decoder(History).decode
+
+
+class _Control(msgspec.Struct):
+    """What every control record says first: which event it holds, if any."""
+
+    type: str = ""
+
+
+_decode_control = msgspec.json.Decoder(_Control).decode
 
 
 class Drain:
@@ -58,7 +76,7 @@ class Drain:
         """Take one record and what its feed told of it.
 
         Raises:
-            msgspec.DecodeError: specs that are none.
+            msgspec.DecodeError: what steers is not what it says.
         """
         self.add_all(((record, told),))
 
@@ -68,8 +86,8 @@ class Drain:
         trades = updates = 0
         for record, told in items:
             if not told:
-                if record.kind == "control" and not record.conn:
-                    self._control(record)
+                if not record.conn:
+                    self._steer(record)
                 continue
             for event in told:
                 if type(event) is Trade:
@@ -133,12 +151,23 @@ class Drain:
             group.append(self._left_open.pop(instrument))
         return group
 
-    def _control(self, record: Record) -> None:
-        if LEFT_OPEN in record.body:
-            left = _decode_left_open(record.body)
-            self._left_open[left.instrument] = left  # told with its first event
-        if SPECS not in record.body:
+    def _steer(self, record: Record) -> None:
+        """Take what came from no connection: it steers, and some of it is for all symbols."""
+        if record.kind == "history":
+            history = _decode_history(record.body)
+            self._group(history.instrument).append(history)
+        if record.kind != "control":
             return
-        self._specs = _decode_specs(record.body)
-        for symbol in sorted(self._known):
-            self._groups.setdefault(symbol, []).append(self._specs)
+        match _decode_control(record.body).type:
+            case "LeftOpen":
+                left = _decode_left_open(record.body)
+                self._left_open[left.instrument] = left  # told with its first event
+            case "Demand":
+                demand = _decode_demand(record.body)
+                self._groups.setdefault(demand.symbol, []).append(demand)
+            case "SpecsChanged":
+                self._specs = _decode_specs(record.body)
+                for symbol in sorted(self._known):
+                    self._groups.setdefault(symbol, []).append(self._specs)
+            case _:
+                pass  # settings: they are read before a replay begins

@@ -48,6 +48,7 @@ from connectors.contract import (
     Told,
     caught_up,
 )
+from connectors.htx_candles import HtxCandles
 from market.errors import StaleFeedError, SubscriptionError, VenueProtocolError
 from market.events import BookDelta, BookSnapshot, FeedGap, Level, Side, Trade
 from market.instruments import Instrument
@@ -722,6 +723,7 @@ class Htx:
     limits = Limits()
     channel_groups = (("trade",), ("book",))
     key_names = ()
+    candles = HtxCandles()
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:
         """HTX has one setting, `max_age_s`."""

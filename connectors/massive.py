@@ -43,6 +43,7 @@ from connectors.contract import (
     Request,
     Told,
 )
+from connectors.massive_candles import MassiveCandles
 from market.errors import (
     StaleFeedError,
     SubscriptionError,
@@ -526,6 +527,7 @@ class Massive:
     limits = Limits()
     channel_groups = (("trade", "book"),)
     key_names = KEY_NAMES
+    candles = MassiveCandles()
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:
         """Massive has one setting, `aggregates`; `max_age_s` has no effect on one connection."""

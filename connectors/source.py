@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 from bytewax.inputs import (
@@ -22,6 +22,7 @@ from connectors.dead_letters import DeadLetterFile
 from connectors.drain import Drain, FlowEvent
 from connectors.feed import Feed, Steering
 from connectors.frame_queue import CAPACITY, FrameQueue
+from connectors.placement import owner_of
 from connectors.playback import Playback
 from connectors.reader import Clock, Reader
 from connectors.recording import Record, Recording, RecordingWriter, merged
@@ -46,7 +47,27 @@ class Helm:
 
     def __init__(self) -> None:
         self._readers: dict[str, Reader] = {}
+        self._frames: dict[int, FrameQueue] = {}
+        self._workers = 1
+        self._clock = Clock()
         self._lock = threading.Lock()
+
+    def connect(self, frames: FrameQueue, worker: int, workers: int) -> None:
+        """Have a worker's queue into which to tell what steers."""
+        with self._lock:
+            self._frames[worker] = frames
+            self._workers = workers
+
+    def tell(self, symbol: str, body: bytes, *, kind: Literal["control", "history"]) -> None:
+        """Let a symbol's market know something, behind all that was read of it so far.
+
+        It goes through the queue of the worker that owns the symbol, and into its recording: so a
+        replay hears it at the same place. From another process it crosses over to the owner.
+        """
+        frames = self._frames.get(owner_of(symbol, self._workers))
+        if frames is None:
+            frames = next(iter(self._frames.values()))
+        frames.put_at_once(Record(self._clock.now(), "", kind, body), [])
 
     def enlist(self, reader: Reader) -> None:
         """Make a reader that carries books reachable by its instruments."""
@@ -101,6 +122,7 @@ class FeedSource(DynamicSource[MicroBatch]):
     def build(self, _step_id: str, worker_index: int, worker_count: int) -> "FeedPartition":
         """Make one worker's feeds and start reading them."""
         frames = FrameQueue(self._capacity)
+        self._helm.connect(frames, worker_index, worker_count)
         clock = Clock()
         for body in self._controls:
             frames.put_at_once(Record(clock.now(), "", "control", body), [])

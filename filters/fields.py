@@ -11,8 +11,9 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from indicators import names as indicator_names
-from indicators.catalogue import KINDS, find_kind
+from indicators.catalogue import KINDS, find_kind, unknown
 from indicators.kinds import Kind
+from indicators.libraries import library_of
 from indicators.names import IndicatorNameError
 from indicators.spelling import did_you_mean
 from market.events import Bar, Level
@@ -164,25 +165,29 @@ def resolve(text: str, stream: Stream) -> str:
         >>> resolve("rsi", "bar"), resolve("imbalance(5)", "book")
         ('rsi(14)', 'book.imbalance(5)')
     """
-    name = text.strip()
+    name, lead = text.strip(), len(text) - len(text.lstrip())
     if name in (BAR_FIELDS if stream == "bar" else BOOK_FIELDS):
         return name
-    word, parenthesis, rest = name.partition("(")
-    word = word.rstrip()
+    before, parenthesis, _ = name.partition("(")
+    word = before.rstrip()
     alias = BOOK_ALIASES.get(word) if stream == "book" else None
     is_kind = find_kind(word) is not None or find_kind(word.rpartition(".")[0]) is not None
     if alias is None and not is_kind:
-        raise FieldError(_unknown(word, bool(parenthesis), stream))
+        raise FieldError(_unknown(word, bool(parenthesis), stream), offset=lead)
     longer = 0 if alias is None else len(alias) - len(word)
     try:
-        indicator = indicator_names.parse((alias or word) + parenthesis + rest)
+        indicator = indicator_names.parse((alias or word) + name[len(word) :])
     except IndicatorNameError as error:
-        raise FieldError(error.message, offset=max(error.offset - longer, 0)) from None
+        raise FieldError(error.message, offset=lead + max(error.offset - longer, 0)) from None
     if stream == "book" and indicator.reads == "bar":
-        raise FieldError(f"{indicator.text!r} is computed from bars: it needs `stream: bar`")
+        raise FieldError(
+            f"{indicator.text!r} is computed from bars: it needs `stream: bar`", offset=lead
+        )
     first, *others = indicator_names.every_output(indicator)
     if others:
-        raise FieldError(f"{indicator.text!r} has several values: say which, as in {first.text!r}")
+        raise FieldError(
+            f"{indicator.text!r} has several values: say which, as in {first.text!r}", offset=lead
+        )
     return first.text
 
 
@@ -217,6 +222,8 @@ def _is_in(kind: Kind, stream: Stream) -> bool:
 def _unknown(word: str, called: bool, stream: Stream) -> str:
     own = BAR_FIELDS if stream == "bar" else BOOK_FIELDS
     other: Stream = "book" if stream == "bar" else "bar"
+    if library_of(word):
+        return unknown(word)
     if word in own:
         return f"{word!r} takes no numbers: write it alone"
     if word in (BOOK_FIELDS if stream == "bar" else BAR_FIELDS):

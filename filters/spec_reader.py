@@ -18,8 +18,8 @@ from filters.specs import SEVERITIES, Notify, Severity, Source, Spec
 from filters.templates import TemplateError, parse_template
 from filters.yaml_nodes import Document, Mapping, Node, Scalar, Sequence
 from indicators.spelling import did_you_mean
+from market.activity import parse_bar_length
 from market.errors import SpecError
-from market.intervals import Interval
 
 VERSION = 1
 LONGEST_TITLE = 120
@@ -221,7 +221,7 @@ class _FileReader:
 
     def _interval(self, node: Node) -> str:
         try:
-            return Interval.parse(self._nodes.text(node, "interval")).name
+            return parse_bar_length(self._nodes.text(node, "interval")).name
         except ValueError as error:
             raise self._nodes.wrong(str(error), node) from None
 

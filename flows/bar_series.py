@@ -1,115 +1,344 @@
-"""The bars of one instrument and interval, with the indicators that are wanted of them."""
+"""The closed bars of one series, with the indicators that are wanted of them.
+
+An indicator is right only if no bar is missing before it. So a bar in which trades may be missing
+is not given to it; the past is asked for instead (`HistoryWish`), and what comes (`History`) fills
+the hole, takes the place of such bars, and lets every indicator that had begun anew go on as if
+nothing had been missed. Where no history comes they warm up with the bars that follow.
+"""
 
 import pickle
 from collections.abc import Iterable
+from typing import TypeAlias
 
 import msgspec
 
 from indicators.contract import BarIndicator
 from indicators.names import IndicatorName, create_for_bars, parse
-from market.bars import BarBuilder, BarBuilderState
-from market.events import Bar, Feature, State
-from market.intervals import Interval
+from market.activity import Activity
+from market.events import Bar, Feature, History, State
+from market.intervals import DAY, Interval
+
+BarLength: TypeAlias = Interval | Activity
+MOST_HISTORY = 5000
+"""Most bars of the past that are asked for."""
+MOST_COLLECTED = 1000
+"""Most bars that are kept while an answer is awaited; who waits longer does without."""
+BEFORE_MIDNIGHT = 60
+"""Bars more, where all of the day are wanted: only one of the day before shows where it begins."""
+FOREVER = 1 << 62
+REMEMBERED = 100
+"""Bars that history has put right of which a late trade's correction is refused."""
+REVISED = "revised input"
+"""Why a feature may not be what it would have been: an earlier bar was corrected since."""
+
+
+class HistoryWish(msgspec.Struct, frozen=True, kw_only=True):
+    """Bars of the past that a series wants to know.
+
+    Attributes:
+        instrument: id.
+        interval: of the bars, `"1m"`.
+        bars: how many would do.
+        until: every bar that ended by then is wanted, ns of the venue's clock.
+        clock_offset: our clock less the venue's, ns.
+    """
+
+    instrument: str
+    interval: str
+    bars: int
+    until: int
+    clock_offset: int = 0
 
 
 class SeriesState(msgspec.Struct):
     """What a `BarSeries` remembers over a restart."""
 
-    builder: BarBuilderState
     indicators: dict[str, bytes]
-    last_start: int
-    is_interrupted: bool
+    cold: set[str]
+    collected: list[Bar]
+    awaited_until: int
+    last: Bar | None
+    hole: int
+    healed: dict[int, int]
+    since_revised: int | None
+    told_again: int
 
 
 class BarSeries:
-    """The bars of one instrument and interval, with the indicators that are wanted of them."""
+    """The bars of one instrument and interval, with the indicators that are wanted of them.
 
-    __slots__ = ("builder", "indicators", "interval", "is_interrupted", "last_start", "names")
+    Args:
+        instrument: id.
+        length: of the bars; only time bars have a history to ask for.
+    """
 
-    def __init__(self, builder: BarBuilder, interval: Interval) -> None:
-        self.builder = builder
-        self.interval = interval
+    __slots__ = (
+        "_cold",
+        "_collected",
+        "_healed",
+        "_hole",
+        "_places",
+        "_since_revised",
+        "_told_again",
+        "awaited_until",
+        "indicators",
+        "instrument",
+        "last",
+        "length",
+        "names",
+        "wish",
+    )
+
+    def __init__(self, instrument: str, length: BarLength) -> None:
+        self.instrument = instrument
+        self.length = length
         self.names: dict[str, IndicatorName] = {}
         self.indicators: dict[str, BarIndicator] = {}
-        self.last_start = 0
-        self.is_interrupted = False
+        self._places: dict[str, list[tuple[str, int]]] = {}  # names and places, by indicator
+        self.last: Bar | None = None
+        """The bar that came last, marked or not."""
+        self.awaited_until = 0
+        """History is awaited that reaches this far, ns of the venue's clock; 0 for none."""
+        self.wish: HistoryWish | None = None
+        """What is to be asked for; whoever asks takes it away."""
+        self._cold: set[str] = set()  # indicators that history would put right
+        self._collected: list[Bar] = []
+        self._hole = 0  # trades before this may be missing, and nobody knows of which bars
+        self._healed: dict[int, int] = {}
+        self._since_revised: int | None = None
+        self._told_again = 0  # how often the last bar's features were, besides its revisions
 
     def snapshot(self) -> SeriesState:
         """Return a copy of the state."""
         return SeriesState(
-            builder=self.builder.snapshot(),
             indicators={
                 text: pickle.dumps(indicator) for text, indicator in self.indicators.items()
             },
-            last_start=self.last_start,
-            is_interrupted=self.is_interrupted,
+            cold=set(self._cold),
+            collected=list(self._collected),
+            awaited_until=self.awaited_until,
+            last=self.last,
+            hole=self._hole,
+            healed=dict(self._healed),
+            since_revised=self._since_revised,
+            told_again=self._told_again,
         )
 
-    def restore(self, instrument: str, state: SeriesState) -> None:
+    def restore(self, state: SeriesState) -> None:
         """Go on from a snapshot; what is not wanted any more is dropped at the next `want`."""
-        self.builder = BarBuilder(instrument, self.interval, state=state.builder)
         self.indicators = {
             text: pickle.loads(kept)  # noqa: S301 - our own store, never from outside
             for text, kept in state.indicators.items()
         }
-        self.last_start = state.last_start
-        self.is_interrupted = state.is_interrupted
+        self._cold = set(state.cold)
+        self._collected = list(state.collected)
+        self.awaited_until = state.awaited_until
+        self.last = state.last
+        self._hole = state.hole
+        self._healed = dict(state.healed)
+        self._since_revised = state.since_revised
+        self._told_again = state.told_again
 
     def want(self, names: Iterable[str]) -> None:
         """Compute exactly these indicators from now on; one already there keeps its state."""
         self.names = {name.text: name for name in map(parse, names)}
         wanted = {name.indicator: name for name in self.names.values()}
+        self._places = {text: [] for text in wanted}
+        for text, name in self.names.items():
+            self._places[name.indicator].append((text, name.place))
+        before = self.indicators
         self.indicators = {
-            text: self.indicators.get(text) or create_for_bars(name)
-            for text, name in wanted.items()
+            text: before.get(text) or create_for_bars(name) for text, name in wanted.items()
         }
+        new = self.indicators.keys() - before.keys()
+        self._cold = (self._cold | new) & self.indicators.keys()
+        if new and self.last is not None and not self._hole:
+            self.ask(self.last.end)
+
+    def ask(self, until: int) -> None:
+        """Wish for the bars before `until`, where an indicator would be better for it."""
+        if self._cold and isinstance(self.length, Interval):
+            self.awaited_until = max(self.awaited_until, until)
+            self.wish = HistoryWish(
+                instrument=self.instrument,
+                interval=self.length.name,
+                bars=self._bars_wanted(until, self.length),
+                until=self.awaited_until,
+            )
 
     def interrupt(self) -> None:
         """Trades may be missing from here on, and with them whole bars."""
-        self.builder.interrupt()
-        self.is_interrupted = True
+        self._hole = FOREVER
 
-    def restart(self) -> None:
-        """Begin every indicator afresh: bars are missing."""
-        self.indicators = {text: create_for_bars(text) for text in self.indicators}
+    def resume(self, ts: int) -> None:
+        """Trades flow again from `ts` (venue's time) on: what was before may be asked for."""
+        self._restart()
+        if isinstance(self.length, Interval):
+            start = self.length.start_of(ts)
+            self._hole = start if start == ts else start + self.length.length
+            self.ask(start)
 
-    def take(self, bar: Bar) -> bool:
-        """Update the indicators; return whether they speak of this bar."""
-        if bar.revision:
-            if bar.start != self.last_start:
-                return False
+    def take(self, bar: Bar) -> list[Feature]:
+        """Update the indicators; return what they say of this bar, nothing if they do not."""
+        if bar.revision and (self.last is None or bar.start <= self.last.start):
+            return self._correct(bar)
+        is_first = self.last is None
+        self.last = bar
+        self._told_again = 0
+        if self._since_revised is not None:
+            self._since_revised += 1
+        if bar.gap or bar.partial:
+            self._restart()
+            self._hole = bar.end
+            self.ask(bar.end)
+        else:
+            if self._hole:
+                self._restart()
+                self.ask(self._hole if self._hole < FOREVER else bar.start)
+                self._hole = 0
+            elif is_first:
+                self.ask(bar.start)
             for indicator in self.indicators.values():
-                if indicator.count:
-                    indicator.revise(bar)
-            return True
-        self.last_start = bar.start
-        if bar.gap or self.is_interrupted:
-            self.is_interrupted = False
-            self.restart()
-            if bar.gap:
-                return True
-        for indicator in self.indicators.values():
-            indicator.update(bar)
-        return True
+                indicator.update(bar)
+        if self.awaited_until:
+            self._collect(bar)
+        return self._features(bar)
+
+    def absorb(self, history: History) -> tuple[list[Bar], list[Feature]]:
+        """Take bars of the past: return bars that they put right, and what indicators say now.
+
+        An answer without bars is one too: there is nothing to be had, and who is cold warms up.
+        """
+        if not self.awaited_until or history.until < self.awaited_until or self._hole == FOREVER:
+            return [], []
+        is_whole = history.until >= self._hole
+        end = history.until if self.last is None or not is_whole else self.last.end
+        known = {bar.start: bar for bar in history.bars if bar.end <= max(end, self.awaited_until)}
+        healed = self._heal(known) if is_whole else []
+        bars = [known[start] for start in sorted(known)] if history.bars else []
+        for text in self._cold if bars else ():
+            name = parse(text)
+            if history.tells_sides or "buy_volume" not in name.inputs:
+                indicator = self.indicators[text] = create_for_bars(name)
+                for bar in bars:
+                    indicator.update(bar)
+        self.awaited_until = 0
+        if is_whole:
+            self._hole = 0
+            self._settle()
+        else:
+            self.ask(self._hole)  # the bar that had begun before its trades came is not over
+        if not bars:
+            return healed, []
+        if self.last is not None and bars[-1].start == self.last.start and bars[-1] not in healed:
+            self._told_again += 1
+        return healed, self._features(bars[-1])
 
     def values(self) -> dict[str, float | None]:
         """Return the indicators' values by canonical name; None while warming."""
-        return {
-            text: self.indicators[name.indicator].values[name.place]
-            for text, name in self.names.items()
-        }
+        told = {}
+        for of, places in self._places.items():
+            values = self.indicators[of].values
+            for text, place in places:
+                told[text] = values[place]
+        return told
 
-    def features(self, bar: Bar) -> list[Feature]:
-        """Say what the indicators say of the bar they took last."""
-        return [
-            Feature(
-                instrument=bar.instrument,
-                interval=bar.interval,
-                name=text,
-                ts_event=bar.start,
-                value=value,
-                state=State.WARMING if value is None else State.LIVE,
-                revision=bar.revision,
-            )
-            for text, value in self.values().items()
-        ]
+    def _restart(self) -> None:
+        """Begin every indicator afresh: bars are missing."""
+        for text, indicator in self.indicators.items():
+            if indicator.count:
+                self.indicators[text] = create_for_bars(text)
+        self._cold = set(self.indicators)
+        self._since_revised = None
+
+    def _collect(self, bar: Bar) -> None:
+        self._collected.append(bar)
+        cold = [self.indicators[text] for text in self._cold]
+        if len(self._collected) > MOST_COLLECTED or all(
+            indicator.count >= (indicator.settled or indicator.warm_up) for indicator in cold
+        ):
+            self.awaited_until = 0
+            self._settle()
+
+    def _settle(self) -> None:
+        """Nothing is awaited any more."""
+        self._cold.clear()
+        self._collected = []
+
+    def _heal(self, known: dict[int, Bar]) -> list[Bar]:
+        """Join the bars collected meanwhile to those of the past; return which were put right."""
+        healed = []
+        for ours in self._collected:
+            theirs = known.get(ours.start)
+            if not (ours.gap or ours.partial):
+                known[ours.start] = ours
+            elif theirs is not None:
+                right = msgspec.structs.replace(theirs, revision=ours.revision + 1)
+                known[ours.start] = right
+                healed.append(right)
+                self._healed[ours.start] = right.revision
+                if self.last is not None and ours.start == self.last.start:
+                    self.last = right
+        for start in list(self._healed)[:-REMEMBERED]:
+            del self._healed[start]
+        return healed
+
+    def _correct(self, bar: Bar) -> list[Feature]:
+        """Take a bar again that a late trade has changed."""
+        if bar.start in self._healed:
+            return []  # the venue's own bar has that trade, and those that we missed
+        for index, one in enumerate(self._collected):
+            if one.start == bar.start:
+                self._collected[index] = bar
+        if self.last is None or bar.start != self.last.start:
+            if any(indicator.count for indicator in self.indicators.values()):
+                self._since_revised = 0
+            return []
+        self.last = bar
+        if bar.gap or bar.partial:
+            return []
+        for indicator in self.indicators.values():
+            if indicator.count:
+                indicator.revise(bar)
+        return self._features(bar)
+
+    def _bars_wanted(self, until: int, interval: Interval) -> int:
+        """Return how many bars would let the cold indicators forget where they began."""
+        wanted = 1
+        for text in self._cold:
+            indicator = self.indicators[text]
+            wanted = max(wanted, indicator.settled or indicator.warm_up)
+            if parse(text).since_midnight:
+                since = -(-(until % DAY) // interval.length)
+                wanted = max(wanted, since + BEFORE_MIDNIGHT)
+        return min(wanted, MOST_HISTORY)
+
+    def _features(self, bar: Bar) -> list[Feature]:
+        """Say what the indicators say of the bar that they took last."""
+        since = self._since_revised
+        revision = bar.revision + self._told_again
+        features = []
+        for of, places in self._places.items():
+            indicator = self.indicators[of]
+            values = indicator.values
+            warm_up = indicator.warm_up
+            reason = ""
+            if indicator.count < warm_up:
+                reason = f"warming({indicator.count} of {warm_up})"
+            elif since is not None and since < (indicator.settled or MOST_HISTORY):
+                reason = REVISED
+            state = State.LIVE if indicator.count >= warm_up else State.WARMING
+            for text, place in places:
+                features.append(
+                    Feature(
+                        instrument=self.instrument,
+                        interval=bar.interval,
+                        name=text,
+                        ts_event=bar.start,
+                        value=values[place],
+                        state=state,
+                        revision=revision,
+                        reason=reason,
+                    )
+                )
+        return features

@@ -375,9 +375,13 @@ def _check(settings: Settings) -> Iterator[tuple[str, str]]:
         if not feed.symbols:
             yield f"feeds.{venue}.symbols", 'name at least one symbol, as in ["BTC-USDT"]'
     try:
-        settings.market.intervals()
+        settings.market.lengths()
     except ValueError as error:
         yield "market.bar_intervals", str(error)
+    try:
+        settings.market.merged()
+    except ValueError as error:
+        yield "market.merged_intervals", str(error)
     for name in settings.market.features:
         try:
             parse(name)

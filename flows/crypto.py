@@ -28,6 +28,7 @@ from flows.home import Home
 from flows.instruments import list_instruments, resolve, unknown_venue
 from flows.metrics import serve_metrics
 from flows.output import Output
+from flows.past import StoredPast, VenuePast
 from flows.pipeline import build
 from flows.recorded_settings import recorded_settings
 from flows.routing import Routes
@@ -36,6 +37,7 @@ from flows.status import StatusFile, Tally
 from flows.stopping import Stopping
 from flows.symbol_market import SymbolMarket
 from flows.venue_keys import key_for
+from flows.warm_up import WarmUp
 from market.errors import ConfigError
 from market.events import LeftOpen
 from market.instruments import Instrument
@@ -100,9 +102,17 @@ def _flow() -> Dataflow:
         dead_letters=home.dead,
     )
     serve_metrics(settings.settings.serving.metrics_port, cluster.process)
+    warm_up = WarmUp(
+        stored=StoredPast(embedded.database_url).bars,
+        candles=VenuePast(feeds).fetch,
+        tell=partial(helm.tell, kind="history"),
+    )
+    warm_up.start()
+    atexit.register(warm_up.stop)
     tally = Tally(
         lambda: [drain.counts for drain in source.drains],
         reads=lambda instrument: any(drain.has_told(instrument) for drain in source.drains),
+        past=lambda: warm_up.progress,
     )
     status = StatusFile(home.status / f"flow-{cluster.process}.json", tally)
     status.start()
@@ -124,6 +134,7 @@ def _flow() -> Dataflow:
         ),
         resync=helm.resync,
         tally=tally,
+        history=warm_up.wish,
         route=routes,
         store=TimescaleSink(
             embedded.database_url.reveal(),

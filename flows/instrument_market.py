@@ -9,25 +9,32 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from flows.bar_series import BarSeries, SeriesState
+from flows.bar_series import BarLength
+from flows.book_values import BookFeatures, needs_depth
 from flows.gap_intervals import GapIntervals
+from flows.instrument_bars import Closed, InstrumentBars, InstrumentBarsState
 from flows.market_output import MarketOutput
+from flows.merged_series import MergedSeries
 from flows.observer import BarObserver, BookObserver
 from flows.venue_bars import VenueBars
 from flows.watched_channel import GOES_ON, WatchedChannel
 from indicators.book_imbalance import VolumeImbalance
-from market.bars import BarBuilder
+from indicators.liquidity import LiquidityMap, RestingDepth
+from indicators.names import every_output, parse
 from market.book import Book
 from market.clock_offset import ClockOffset
+from market.empty_bars import EmptyBars
 from market.events import (
     Aggregate,
     Bar,
     BookDelta,
     BookSnapshot,
     BookTop,
+    Feature,
     FeedGap,
     GapInterval,
     Heartbeat,
+    History,
     LeftOpen,
     Quote,
     Side,
@@ -37,7 +44,6 @@ from market.events import (
     Trade,
     Unsubscribed,
 )
-from market.intervals import Interval
 from market.quotes import as_book
 from market.silence import SAME_MOMENT
 
@@ -54,7 +60,7 @@ class InstrumentState(msgspec.Struct):
     """What an `InstrumentMarket` remembers over a restart."""
 
     offset: ClockOffset
-    series: dict[str, SeriesState]
+    bars: InstrumentBarsState
     open_gaps: dict[str, list[GapInterval]]
     channels: list[WatchedChannel]
     trade_moments: tuple[int, int]
@@ -75,6 +81,7 @@ class InstrumentState(msgspec.Struct):
     waits_for_trade: bool = False
     exchange: str = ""
     venue_bars: dict[str, Bar] = {}
+    liquidity: LiquidityMap | None = None
 
 
 class InstrumentMarket:
@@ -82,20 +89,24 @@ class InstrumentMarket:
 
     Args:
         instrument: id.
-        intervals: lengths of the bars to build.
+        lengths: of the bars to build.
+        empty_bars: what is said of intervals without trades.
         depth: levels a side that are shown.
         stale_after: ns without a message of the venue after which the book is `stale`.
         wants_tops: keep the best levels after every book message.
+        merged: takes the bars for those of all venues.
     """
 
     def __init__(
         self,
         instrument: str,
-        intervals: Sequence[Interval],
+        lengths: Sequence[BarLength],
         *,
+        empty_bars: EmptyBars = EmptyBars.NONE,
         depth: int,
         stale_after: int,
         wants_tops: bool,
+        merged: MergedSeries | None = None,
     ) -> None:
         self.instrument = instrument
         self.depth = depth
@@ -106,10 +117,7 @@ class InstrumentMarket:
         self.reason = "connecting"
         self.offset = ClockOffset()
         self.top: BookTop | None = None
-        self.series = {
-            interval.name: BarSeries(BarBuilder(instrument, interval), interval)
-            for interval in intervals
-        }
+        self.bars = InstrumentBars(instrument, lengths, empty_bars=empty_bars)
         self.gaps = GapIntervals(instrument)
         self.open_gaps = self.gaps.open
         self.trade_moments = self.next_trade_moment = 0
@@ -128,42 +136,55 @@ class InstrumentMarket:
         self.waits_for_trade = False  # trades broke off alone: no book shows where bars go on
         self.exchange = ""  # whose quotes are shown, where a venue passes on several exchanges'
         self.venue_bars = VenueBars()
+        self._merged = merged
         self._imbalance = VolumeImbalance(depth).measure
+        self.liquidity: LiquidityMap | None = None  # where somebody looks at the whole book
+        self._depth: RestingDepth | None = None
         self._bar_observers: dict[str, BarObserver] = {}
+        self._book_features: dict[str, BookFeatures] = {}
         self._book_observer: BookObserver | None = None
-        self._configured = frozenset(self.series)
-        self._series = list(self.series.values())
 
     def want(
         self,
         features: Sequence[str],
         bars: Mapping[str, Iterable[str]],
         book: Iterable[str] | None,
+        demanded: Mapping[str, Iterable[str]],
     ) -> None:
         """Compute from now on what is asked for, and nothing else.
 
         Args:
-            features: indicators of every bar series, by canonical name.
+            features: indicators of every configured bar series, by canonical name.
             bars: fields that bar specs look at, by interval.
             book: fields that book specs look at; None when there is no such spec.
+            demanded: indicators that clients look at, by interval.
         """
         self._bar_observers = {name: BarObserver(fields) for name, fields in bars.items()}
         self._book_observer = None if book is None else BookObserver(book)
-        self.series = {
-            name: series
-            for name, series in self.series.items()
-            if name in self._configured or name in bars
-        }
-        for name in bars:
-            if name not in self.series:
-                interval = Interval.parse(name)
-                builder = BarBuilder(self.instrument, interval)
-                self.series[name] = BarSeries(builder, interval)
-                self.is_interrupted = True  # the new builder begins with the next trade
-        self._series = list(self.series.values())
-        for name, series in self.series.items():
-            observer = self._bar_observers.get(name)
-            series.want([*features, *(observer.indicators if observer else ())])
+        asked = {name: [*names] for name, names in demanded.items()}
+        for name in self.bars.configured:
+            asked[name] = [*features, *asked.get(name, ())]
+        of_bars: dict[str, list[str]] = {}
+        of_books: dict[str, list[str]] = {}
+        for interval, names in asked.items():
+            for each in dict.fromkeys(one for text in names for one in every_output(parse(text))):
+                kept = of_bars if each.reads == "bar" else of_books
+                kept.setdefault(interval, []).append(each.text)
+            of_bars.setdefault(interval, [])
+        for interval, observer in self._bar_observers.items():
+            of_bars.setdefault(interval, []).extend(observer.indicators)
+        self._book_features = {name: BookFeatures(names) for name, names in of_books.items()}
+        looks = (
+            *(each.needs_depth for each in self._bar_observers.values()),
+            self._book_observer is not None and self._book_observer.needs_depth,
+            *(needs_depth(name) for names in of_books.values() for name in names),
+        )
+        if not any(looks):
+            self.liquidity = self._depth = None
+        elif self.liquidity is None:
+            self.liquidity = LiquidityMap()
+        if self.bars.want(of_bars):
+            self.is_interrupted = True  # the new builders begin with the next trade
 
     # -- events --------------------------------------------------------------------------------
 
@@ -174,7 +195,7 @@ class InstrumentMarket:
         self.waits_for_trade = False
         believable = self.offset.sample(ts, now)
         if believable and self.is_interrupted:
-            self._resume(ts)
+            self._resume(ts, out)
         if now > self.next_trade_moment:
             self.next_trade_moment = now + SAME_MOMENT
             self.trade_moments += 1
@@ -183,11 +204,9 @@ class InstrumentMarket:
         out.trades.append(trade)
         price, size, side = trade.price, trade.size, trade.side
         is_buy = None if side is _UNKNOWN else side is _BUY
-        for series in self._series:
-            closed = series.builder.add(ts, price, size, is_buy, believable)
-            if closed:
-                for bar in closed:
-                    self._bar(series, bar, now, out)
+        closed = self.bars.traded(ts, price, size, is_buy, believable)
+        if closed:
+            self._closed(closed, now, out)
 
     def changed(self, delta: BookDelta, out: MarketOutput) -> None:
         """Take a book message; without a snapshot before it, it says nothing."""
@@ -223,7 +242,7 @@ class InstrumentMarket:
     def aggregated(self, aggregate: Aggregate, out: MarketOutput) -> None:
         """Take a bar that the venue made: it goes on where we make none of that interval."""
         self.last_recv = aggregate.ts_recv
-        if aggregate.interval in self.series:
+        if aggregate.interval in self.bars.series:
             return
         bar = self.venue_bars.take(aggregate)
         if bar is not None:
@@ -240,6 +259,7 @@ class InstrumentMarket:
                 self._silence_ends(self.book_channel, now, out, is_broken=True)
             self.book_channel.pause()
             self.book.clear()
+            self._lose_depth()
             self.last_book_recv = min(self.last_book_recv, now)  # a restart may set clocks back
             self.top = None
             self.crossed = 0
@@ -250,6 +270,12 @@ class InstrumentMarket:
         if self.had_data:
             self.gaps.begin(gap.channel, gap.reason, self.last_recv or now, out)
 
+    def remembered(self, history: History, out: MarketOutput) -> None:
+        """Take bars of the past; what they heal is told again, and never fires."""
+        healed, features = self.bars.absorb(history)
+        self._closed(healed, self.last_recv, out)
+        out.features = [*out.features, *features]
+
     def inherit(self, event: LeftOpen) -> None:
         """Close with the first data what an earlier run has left open."""
         self.gaps.inherit(event.gaps)
@@ -258,6 +284,8 @@ class InstrumentMarket:
         """Say all there is to say before this is forgotten."""
         for channel in list(self.open_gaps):
             self.gaps.end(channel, event.ts_recv, out)
+        if self._merged is not None:
+            self._merged.left(self.instrument, out)
         out.forgotten = [*out.forgotten, self.instrument]
 
     def beat(self, heartbeat: Heartbeat, out: MarketOutput) -> None:
@@ -270,16 +298,18 @@ class InstrumentMarket:
         if heartbeat.channel != "book":
             self._watch_trades(heartbeat, out)
             self._close_bars(heartbeat.ts_recv, venue_time, out)
+            if self._merged is not None:
+                self._merged.beat(
+                    self.instrument, venue_time, is_connected=heartbeat.heard > 0, out=out
+                )
         if heartbeat.channel != "trade":
             self._watch_book(heartbeat, out)
             self._judge_book(heartbeat, venue_time, out)
 
     def _close_bars(self, now: int, venue_time: int | None, out: MarketOutput) -> None:
         if venue_time is not None:
-            for series in self._series:
-                for bar in series.builder.advance(venue_time):
-                    self._bar(series, bar, now, out)
-        outside = sum(series.builder.late_trades for series in self._series)
+            self._closed(self.bars.advance(venue_time), now, out)
+        outside = self.bars.outside
         out.trades_outside += max(0, outside - self.told_outside)
         self.told_outside = outside
 
@@ -298,6 +328,10 @@ class InstrumentMarket:
         elif self.state is State.SUSPECT and self.crossed:
             out.resyncs = [*out.resyncs, (self.instrument, self.reason)]
             self.crossed = 0
+        if self.liquidity is not None and self.state is State.LIVE:
+            self._depth = self.liquidity.sample(*self.book.levels(), now)
+        else:
+            self._lose_depth()
         if self.top is not None:
             out.latest = [*out.latest, self.top]
             top = msgspec.structs.replace(
@@ -309,6 +343,12 @@ class InstrumentMarket:
             out.kept_tops = [*out.kept_tops, top]
             if self._bar_observers or self._book_observer is not None:
                 out.moments.append(top)
+
+    def _lose_depth(self) -> None:
+        """Look at no whole book that is not true."""
+        self._depth = None
+        if self.liquidity is not None:
+            self.liquidity.interrupt()
 
     def _watch_book(self, heartbeat: Heartbeat, out: MarketOutput) -> None:
         """Call a book stale when it should have changed, and ask for it when that goes on."""
@@ -361,19 +401,22 @@ class InstrumentMarket:
     def _interrupt(self, *, waits_for_trade: bool) -> None:
         self.is_interrupted = True
         self.waits_for_trade = waits_for_trade
-        for series in self._series:
-            series.interrupt()
+        self.bars.interrupt()
+        if self._merged is not None:
+            now = self.last_recv
+            self._merged.interrupt(self.instrument, self.offset.venue_time(now) or now)
 
     def snapshot(self, *, with_book: bool) -> InstrumentState:
         """Return a copy of the state; without the book the first gap finds nothing to empty."""
         return InstrumentState(
             offset=copy.copy(self.offset),
-            series={name: series.snapshot() for name, series in self.series.items()},
+            bars=self.bars.snapshot(),
             open_gaps=self.gaps.snapshot(),
             last_recv=self.last_recv,
             last_book_recv=self.last_book_recv,
             had_data=self.had_data,
             is_interrupted=self.is_interrupted,
+            liquidity=copy.deepcopy(self.liquidity),
             crossed=self.crossed,
             state=self.state if with_book else State.RESYNCING,
             reason=self.reason if with_book else "restarted",
@@ -394,13 +437,8 @@ class InstrumentMarket:
     def restore(self, kept: InstrumentState) -> None:
         """Go on from a snapshot."""
         self.offset = kept.offset
-        for name, state in kept.series.items():
-            if name not in self.series:
-                interval = Interval.parse(name)
-                self.series[name] = BarSeries(BarBuilder(self.instrument, interval), interval)
-            self.series[name].restore(self.instrument, state)
-        self._series = list(self.series.values())
-        self.told_outside = sum(series.builder.late_trades for series in self._series)
+        self.bars.restore(kept.bars)
+        self.told_outside = self.bars.outside
         self.gaps.restore(kept.open_gaps)
         self.last_recv = kept.last_recv
         self.last_book_recv = kept.last_book_recv
@@ -415,6 +453,7 @@ class InstrumentMarket:
         self.silent_sequence = kept.silent_sequence
         self.asked_at = kept.asked_at
         self.awaits_answer = kept.awaits_answer
+        self.liquidity = kept.liquidity
         self.crossed = kept.crossed
         self.state = kept.state
         self.reason = kept.reason
@@ -457,7 +496,7 @@ class InstrumentMarket:
             out.tops.append(top)
         if self._book_observer is not None and not event.catching_up:
             out.moments.append(top)
-            out.moments.append(self._book_observer.observe(top, self.reason))
+            out.moments.append(self._book_observer.observe(top, self._depth, self.reason))
 
     def _crossed(self, now: int, out: MarketOutput) -> None:
         self.crossed += 1
@@ -488,7 +527,7 @@ class InstrumentMarket:
             and not self.waits_for_trade
             and not self.offset.is_future(event.ts_event, event.ts_recv)
         ):
-            self._resume(event.ts_event)
+            self._resume(event.ts_event, out)
         for channel in ("all", "book"):
             self.gaps.end(channel, now, out)
 
@@ -501,21 +540,52 @@ class InstrumentMarket:
         out.states = [*out.states, change]
         out.moments.append(change)
 
-    def _resume(self, ts: int) -> None:
+    def _resume(self, ts: int, out: MarketOutput) -> None:
         self.is_interrupted = False
-        for series in self._series:
-            series.builder.resume(ts)
+        self.bars.resume(ts)
+        if self._merged is not None:
+            self._merged.resume(self.instrument, ts)
+        self.wish(out)
 
-    def _bar(self, series: BarSeries, bar: Bar, now: int, out: MarketOutput) -> None:
-        out.bars = [*out.bars, bar]
-        if not series.take(bar):
-            return
-        out.features = [*out.features, *series.features(bar)]
-        observer = self._bar_observers.get(bar.interval)
-        if observer is not None:
+    def _closed(self, closed: Iterable[Closed], now: int, out: MarketOutput) -> None:
+        """Tell bars that closed or were corrected, and what follows from them."""
+        for each in closed:
+            bar, features = each.bar, each.features
+            out.bars = [*out.bars, bar]
+            if self._merged is not None:
+                offset = self.offset.value or 0
+                self._merged.take(bar, each.times, clock_offset=offset, out=out)
+            observer = self._bar_observers.get(bar.interval)
+            if features:
+                out.features = [*out.features, *features]
+            if bar.interval in self._book_features and not bar.revision:
+                out.features = [*out.features, *self._of_book(bar)]
+            if observer is None or bar.revision:
+                continue  # a correction never fires
             top = self.top
             if top is not None and top.state is not self.state:
                 top = msgspec.structs.replace(top, state=self.state)
             if top is not None:
                 out.moments.append(top)
-            out.moments.append(observer.observe(bar, series, top, ts_recv=now))
+            out.moments.append(observer.observe(bar, each.series, top, self._depth, ts_recv=now))
+        self.wish(out)
+
+    def _of_book(self, bar: Bar) -> list[Feature]:
+        """Tell what indicators of the book say at a bar's close."""
+        return self._book_features[bar.interval].features(
+            bar,
+            self.top,
+            self._depth,
+            state=self.state,
+            live_ns=0 if self.liquidity is None else self.liquidity.live,
+        )
+
+    def wish(self, out: MarketOutput) -> None:
+        """Ask for the bars of the past that the series wish for."""
+        if self.bars.wishes:
+            offset = self.offset.value or 0
+            wishes, self.bars.wishes = self.bars.wishes, []
+            out.wishes = [
+                *out.wishes,
+                *(msgspec.structs.replace(wish, clock_offset=offset) for wish in wishes),
+            ]

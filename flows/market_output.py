@@ -7,6 +7,7 @@ import msgspec
 
 from filters.alerts import Alert, Observation
 from filters.specs import SpecsChanged
+from flows.bar_series import HistoryWish
 from market.events import (
     Bar,
     BookTop,
@@ -42,6 +43,7 @@ class MarketOutput(msgspec.Struct):
         trades_outside: trades too late, or of a time we do not believe, for each bar that they are
             missing in; told at heartbeats.
         resyncs: instruments whose book must be fetched again, and why.
+        wishes: bars of the past that would let indicators go on.
 
     One is made for each micro-batch, and most hold trades and moments only: what is rare gets a
     list when it comes.
@@ -61,6 +63,7 @@ class MarketOutput(msgspec.Struct):
     latest: Sequence[BookTop] = ()
     resyncs: Sequence[tuple[str, str]] = ()
     trades_outside: int = 0
+    wishes: Sequence[HistoryWish] = ()
 
 
 class FilterOutput(msgspec.Struct):

@@ -1,19 +1,14 @@
 """Builds what specs look at: exactly the fields that they name, no others."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 
 from filters.alerts import Observation
-from filters.fields import BAR_FIELDS, BOOK_FIELDS
+from filters.fields import BAR_FIELDS
 from flows.bar_series import BarSeries
-from indicators.names import create_for_book, parse
-from market.events import Bar, BookTop, Level, State
-
-
-def _book_reader(
-    name: str,
-) -> Callable[[Sequence[Level], Sequence[Level]], float | None]:
-    field = BOOK_FIELDS.get(name)
-    return create_for_book(name).measure if field is None else field.read
+from flows.book_values import book_reader, needs_depth
+from indicators.contract import Depth
+from indicators.names import parse
+from market.events import Bar, BookTop, State
 
 
 class BarObserver:
@@ -28,10 +23,18 @@ class BarObserver:
         self._own = [(name, BAR_FIELDS[name].read) for name in wanted if name in BAR_FIELDS]
         others = [name for name in wanted if name not in BAR_FIELDS]
         self.indicators = [name for name in others if parse(name).reads == "bar"]
-        self._book = [(name, _book_reader(name)) for name in others if name not in self.indicators]
+        of_book = [name for name in others if name not in self.indicators]
+        self._book = [(name, book_reader(name)) for name in of_book]
+        self.needs_depth = any(map(needs_depth, of_book))
 
     def observe(
-        self, bar: Bar, series: BarSeries, top: BookTop | None, *, ts_recv: int
+        self,
+        bar: Bar,
+        series: BarSeries,
+        top: BookTop | None,
+        depth: Depth | None,
+        *,
+        ts_recv: int,
     ) -> Observation:
         """Return the fields at the bar's close; those of a book that is not live are None."""
         values: dict[str, float | None] = {name: read(bar) for name, read in self._own}
@@ -41,7 +44,7 @@ class BarObserver:
                 values[name] = current.get(name)
         for name, read_book in self._book:
             live = top is not None and top.state is State.LIVE
-            values[name] = read_book(top.bids, top.asks) if top is not None and live else None
+            values[name] = read_book(top, depth) if top is not None and live else None
         return Observation(
             series=bar.instrument,
             stream="bar",
@@ -51,20 +54,27 @@ class BarObserver:
             moment=bar.start,
             revision=bar.revision,
             values=values,
-            state=State.SUSPECT if bar.gap else State.LIVE,
-            reason="trades may be missing" if bar.gap else "",
+            state=State.SUSPECT if bar.gap or bar.partial else State.LIVE,
+            reason=_doubt(bar),
         )
+
+
+def _doubt(bar: Bar) -> str:
+    if bar.gap:
+        return "trades may be missing"
+    return "it began before our trades did" if bar.partial else ""
 
 
 class BookObserver:
     """Makes one observation of a book after each message."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._read = [(name, _book_reader(name)) for name in sorted(names)]
+        wanted = sorted(names)
+        self._read = [(name, book_reader(name)) for name in wanted]
+        self.needs_depth = any(map(needs_depth, wanted))
 
-    def observe(self, top: BookTop, reason: str) -> Observation:
-        """Return the fields of these levels."""
-        bids, asks = top.bids, top.asks
+    def observe(self, top: BookTop, depth: Depth | None, reason: str) -> Observation:
+        """Return the fields of these levels, and of the whole book as it was a moment ago."""
         return Observation(
             series=top.instrument,
             stream="book",
@@ -73,7 +83,7 @@ class BookObserver:
             ts_recv=top.ts_recv,
             moment=top.sequence or top.ts_event,
             revision=0,
-            values={name: read(bids, asks) for name, read in self._read},
+            values={name: read(top, depth) for name, read in self._read},
             state=top.state,
             reason=reason,
         )

@@ -17,6 +17,7 @@ from bytewax.outputs import DynamicSink, FixedPartitionedSink, StatelessSinkPart
 
 from connectors.source import MicroBatch
 from filters.alerts import Alert
+from flows.bar_series import HistoryWish
 from flows.emission import LineSink, alert_lines, market_lines
 from flows.market_output import FilterOutput, MarketOutput
 from flows.status import Tally
@@ -44,6 +45,7 @@ def build(
     new_market: Callable[[], SymbolMarket],
     resync: Callable[[str, str], None],
     tally: Tally,
+    history: Callable[[HistoryWish], None] = lambda _: None,
     route: Callable[[str], tuple[str, ...]] = lambda target: (target,),
     store: FixedPartitionedSink[RowBatch, None] | None = None,
     lines: LineSink | None = None,
@@ -56,6 +58,7 @@ def build(
         new_market: makes the state of a symbol's market.
         resync: told of books that must be fetched again.
         tally: counts what passes.
+        history: told of bars of the past that are wished for; by default nobody is.
         route: the configured targets behind a target's name in a spec.
         store: where rows go; None to store nothing.
         lines: where emitted lines go; None to emit nothing.
@@ -63,7 +66,8 @@ def build(
     """
     flow = Dataflow("candlewax")
     events = op.input("feeds", flow, source)
-    market = op.stateful_batch("market", events, market_builder(new_market, resync, tally.arrived))
+    logic = market_builder(new_market, resync, history, tally.arrived)
+    market = op.stateful_batch("market", events, logic)
 
     def moments_of(items: list[tuple[str, MarketOutput]]) -> Iterable[tuple[str, MarketOutput]]:
         """Count what passes, and leave out what tells the filters nothing: most of it."""
@@ -145,7 +149,7 @@ class MarketRows:
                     trades[partition] += output.trades
                 else:
                     trades[partition] = list(output.trades)
-            if output.kept_tops or output.bars or output.gaps:
+            if output.kept_tops or output.bars or output.features or output.gaps:
                 for table, rows in _rarer(output):
                     together.setdefault((partition, table), []).extend(rows)
         batches = [
@@ -158,7 +162,7 @@ class MarketRows:
 
 
 def _rarer(output: MarketOutput) -> Iterator[tuple[str, list[Row]]]:
-    """Return the rows that come with bars and heartbeats; features come with bars."""
+    """Return the rows that come with bars, heartbeats and bars of the past."""
     if output.kept_tops:
         yield "book_tops", [book_top_row(top) for top in output.kept_tops]
     if output.bars:

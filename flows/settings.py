@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from connectors.settings import VenueSettings
+from market.activity import Activity, parse_bar_length
+from market.empty_bars import EmptyBars
 from market.intervals import Interval
 from sinks.alert_settings import AlertSettings, TelegramSettings
 from sinks.settings import StoreSettings
@@ -24,24 +26,42 @@ class MarketSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """What is computed for every symbol.
 
     Attributes:
-        bar_intervals: lengths of the bars that are built, shortest first.
+        bar_intervals: lengths of the bars that are built: times (`1m`), or an activity (`100tick`,
+            `2.5volume`, `1000000dollar`).
+        empty_bars: what is said of a time in which nothing was traded: `none`, or `flat` for a bar
+            at the last close, as some venues have it.
+        merged_intervals: bars of each symbol over all its venues, of these times; each is in
+            `bar_intervals` too.
         features: indicators of every bar, by their names in the catalogue.
         depth: levels a side of the book that are shown and stored; 1 to 64.
         stale_after_s: seconds without a message after which a book is `stale`.
     """
 
     bar_intervals: tuple[str, ...] = ("1s", "1m")
+    empty_bars: EmptyBars = EmptyBars.NONE
+    merged_intervals: tuple[str, ...] = ()
     features: tuple[str, ...] = ("rsi(14)", "ema(20)")
     depth: Annotated[int, msgspec.Meta(ge=1, le=64)] = 10
     stale_after_s: Annotated[float, msgspec.Meta(gt=0)] = 30.0
 
-    def intervals(self) -> tuple[Interval, ...]:
+    def lengths(self) -> tuple[Interval | Activity, ...]:
         """Return the bar lengths.
 
         Raises:
-            ValueError: one of them is not an interval.
+            ValueError: one of them is none.
         """
-        return tuple(Interval.parse(text) for text in self.bar_intervals)
+        return tuple(map(parse_bar_length, self.bar_intervals))
+
+    def merged(self) -> tuple[Interval, ...]:
+        """Return the lengths of the bars over all venues.
+
+        Raises:
+            ValueError: one of them is none, or is not built at each venue.
+        """
+        for text in self.merged_intervals:
+            if text not in self.bar_intervals:
+                raise ValueError(f"{text!r} is not in market.bar_intervals")
+        return tuple(map(Interval.parse, self.merged_intervals))
 
 
 class FilterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

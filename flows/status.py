@@ -20,7 +20,7 @@ from connectors.reason_counter import ReasonCounter
 from filters.alerts import Alert
 from filters.specs import SpecsChanged
 from flows.market_output import MarketOutput
-from market.events import BookTop, Silence, State
+from market.events import BookTop, Demand, Silence, State
 from market.instruments import venue_of
 from sinks.row_totals import store_totals
 
@@ -77,11 +77,14 @@ class FlowStatus(msgspec.Struct, frozen=True, kw_only=True):
         features: indicator values told.
         rows: rows handed to the store, by table.
         rows_written: rows new in the database, by table.
+        rows_replaced: rows that took the place of an older version, by table.
+        rows_known: rows that were there already, by table.
         alerts: alerts fired.
         gaps: gaps told by venues, the opening of a feed left out.
         dead_letters: messages that no one understood.
         crossed: events that another process read and sent here: of venues that allow one
             connection, and none else.
+        past: how many series of bars have the past that they asked for, and how many asked.
         books: the best of every book, by instrument.
         last_alerts: texts of the last alerts, oldest first.
         problems: what went wrong with the input, for people.
@@ -94,10 +97,13 @@ class FlowStatus(msgspec.Struct, frozen=True, kw_only=True):
     features: int = 0
     rows: dict[str, int] = {}
     rows_written: dict[str, int] = {}
+    rows_replaced: dict[str, int] = {}
+    rows_known: dict[str, int] = {}
     alerts: int = 0
     gaps: int = 0
     dead_letters: int = 0
     crossed: int = 0
+    past: tuple[int, int] = (0, 0)
     books: dict[str, BookLine] = {}
     last_alerts: list[str] = []
     problems: list[str] = []
@@ -110,6 +116,7 @@ class Tally:
         counts: what the source has drained, one mapping a worker.
         problems: what went wrong with the input.
         reads: whether this process's own input has told of an instrument.
+        past: how many series have their past, and how many wanted it.
     """
 
     def __init__(
@@ -118,10 +125,12 @@ class Tally:
         problems: Sequence[str] = (),
         *,
         reads: Callable[[str], bool] = lambda _: True,
+        past: Callable[[], tuple[int, int]] = lambda: (0, 0),
     ) -> None:
         self._counts = counts
         self._problems = problems
         self._reads = reads
+        self._past = past
         self._crossed = 0
         self._began: float | None = None
         self._bars = 0
@@ -149,7 +158,7 @@ class Tally:
         if not away:
             return False
         crossed = sum(
-            not isinstance(event, SpecsChanged) and event.instrument in away
+            not isinstance(event, SpecsChanged | Demand) and event.instrument in away
             for batch in batches
             for event in batch
         )
@@ -230,10 +239,13 @@ class Tally:
                 features=self._features,
                 rows={name: each.handed for name, each in totals.items() if each.handed},
                 rows_written={name: each.written for name, each in totals.items() if each.written},
+                rows_replaced={name: each.updated for name, each in totals.items() if each.updated},
+                rows_known={name: each.known for name, each in totals.items() if each.known},
                 alerts=self._alerts,
                 gaps=sum(count["gaps"] for count in drained),
                 dead_letters=sum(count["dead_letters"] for count in drained),
                 crossed=self._crossed,
+                past=self._past(),
                 books={
                     name: _line(top, self._states.get(name, top.state))
                     for name, top in sorted(self._latest.items())

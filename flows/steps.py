@@ -7,6 +7,7 @@ from typing import TypeAlias
 from bytewax.operators import StatefulBatchLogic
 
 from connectors.drain import FlowEvent
+from flows.bar_series import HistoryWish
 from flows.market_output import FilterOutput, MarketOutput
 from flows.symbol_filters import SymbolFilters
 from flows.symbol_market import SnapshotError, SymbolMarket
@@ -22,6 +23,7 @@ class MarketLogic(StatefulBatchLogic[list[FlowEvent], MarketOutput, bytes]):
     Args:
         market: the pure object.
         resync: told of each book that must be fetched again.
+        history: told of the bars of the past that are wished for.
         arrived: told of what comes in and of whom, for as long as it answers that it wants to
             know, and again when another instrument of the symbol turns up.
     """
@@ -30,10 +32,12 @@ class MarketLogic(StatefulBatchLogic[list[FlowEvent], MarketOutput, bytes]):
         self,
         market: SymbolMarket,
         resync: Callable[[str, str], None],
+        history: Callable[[HistoryWish], None],
         arrived: Arrived,
     ) -> None:
         self._market = market
         self._resync = resync
+        self._history = history
         self._arrived = arrived
         self._tells = False
         self._known = 0
@@ -49,6 +53,8 @@ class MarketLogic(StatefulBatchLogic[list[FlowEvent], MarketOutput, bytes]):
             self._tells = self._arrived(values, market.instruments)
         for instrument, reason in out.resyncs:
             self._resync(instrument, reason)
+        for wish in out.wishes:
+            self._history(wish)
         return (out,), StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> bytes:
@@ -75,6 +81,7 @@ class FilterLogic(StatefulBatchLogic[MarketOutput, FilterOutput, bytes]):
 def market_builder(
     new: Callable[[], SymbolMarket],
     resync: Callable[[str, str], None],
+    history: Callable[[HistoryWish], None],
     arrived: Arrived,
 ) -> Callable[[bytes | None], MarketLogic]:
     """Return what Bytewax calls for each new symbol."""
@@ -87,7 +94,7 @@ def market_builder(
             except SnapshotError as error:
                 log.warning("starting a symbol afresh", extra={"reason": str(error)})
                 market = new()
-        return MarketLogic(market, resync, arrived)
+        return MarketLogic(market, resync, history, arrived)
 
     return build
 

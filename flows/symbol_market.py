@@ -12,18 +12,23 @@ from filters.engine import needs_of
 from filters.specs import SpecsChanged
 from flows.instrument_market import InstrumentMarket
 from flows.market_output import MarketOutput
+from flows.merged_series import MergedSeries, MergedState
 from flows.settings import MarketSettings
+from indicators.names import every_output, parse
 from market.events import (
     Aggregate,
     BookDelta,
     BookSnapshot,
+    Demand,
     FeedGap,
     Heartbeat,
+    History,
     LeftOpen,
     Quote,
     Trade,
     Unsubscribed,
 )
+from market.instruments import symbol_of
 
 SECOND = 1_000_000_000
 
@@ -43,7 +48,7 @@ class SymbolMarket:
             empties them anyway.
     """
 
-    SCHEMA = 4
+    SCHEMA = 5
 
     def __init__(
         self,
@@ -54,12 +59,14 @@ class SymbolMarket:
         keeps_books: bool = False,
     ) -> None:
         self._settings = settings
-        self._intervals = settings.intervals()
+        self._lengths = settings.lengths()
         self._wants_tops = wants_tops
         self._wants_events = wants_events
         self._keeps_books = keeps_books
         self._markets: dict[str, InstrumentMarket] = {}
         self._specs: SpecsChanged | None = None
+        self._demand: dict[str, tuple[str, ...]] = {}
+        self._merged: MergedSeries | None = None
 
     @property
     def instruments(self) -> Collection[str]:
@@ -77,6 +84,12 @@ class SymbolMarket:
             # fit is found out twice as quickly.
             if type(event) is SpecsChanged:
                 self._specs_changed(event, out)
+                continue
+            if type(event) is Demand:
+                self._demand = event.features
+                for market in markets.values():
+                    self._want(market)
+                    market.wish(out)
                 continue
             try:
                 market = markets[event.instrument]
@@ -103,6 +116,9 @@ class SymbolMarket:
             elif type(event) is LeftOpen:
                 market.inherit(event)
                 continue  # it is news of our store, not of the market
+            elif type(event) is History:
+                market.remembered(event, out)
+                continue  # so is this
             if wants_events:
                 out.events.append(event)
         return out
@@ -113,7 +129,8 @@ class SymbolMarket:
             instrument: market.snapshot(with_book=self._keeps_books)
             for instrument, market in self._markets.items()
         }
-        return pickle.dumps((self.SCHEMA, self._specs, markets))
+        merged = None if self._merged is None else self._merged.snapshot()
+        return pickle.dumps((self.SCHEMA, self._specs, self._demand, merged, markets))
 
     def restore(self, snapshot: bytes) -> None:
         """Go on from a snapshot that this program wrote into its own recovery store.
@@ -125,9 +142,9 @@ class SymbolMarket:
             schema, *rest = pickle.loads(snapshot)  # noqa: S301 - our own store, never from outside
             if schema != self.SCHEMA:
                 raise SnapshotError(f"market snapshot of schema {schema}")
-            self._specs, markets = rest  # what specs ask for is kept until others come
+            self._specs, self._demand, merged, markets = rest  # kept until others come
             for instrument, kept in markets.items():
-                market = self._new(instrument)
+                market = self._new(instrument, merged)
                 market.restore(kept)
                 self._want(market)
         except (
@@ -141,15 +158,28 @@ class SymbolMarket:
         ) as error:
             self._markets.clear()
             self._specs = None
+            self._demand = {}
+            self._merged = None
             raise SnapshotError(f"market snapshot: {error}") from error
 
-    def _new(self, instrument: str) -> InstrumentMarket:
+    def _new(self, instrument: str, merged: MergedState | None = None) -> InstrumentMarket:
+        intervals = self._settings.merged()
+        if self._merged is None and intervals:
+            self._merged = MergedSeries(
+                symbol_of(instrument),
+                intervals,
+                bar_features(self._settings.features),
+                empty_bars=self._settings.empty_bars,
+                state=merged,
+            )
         market = self._markets[instrument] = InstrumentMarket(
             instrument,
-            self._intervals,
+            self._lengths,
+            empty_bars=self._settings.empty_bars,
             depth=self._settings.depth,
             stale_after=int(self._settings.stale_after_s * SECOND),
             wants_tops=self._wants_tops,
+            merged=self._merged,
         )
         self._want(market)
         return market
@@ -158,9 +188,16 @@ class SymbolMarket:
         self._specs = changed
         for market in self._markets.values():
             self._want(market)
+            market.wish(out)
         out.moments.append(changed)
 
     def _want(self, market: InstrumentMarket) -> None:
         specs = () if self._specs is None else self._specs.specs
         needs = needs_of(specs, market.instrument)
-        market.want(self._settings.features, needs.bars, needs.book or None)
+        market.want(self._settings.features, needs.bars, needs.book or None, self._demand)
+
+
+def bar_features(names: Iterable[str]) -> list[str]:
+    """Return those of some indicators that are computed from bars, each of their values."""
+    values = (one for name in names for one in every_output(parse(name)))
+    return [one.text for one in values if one.reads == "bar"]

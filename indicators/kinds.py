@@ -99,9 +99,11 @@ class BarKind(Declared, frozen=True, kw_only=True):
 
     Attributes:
         make: builds one, with a value for every parameter: a number, or a `Series`.
+        since_midnight: it needs every bar since 00:00 UTC.
     """
 
     make: Callable[..., BarIndicator]
+    since_midnight: bool = False
 
     @property
     def reads(self) -> Reads:

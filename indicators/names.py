@@ -14,8 +14,8 @@ from typing import TypeAlias, Union
 
 import msgspec
 
-from indicators.catalogue import ALIASES, KINDS, find_kind
-from indicators.contract import BarIndicator, BookIndicator, DepthIndicator
+from indicators.catalogue import find_kind, unknown
+from indicators.contract import LARGEST, BarIndicator, BookIndicator, DepthIndicator
 from indicators.kinds import (
     BarKind,
     BookKind,
@@ -40,7 +40,7 @@ _ARGUMENT = re.compile(
 )
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(
-    r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})(?:[eE][+-]?[0-9]{1,2})?"
+    r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,22})?|\.[0-9]{1,22})(?:[eE][+-]?[0-9]{1,3})?"
 )
 
 Argument: TypeAlias = Union[int, float, "IndicatorName"]
@@ -103,6 +103,14 @@ class IndicatorName(msgspec.Struct, frozen=True):
         nested = (each.inputs for each in self.arguments if isinstance(each, IndicatorName))
         return frozenset(_known(self.kind).inputs).union(*nested)
 
+    @property
+    def since_midnight(self) -> bool:
+        """Whether it needs every bar since 00:00 UTC."""
+        kind = None if self.kind in BAR_VALUES else _known(self.kind)
+        return (isinstance(kind, BarKind) and kind.since_midnight) or any(
+            each.since_midnight for each in self.arguments if isinstance(each, IndicatorName)
+        )
+
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> IndicatorName:
@@ -117,7 +125,10 @@ def parse(text: str) -> IndicatorName:
     """
     if len(text) > LONGEST_NAME:
         raise IndicatorNameError(f"a name of more than {LONGEST_NAME} characters")
-    return _parse(text, 0)
+    parsed = _parse(text, 0)
+    if len(parsed.text) > LONGEST_NAME:  # else nobody could read it again
+        raise IndicatorNameError(f"with its defaults a name of more than {LONGEST_NAME} characters")
+    return parsed
 
 
 def canonical(text: str) -> str:
@@ -186,9 +197,10 @@ def create_series(name: str | IndicatorName) -> Series:
         IndicatorNameError: as `parse`, or it is not computed from bars.
     """
     parsed = _parse_series(name, 0) if isinstance(name, str) else name
+    inputs = tuple(sorted(parsed.inputs & BAR_VALUES.keys()))
     if parsed.kind in BAR_VALUES:
-        return Series(parsed.kind, BarValue(parsed.kind))
-    return Series(parsed.text, create_for_bars(parsed), parsed.place)
+        return Series(parsed.kind, BarValue(parsed.kind), inputs=inputs)
+    return Series(parsed.text, create_for_bars(parsed), parsed.place, inputs)
 
 
 def usage(kind: Kind) -> str:
@@ -210,14 +222,13 @@ def output_of(name: IndicatorName) -> Output:
 def _known(name: str) -> Kind:
     kind = find_kind(name)
     if kind is None:
-        known = (*KINDS, *ALIASES)
-        raise IndicatorNameError(f"no indicator {name!r}{did_you_mean(name, known)}")
+        raise IndicatorNameError(unknown(name))
     return kind
 
 
-def _defaults(kind: Kind) -> tuple[Argument, ...]:
+def _defaults(kind: Kind, depth: int = 0) -> tuple[Argument, ...]:
     return tuple(
-        _parse_series(each.default, 0) if isinstance(each, SeriesParameter) else each.default
+        _parse_series(each.default, depth) if isinstance(each, SeriesParameter) else each.default
         for each in kind.parameters
     )
 
@@ -255,10 +266,11 @@ def _parse(text: str, depth: int) -> IndicatorName:
             name, output, dot_at = stem, last, head.start("kind") + len(stem)
     kind = find_kind(name)
     if kind is None:
-        raise IndicatorNameError(
-            f"no indicator {name!r}{did_you_mean(name, (*KINDS, *ALIASES))}",
-            offset=head.start("kind"),
-        )
+        if name in BAR_VALUES:
+            wrong = f"{name!r} is a value of the bar, not an indicator: it takes no numbers"
+        else:
+            wrong = unknown(name)
+        raise IndicatorNameError(wrong, offset=head.start("kind"))
     given = _arguments(kind, arguments or "", at + 1, depth)
     if output is not None and output not in kind.output_names:
         raise IndicatorNameError(_no_output(kind, output), offset=dot_at)
@@ -369,8 +381,13 @@ def _arguments(kind: Kind, text: str, start: int, depth: int) -> tuple[Argument,
         else:
             given[name] = _number(kind, parameter, match["value"], at)
         offset += len(part) + 1
-    defaults = dict(zip(known, _defaults(kind), strict=True))
-    return tuple(given.get(name, default) for name, default in defaults.items())
+    if len(given) < len(known):
+        try:
+            defaults = _defaults(kind, depth + 1)
+        except IndicatorNameError as error:  # deeper than names may stand
+            raise IndicatorNameError(f"{kind.name}: {error.message}", offset=start - 1) from None
+        given = dict(zip(known, defaults, strict=True)) | given
+    return tuple(given[name] for name in known)
 
 
 def _series_argument(
@@ -378,7 +395,12 @@ def _series_argument(
 ) -> Argument:
     if _NUMBER.fullmatch(text):
         if parameter.may_be_number:
-            return float(text)
+            value = float(text)
+            if abs(value) >= LARGEST:
+                raise IndicatorNameError(
+                    f"{kind.name}: {parameter.name} {text!r}: too large", offset=at
+                )
+            return value
         raise IndicatorNameError(
             f"{kind.name}: {parameter.name} {text!r}: expected a series, as in {usage(kind)!r}",
             offset=at,

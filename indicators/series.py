@@ -21,7 +21,8 @@ BAR_VALUES: dict[str, str] = {
 }
 """Values of a bar itself that a series may be, and what they are."""
 
-_READ: dict[str, Callable[[Bar], float]] = {name: attrgetter(name) for name in BAR_VALUES}
+READ: dict[str, Callable[[Bar], float]] = {name: attrgetter(name) for name in BAR_VALUES}
+"""How each of them is read."""
 
 
 class BarValue(msgspec.Struct):
@@ -59,14 +60,14 @@ class BarValue(msgspec.Struct):
 
     def update(self, bar: Bar) -> None:
         """Take the next closed bar."""
-        self.value = checked(_READ[self.field](bar))
+        self.value = checked(READ[self.field](bar))
         self.count += 1
 
     def revise(self, bar: Bar) -> None:
         """Take the last bar again, corrected."""
         if not self.count:
             raise ValueError(f"{self.name}: no bar to correct")
-        self.value = checked(_READ[self.field](bar))
+        self.value = checked(READ[self.field](bar))
 
 
 class Constant(msgspec.Struct):
@@ -117,11 +118,13 @@ class Series(msgspec.Struct):
         name: canonical name, with the output.
         indicator: what computes it; its owner updates and revises it with every bar.
         place: index of the value in the indicator's `values`.
+        inputs: values of a bar that it reads, so that a bar can be checked before anyone takes it.
     """
 
     name: str
     indicator: BarIndicator
     place: int = 0
+    inputs: tuple[str, ...] = ()
 
     @property
     def value(self) -> float | None:

@@ -65,6 +65,21 @@ class Accumulator:
         self.notional += price * size
         self.count += 1
 
+    def merge(self, other: "Accumulator") -> None:
+        """Take all trades of another one; of equal times the other's are the later."""
+        self.high = max(self.high, other.high)
+        self.low = min(self.low, other.low)
+        if other.last_ts >= self.last_ts:
+            self.close = other.close
+            self.last_ts = other.last_ts
+        if other.first_ts < self.first_ts:
+            self.open = other.open
+            self.first_ts = other.first_ts
+        self.volume += other.volume
+        self.buy_volume += other.buy_volume
+        self.notional += other.notional
+        self.count += other.count
+
     def copy(self) -> "Accumulator":
         """Return another one that holds the same."""
         return Accumulator(*_values(self))
@@ -75,6 +90,27 @@ class Accumulator:
 
 
 _values = attrgetter(*Accumulator.__annotations__)
+
+
+def bar_of(bar: Accumulator, instrument: str, interval: str) -> Bar:
+    """Return what is accumulated, as the event that is said."""
+    return Bar(
+        instrument=instrument,
+        interval=interval,
+        start=bar.start,
+        end=bar.end,
+        open=bar.open,
+        high=bar.high,
+        low=bar.low,
+        close=bar.close,
+        volume=bar.volume,
+        buy_volume=bar.buy_volume,
+        notional=bar.notional,
+        count=bar.count,
+        revision=bar.revision,
+        partial=bar.partial,
+        gap=bar.gap,
+    )
 
 
 class BarBuilderState(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +166,7 @@ class BarBuilder:
         "_forming",
         "_length",
         "_newest",
+        "_offset",
         "_oldest",
         "instrument",
         "interval",
@@ -151,6 +188,7 @@ class BarBuilder:
         self.late_trades = 0
         """Trades that came too late, or with a time we cannot believe, and are in no bar."""
         self._length = interval.length
+        self._offset = interval.offset
         self._forming: Accumulator | None = None
         self._closed: list[Accumulator] = []
         self._closed_until = 0
@@ -200,7 +238,7 @@ class BarBuilder:
         if forming is not None and forming.start <= ts < forming.end:
             forming.add(ts, price, size, is_buy)
             return []
-        start = ts - ts % self._length
+        start = ts - (ts - self._offset) % self._length
         if start < self._closed_until or (forming is not None and start < forming.start):
             return self._correct(start, ts, price, size, is_buy=is_buy)
         if not may_close:
@@ -223,6 +261,20 @@ class BarBuilder:
         """The bar that is not closed yet, or None."""
         return None if self._forming is None else self._bar(self._forming)
 
+    def times_of(self, start: int) -> tuple[int, int] | None:
+        """Return when the first and the last trade of a bar were, by the venue's clock, ns.
+
+        Known of the forming bar and of those that a late trade can still correct: of each bar
+        when `add` or `advance` has just said it. None for any other.
+        """
+        forming = self._forming
+        if forming is not None and forming.start == start:
+            return forming.first_ts, forming.last_ts
+        for bar in reversed(self._closed):
+            if bar.start == start:
+                return bar.first_ts, bar.last_ts
+        return None
+
     def snapshot(self) -> BarBuilderState:
         """Return a copy of the state for recovery; what comes later does not change it."""
         return BarBuilderState(
@@ -242,22 +294,25 @@ class BarBuilder:
         if is_first:
             self._oldest = start
         is_complete = self._complete_from is not None and self._complete_from <= start
-        return Accumulator(
-            start=start,
-            end=start + self._length,
-            first_ts=ts,
-            last_ts=ts,
-            open=price,
-            high=price,
-            low=price,
-            close=price,
-            volume=size,
-            buy_volume=size if is_buy else 0.0 if is_buy is not None else size / 2,
-            notional=price * size,
-            count=1,
-            partial=is_first and not is_complete,
-            gap=not is_first and not is_complete,
+        bought = size if is_buy else 0.0 if is_buy is not None else size / 2
+        bar = Accumulator(  # by position: names would double what a new bar costs
+            start,
+            start + self._length,
+            ts,
+            ts,
+            price,
+            price,
+            price,
+            price,
+            size,
+            bought,
+            price * size,
+            1,
         )
+        if not is_complete:
+            bar.partial = is_first
+            bar.gap = not is_first
+        return bar
 
     def _close(self, bar: Accumulator) -> Bar:
         self._closed_until = bar.end
@@ -280,6 +335,8 @@ class BarBuilder:
             if bar.start == start:
                 bar.add(ts, price, size, is_buy)
                 bar.revision += 1
+                # The newest trade of all, when it came after the heartbeat that closed its bar.
+                self._newest = max(self._newest, ts)
                 return [self._bar(bar)]
         bar = self._open(start, ts, price, size, is_buy=is_buy)
         bar.revision = 1  # an empty bar was passed over: this corrects that silence
@@ -287,20 +344,4 @@ class BarBuilder:
         return [self._bar(bar)]
 
     def _bar(self, bar: Accumulator) -> Bar:
-        return Bar(
-            instrument=self.instrument,
-            interval=self.interval.name,
-            start=bar.start,
-            end=bar.end,
-            open=bar.open,
-            high=bar.high,
-            low=bar.low,
-            close=bar.close,
-            volume=bar.volume,
-            buy_volume=bar.buy_volume,
-            notional=bar.notional,
-            count=bar.count,
-            revision=bar.revision,
-            partial=bar.partial,
-            gap=bar.gap,
-        )
+        return bar_of(bar, self.instrument, self.interval.name)

@@ -9,6 +9,7 @@
     │   │   └── SubscriptionError      refused, or not answered in time (channel, reason)
     │   ├── VenueRefusalError          the venue will not have us      (status, retry_after_s)
     │   └── StaleFeedError             too long silent                 (silence_ns)
+    ├── HistoryError                   a venue's past cannot be had    (retry_after_s)
     ├── BookError                      a delta before a snapshot
     ├── RecordingError                 a recording cannot be read      (path, line)
     └── SinkError                      a destination refused           (retriable)
@@ -134,6 +135,19 @@ class StaleFeedError(FeedError):
     def __init__(self, what: str, silence_ns: int) -> None:
         self.silence_ns = silence_ns
         super().__init__(f"{what}: silent for {silence_ns / 1e9:.1f} s")
+
+
+class HistoryError(MarketError):
+    """A venue's bars of the past cannot be had; what was fetched before is good.
+
+    Args:
+        message: which, why, and what to do.
+        retry_after_s: seconds before another try makes sense; 0 where none does.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float = 0.0) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
 
 
 class BookError(MarketError):

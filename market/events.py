@@ -203,7 +203,8 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
 class Feature(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
     """What an indicator says at one moment of one series.
 
-    `value` is None while `state` is `warming`. `ts_event` is the bar's start.
+    `value` is None while `state` is `warming`. `ts_event` is the bar's start. `reason` says why it
+    is not, or not wholly, to be believed: `"warming(3 of 15)"`, `"revised input"`.
     """
 
     instrument: str
@@ -213,6 +214,7 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
     value: float | None
     state: State
     revision: int = 0
+    reason: str = ""
 
 
 class StateChange(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
@@ -277,6 +279,20 @@ class History(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     bars: tuple[Bar, ...]
     until: int
     tells_sides: bool = True
+
+
+@final
+class Demand(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What clients look at of a symbol, to be computed besides what is configured.
+
+    Attributes:
+        symbol: `"BTC-USDT"`.
+        features: canonical names of indicators, by bar interval; what an earlier demand of the
+            symbol asked for and this one does not is computed no longer.
+    """
+
+    symbol: str
+    features: dict[str, tuple[str, ...]]
 
 
 MarketEvent: TypeAlias = (

@@ -12,6 +12,8 @@ import msgspec
 from market.errors import UnknownInstrumentError
 
 NEAR_NAMES = 3
+MERGED = "merged"
+"""Stands for a venue in the id of what all venues of a symbol make together; none is called so."""
 
 
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):

@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--venues", default="", help="comma separated; default: all")
     parser.add_argument("--seed", type=int, default=defaults.seed, help="of all chance")
     parser.add_argument("--symbols", default="", help="comma separated; default: the whole market")
-    parser.add_argument("--script", default="", help="moves and faults: a file, or a name")
+    parser.add_argument("--script", default="", help="moves, walls, faults: a file, or a name")
     parser.add_argument("--faults", default="", help="faults: a file, or a shipped script's name")
     parser.add_argument("--rate", type=_positive, default=1.0, help="multiplies trades and changes")
     parser.add_argument(

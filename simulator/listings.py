@@ -58,6 +58,13 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
         """Return a size as decimal text with that many decimals (at least `size_decimals`)."""
         return decimal_text(steps, self.size_decimals, decimals)
 
+    def worth_text(self, worth: int, decimals: int = 8) -> str:
+        """Return ticks times steps as decimal text, rounded down to that many decimals."""
+        places = self.price_decimals + self.size_decimals
+        if places > decimals:
+            worth, places = worth // 10 ** (places - decimals), decimals
+        return decimal_text(worth, places, decimals)
+
 
 def decimal_text(units: int, places: int, decimals: int) -> str:
     """Return `units * 10 ** -places` with `decimals` decimals; `units` is 0 or more.

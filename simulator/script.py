@@ -1,9 +1,11 @@
-"""Price moves that are written down: a dip at a known second.
+"""Price moves and walls that are written down: a dip, or a great order, at a known second.
 
     moves:
       - {symbol: BTC-USDT, at: 20s, kind: dip, depth: 1.5%, fall: 4s, hold: 2s, recover: 6s}
+    walls:
+      - {symbol: BTC-USDT, side: bid, bps: 30, size: 100, from: 10s, until: 5m, end: traded}
 
-`at` counts from the moment the market opens. `rally` is a dip upwards. `repeat: 60s` does it again
+Times count from the moment the market opens. `rally` is a dip upwards. `repeat: 60s` does it again
 every minute. Moves of one symbol that overlap add up.
 """
 
@@ -17,6 +19,8 @@ from simulator.quantities import duration, share
 from simulator.script_file import load_text, read_entries
 
 DEEPEST = 0.5
+FARTHEST_WALL_BPS = 1000.0
+LARGEST_WALL = 100_000.0
 
 
 class _MoveText(msgspec.Struct, forbid_unknown_fields=True):
@@ -27,6 +31,17 @@ class _MoveText(msgspec.Struct, forbid_unknown_fields=True):
     fall: str
     hold: str = "0s"
     recover: str = "0s"
+    repeat: str = ""
+
+
+class _WallText(msgspec.Struct, forbid_unknown_fields=True, rename={"from_": "from"}, kw_only=True):
+    symbol: str
+    side: Literal["bid", "ask"]
+    bps: float
+    size: float
+    from_: str
+    until: str
+    end: Literal["pulled", "traded"] = "pulled"
     repeat: str = ""
 
 
@@ -72,18 +87,48 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
         return self.change * (1 - since / self.recover) if since < self.recover else 0.0
 
 
+class Wall(msgspec.Struct, frozen=True, kw_only=True):
+    """One great level that rests in the book for a while.
+
+    Attributes:
+        symbol: `"BTC-USDT"`.
+        is_bid: which side.
+        bps: how far from the price it is built, in basis points of it: from the price that the
+            script moves, without its noise. 0 is the best level.
+        size: times the mean size of a level.
+        at: ns after the market opened.
+        length: ns that it rests.
+        is_traded: it is traded through at its end, not pulled.
+        repeat: ns from one beginning to the next; 0 for once only.
+    """
+
+    symbol: str
+    is_bid: bool
+    bps: float
+    size: float
+    at: int
+    length: int
+    is_traded: bool = False
+    repeat: int = 0
+
+
 class Script(msgspec.Struct, frozen=True):
-    """All moves of a run."""
+    """All moves and walls of a run."""
 
     moves: tuple[Move, ...] = ()
+    walls: tuple[Wall, ...] = ()
 
     def of(self, symbol: str) -> tuple[Move, ...]:
         """Return one symbol's moves."""
         return tuple(move for move in self.moves if move.symbol == symbol)
 
+    def walls_of(self, symbol: str) -> tuple[Wall, ...]:
+        """Return one symbol's walls."""
+        return tuple(wall for wall in self.walls if wall.symbol == symbol)
+
 
 def load_script(name: str) -> Script:
-    """Read a script of price moves from a file, or a shipped one by its name.
+    """Read a script of price moves and walls from a file, or a shipped one by its name.
 
     Raises:
         ConfigError: no such file, or it is wrong; says where and what to do.
@@ -92,18 +137,21 @@ def load_script(name: str) -> Script:
 
 
 def read_script(text: str, path: str, listings: Iterable[Listing] = LISTINGS) -> Script:
-    """Read a script of price moves.
+    """Read a script of price moves and walls.
 
     Args:
         text: YAML.
         path: named in errors.
-        listings: the symbols that a move may have.
+        listings: the symbols that a move or a wall may have.
 
     Raises:
         ConfigError: says where and what to do.
     """
     known = tuple(listings)
-    return Script(read_entries(text, path, "moves", _MoveText, lambda move: _move(move, known)))
+    return Script(
+        moves=read_entries(text, path, "moves", _MoveText, lambda move: _move(move, known)),
+        walls=read_entries(text, path, "walls", _WallText, lambda wall: _wall(wall, known)),
+    )
 
 
 def _move(move: _MoveText, listings: tuple[Listing, ...]) -> Move:
@@ -121,4 +169,27 @@ def _move(move: _MoveText, listings: tuple[Listing, ...]) -> Move:
     )
     if move.repeat and read.repeat < max(read.length, 1):
         raise ValueError(f"repeat {move.repeat!r} is shorter than the move itself")
+    return read
+
+
+def _wall(wall: _WallText, listings: tuple[Listing, ...]) -> Wall:
+    if not 0 <= wall.bps <= FARTHEST_WALL_BPS:
+        raise ValueError(f"bps {wall.bps:g} must be from 0 to {FARTHEST_WALL_BPS:g}")
+    if not 0 < wall.size <= LARGEST_WALL:
+        raise ValueError(f"size {wall.size:g} must be above 0 and at most {LARGEST_WALL:g}")
+    at = duration(wall.from_)
+    read = Wall(
+        symbol=choose([wall.symbol], listings)[0].symbol,
+        is_bid=wall.side == "bid",
+        bps=wall.bps,
+        size=wall.size,
+        at=at,
+        length=duration(wall.until) - at,
+        is_traded=wall.end == "traded",
+        repeat=duration(wall.repeat) if wall.repeat else 0,
+    )
+    if read.length <= 0:
+        raise ValueError(f"until {wall.until!r} must be later than from {wall.from_!r}")
+    if wall.repeat and read.repeat <= read.length:
+        raise ValueError(f"repeat {wall.repeat!r} must be longer than the wall rests")
     return read

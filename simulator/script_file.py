@@ -1,6 +1,7 @@
 """Scripts as files: where they are, and how a list of entries in one is read.
 
-One file may hold price moves, faults, or both; who reads the one passes over the other.
+One file may hold price moves, walls, faults, or several of them; who reads one list passes over
+the others.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,7 +14,7 @@ from market.errors import ConfigError, UnknownInstrumentError
 from simulator.quantities import read_yaml
 
 SHIPPED = Path(__file__).parent / "scripts"
-SECTIONS = ("moves", "faults")
+SECTIONS = ("moves", "walls", "faults")
 """The lists that a script may hold."""
 HELP = "see docs/simulator.md for what a script may say"
 
@@ -66,7 +67,7 @@ def read_entries(
     try:
         sections = msgspec.convert(read_yaml(text, path) or {}, dict[str, object])
         if foreign := sorted(set(sections) - set(SECTIONS)):
-            known = " and ".join(SECTIONS)
+            known = ", ".join(SECTIONS)
             raise ConfigError(f"{path}: unknown section {foreign[0]!r}: it holds {known}; {HELP}")
         found = msgspec.convert({section: sections.get(section) or []}, dict[str, list[object]])
     except msgspec.ValidationError as error:

@@ -96,12 +96,18 @@ class SimulatorServer:
         self._first_client = asyncio.Event()
         self._skipped = 0
         self._market: asyncio.Task[None] | None = None
-        self._open_market(time.time_ns())
+        self._first_start = time.time_ns()
+        self._open_market(self._first_start)
 
     def _open_market(self, start: int) -> None:
         settings = self._settings
         self._model = MarketModel(
-            self._listings, seed=settings.seed, start=start, script=self._script, rate=settings.rate
+            self._listings,
+            seed=settings.seed,
+            start=start,
+            script=self._script,
+            rate=settings.rate,
+            past_until=self._first_start,
         )
         options = DialectOptions(
             max_age=int(settings.max_age_s * SECOND),
@@ -228,6 +234,8 @@ class SimulatorServer:
             await self._shake_hands(connection, request, name, target, now)
         else:
             venue = self._venues[name]
+            if self._settings.wait_for_client and not self._first_client.is_set():
+                self._model.postpone(now)
             answer = venue.faults.answer(target, venue.dialect.requested(target, now), now)
             if (delay := venue.faults.delay(now)) > 0:
                 await asyncio.sleep(delay / SECOND)
@@ -244,7 +252,8 @@ class SimulatorServer:
         if not connection.accept(request):
             return
         if self._settings.wait_for_client and not self._first_client.is_set():
-            # Nobody has read anything but the list of instruments: the market may begin anew.
+            # Nobody has read anything but lists and candles: the market may begin anew, and its
+            # past is the same.
             self._open_market(now)
             self._first_client.set()
             venue = self._venues[name]

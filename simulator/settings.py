@@ -15,7 +15,7 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         venues: which of `simulator.dialects.DIALECTS`; empty for all of them.
         seed: what all chance comes from.
         symbols: what is traded, in any usual spelling; empty for the whole default market.
-        script: price moves, and faults with them if it has any: a file, or the name of a shipped
+        script: price moves, walls, and faults if it has any: a file, or the name of a shipped
             one; empty for none.
         faults: what goes wrong besides: the same.
         rate: multiplies trades and book changes a second.

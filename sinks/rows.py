@@ -130,7 +130,7 @@ def bar_row(bar: Bar) -> Row:
 
 def feature_row(feature: Feature) -> Row:
     """Return the row of `features`."""
-    venue, _, symbol = feature.instrument.partition(":")
+    venue, symbol = _names[feature.instrument]
     return (
         venue,
         symbol,
@@ -138,7 +138,7 @@ def feature_row(feature: Feature) -> Row:
         feature.name,
         feature.ts_event,
         feature.value,
-        feature.state.value,
+        feature.state._value_,  # as `value`, at a third of its cost
         feature.revision,
     )
 

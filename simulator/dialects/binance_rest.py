@@ -1,9 +1,11 @@
-"""Binance spot's REST interface: ping, time, exchangeInfo and depth, with their weights."""
+"""Binance spot's REST interface: ping, time, exchangeInfo, depth, klines, with their weights."""
 
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from market.intervals import Interval
+from simulator.candle import Candle
 from simulator.frames import HttpAnswer
 from simulator.listings import Listing, decimal_text
 from simulator.market_model import MarketModel
@@ -12,6 +14,12 @@ MILLISECOND = 1_000_000
 MINUTE = 60_000 * MILLISECOND
 DEPTH_LIMIT = 100
 DEEPEST = 5000
+KLINES_LIMIT = 500
+MOST_KLINES = 1000
+INTERVALS = (
+    *("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "1w"),
+)
+"""The venue has `3d` and `1M` too."""
 _DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50), (DEEPEST, 250))
 _HUGE = 9_000
 
@@ -95,6 +103,8 @@ class BinanceRest:
                 return 20, self._exchange_info(query, now)
             case "/api/v3/depth":
                 return self._depth(query)
+            case "/api/v3/klines":
+                return 2, self._klines(query, now)
             case _:
                 return 0, None
 
@@ -103,6 +113,30 @@ class BinanceRest:
         if listing is None or self._now < self._refused.get(listing.symbol, 0):
             raise _BadRequest(-1121, "Invalid symbol.")
         return listing
+
+    def _klines(self, query: dict[str, str], now: int) -> object:
+        for name in ("symbol", "interval"):
+            if not query.get(name):
+                raise _BadRequest(
+                    -1102,
+                    f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.",
+                )
+        listing = self._listing(query["symbol"])
+        if query["interval"] not in INTERVALS:
+            raise _BadRequest(-1120, "Invalid interval.")
+        limit = min(_number(query, "limit", KLINES_LIMIT), MOST_KLINES)
+        span = Interval.parse(query["interval"])
+        # Times are those of opening, both inclusive; a start counts more than an end.
+        last = min(_number(query, "endTime", now // MILLISECOND) * MILLISECOND, now) + 1
+        if "startTime" in query:
+            first = _number(query, "startTime", 0) * MILLISECOND
+            last = min(last, first + limit * span.length)
+        else:
+            first = span.start_of(last - 1) - (limit - 1) * span.length
+        found = self._model.candles(
+            listing.symbol, query["interval"], first, last, now, is_flat=True
+        )
+        return [_kline(listing, candle, span) for candle in found[:limit]]
 
     def _depth(self, query: dict[str, str]) -> tuple[int, object]:
         if not query.get("symbol"):
@@ -208,3 +242,28 @@ def _symbol(listing: Listing) -> dict[str, object]:
         "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
         "allowedSelfTradePreventionModes": ["EXPIRE_MAKER"],
     }
+
+
+def _number(query: dict[str, str], name: str, usual: int) -> int:
+    text = query.get(name, str(usual))
+    if not (text.isascii() and text.isdigit() and len(text) < 18):
+        raise _BadRequest(
+            -1100,
+            f"Illegal characters found in parameter '{name}'; legal range is '^[0-9]{{1,20}}$'.",
+        )
+    return int(text)
+
+
+def _kline(listing: Listing, candle: Candle, span: Interval) -> list[int | str]:
+    prices = (candle.open, candle.high, candle.low, candle.close)
+    return [
+        candle.start // MILLISECOND,
+        *map(listing.price_text, prices),
+        listing.size_text(candle.volume),
+        (candle.start + span.length) // MILLISECOND - 1,
+        listing.worth_text(candle.worth),
+        candle.count,
+        listing.size_text(candle.bought),
+        listing.worth_text(candle.bought_worth),
+        "0",
+    ]

@@ -1,13 +1,16 @@
-"""Bitstamp spot's REST interface: markets and order books, with its cache and its limits."""
+"""Bitstamp spot's REST interface: markets, order books and OHLC data, its cache and limits."""
 
 from collections import deque
 from collections.abc import Callable
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from market.intervals import Interval
+from simulator.candle import Candle
 from simulator.dialects.bitstamp_streams import level_texts, top
 from simulator.frames import HttpAnswer
+from simulator.listings import Listing
 from simulator.market_model import MarketModel
 
 SECOND = 1_000_000_000
@@ -16,6 +19,12 @@ CACHED = SECOND
 PER_SECOND = 400
 PERIOD = 600 * SECOND
 PER_PERIOD = 10_000
+MOST_CANDLES = 1000
+STEPS = {
+    Interval.parse(name).length // SECOND: name
+    for name in ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d")
+}
+"""The venue has three days (259200) too."""
 _JSON = {"Content-Type": "application/json"}
 _NOT_FOUND = HttpAnswer(
     404,
@@ -56,20 +65,12 @@ class BitstampRest:
     def requested(self, target: str, now: int) -> HttpAnswer:
         """Answer a GET of `target`, path and query; `now` is ns UTC."""
         if not self._may_ask(now):
-            return HttpAnswer(
-                400,
-                msgspec.json.encode(
-                    {
-                        "status": "error",
-                        "reason": "Request rate limit exceeded.",
-                        "response_code": "400.002",
-                    }
-                ),
-                _JSON,
-            )
+            return _refusal("Request rate limit exceeded.", "400.002")
         path = urlsplit(target).path.rstrip("/")
         if path == "/api/v2/markets":
             return HttpAnswer(200, self._markets(), _JSON)
+        if path.startswith("/api/v2/ohlc/"):
+            return self._ohlc(path.removeprefix("/api/v2/ohlc/"), urlsplit(target).query, now)
         if not path.startswith("/api/v2/order_book/"):
             return _NOT_FOUND
         self._cache = {key: kept for key, kept in self._cache.items() if kept[0] > now}
@@ -109,6 +110,37 @@ class BitstampRest:
         }
         return HttpAnswer(200, msgspec.json.encode(body), _JSON)
 
+    def _ohlc(self, native: str, text: str, now: int) -> HttpAnswer:
+        listing = self._listings.get(native)
+        if listing is None:
+            return _NOT_FOUND
+        query = {name: values[-1] for name, values in parse_qs(text).items()}
+        try:
+            step, limit = int(query["step"]), int(query["limit"])
+            end = min(int(query.get("end", now // SECOND)) * SECOND, now)
+            start = int(query.get("start", 0)) * SECOND
+            interval = STEPS[step]
+        except (KeyError, ValueError):
+            return _refusal("Missing or invalid step, limit, start or end.", "400.001")
+        if not 1 <= limit <= MOST_CANDLES:
+            return _refusal("Limit must be between 1 and 1000.", "400.001")
+        # As the venue is said to do it: an end counts more than a start, and the limit is filled.
+        span = Interval.parse(interval)
+        last = span.start_of(end)
+        if "end" not in query and "start" in query:
+            last = min(last, span.start_of(start) + (limit - 1) * span.length)
+        first = last - (limit - 1) * span.length
+        found = self._model.candles(listing.symbol, interval, first, last + 1, now, is_flat=True)
+        if query.get("exclude_current_candle") == "true":
+            found = [candle for candle in found if candle.start + span.length <= now]
+        body = {
+            "data": {
+                "pair": f"{listing.base}/{listing.quote}",
+                "ohlc": [_row(listing, candle) for candle in found],
+            }
+        }
+        return HttpAnswer(200, msgspec.json.encode(body), _JSON)
+
     def _markets(self) -> bytes:
         markets = [
             {
@@ -128,3 +160,20 @@ class BitstampRest:
             for native, listing in self._listings.items()
         ]
         return msgspec.json.encode(markets)
+
+
+def _refusal(reason: str, code: str) -> HttpAnswer:
+    body = {"status": "error", "reason": reason, "response_code": code}
+    return HttpAnswer(400, msgspec.json.encode(body), _JSON)
+
+
+def _row(listing: Listing, candle: Candle) -> dict[str, str]:
+    digits = listing.price_decimals
+    return {
+        "timestamp": str(candle.start // SECOND),
+        "open": listing.price_text(candle.open, digits),
+        "high": listing.price_text(candle.high, digits),
+        "low": listing.price_text(candle.low, digits),
+        "close": listing.price_text(candle.close, digits),
+        "volume": listing.size_text(candle.volume),
+    }

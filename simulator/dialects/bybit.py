@@ -1,10 +1,11 @@
-"""Bybit v5 spot, from the server's side: the public websocket and the list of instruments.
+"""Bybit v5 spot, from the server's side: the public websocket, instruments and klines.
 
 After the venue's public documentation as of July 2026, and refusals that others have published.
 
     path or endpoint                   what
     /v5/public/spot                    subscribe, unsubscribe, ping
     GET /v5/market/instruments-info    `category=spot`
+    GET /v5/market/kline               `category=spot`
     GET /v5/market/time
 
     topic                    message                rhythm
@@ -24,6 +25,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from market.intervals import Interval
+from simulator.candle import Candle
 from simulator.dialects.bybit_streams import BybitStreams, Told
 from simulator.frames import Close, Cut, Frame, HttpAnswer, Text
 from simulator.listings import Listing, decimal_text
@@ -37,6 +40,23 @@ MOST_TOPICS = 10
 MOST_CHARACTERS = 21_000
 MOST_IDLE = 600 * SECOND
 NEVER = 1 << 62
+KLINES = 200
+MOST_KLINES = 1000
+INTERVALS = {
+    "1": "1m",
+    "3": "3m",
+    "5": "5m",
+    "15": "15m",
+    "30": "30m",
+    "60": "1h",
+    "120": "2h",
+    "240": "4h",
+    "360": "6h",
+    "720": "12h",
+    "D": "1d",
+    "W": "1w",
+}
+"""The venue has months (`M`) too."""
 
 
 class _Request(msgspec.Struct):
@@ -217,6 +237,8 @@ class BybitDialect:
                 return self._reply(0, "OK", seconds, now)
             case "/v5/market/instruments-info":
                 return self._instruments(query, now)
+            case "/v5/market/kline":
+                return self._klines(query, now)
             case _:
                 return HttpAnswer(404, b"404 page not found")
 
@@ -269,6 +291,29 @@ class BybitDialect:
         symbols = [_symbol(number, listing) for number, listing in enumerate(listings, 1)]
         return self._reply(0, "OK", {"category": "spot", "list": symbols}, now)
 
+    def _klines(self, query: dict[str, str], now: int) -> HttpAnswer:
+        """Answer with the newest of the range, newest first; a start and an end are inclusive."""
+        native, interval = query.get("symbol", ""), INTERVALS.get(query.get("interval", ""))
+        symbol = self._symbols.get(native)
+        if query.get("category") != "spot":
+            return self._reply(10001, "params error: category invalid", {}, now)
+        if symbol is None:
+            return self._reply(10001, "params error: symbol invalid", {}, now)
+        try:
+            limit = min(max(1, int(query.get("limit", KLINES))), MOST_KLINES)
+            first = int(query.get("start", 0)) * MILLISECOND
+            last = min(int(query.get("end", now // MILLISECOND)) * MILLISECOND, now) + 1
+        except ValueError:
+            return self._reply(10001, "params error: a time or limit invalid", {}, now)
+        if interval is None:
+            return self._reply(10001, "Invalid period!", {}, now)
+        span = Interval.parse(interval)
+        first = max(first, span.start_of(last - 1) - (limit - 1) * span.length)
+        listing = next(one for one in self._model.listings if one.symbol == symbol)
+        found = self._model.candles(symbol, interval, first, last, now, is_flat=True)
+        rows = [_kline(listing, candle) for candle in reversed(found)]
+        return self._reply(0, "OK", {"symbol": native, "category": "spot", "list": rows}, now)
+
     def _reply(self, code: int, text: str, result: object, now: int) -> HttpAnswer:
         body = {
             "retCode": code,
@@ -311,3 +356,14 @@ def _symbol(number: int, listing: Listing) -> dict[str, object]:
         "riskParameters": {"priceLimitRatioX": "0.005", "priceLimitRatioY": "0.01"},
         "symbolType": "",
     }
+
+
+def _kline(listing: Listing, candle: Candle) -> list[str]:
+    digits = listing.price_decimals
+    prices = (candle.open, candle.high, candle.low, candle.close)
+    return [
+        str(candle.start // MILLISECOND),
+        *(listing.price_text(price, digits) for price in prices),
+        listing.size_text(candle.volume, listing.size_decimals),
+        listing.worth_text(candle.worth, digits + listing.size_decimals),
+    ]

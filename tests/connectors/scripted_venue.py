@@ -174,6 +174,7 @@ class ScriptedVenue:
     connections_at_once = 0
     limits = Limits()
     channel_groups = (("trade", "book"),)
+    candles = None
     key_names = ()
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:

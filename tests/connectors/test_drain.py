@@ -10,12 +10,14 @@ from connectors import reason_counter
 from connectors.contract import DeadLetter, Told
 from connectors.drain import DEAD_LETTERS, Drain, FlowEvent
 from connectors.recording import Record
-from filters.specs import SpecsChanged
+from filters.specs import Source, Spec, SpecsChanged
 from market.events import (
     BookSnapshot,
+    Demand,
     FeedGap,
     GapInterval,
     Heartbeat,
+    History,
     LeftOpen,
     Side,
     Trade,
@@ -102,6 +104,29 @@ def test_other_controls_are_not_for_the_flow() -> None:
     drain.add(Record(1, "", "control", b'{"market":{}}'), [])
     drain.add(TEXT, [trade("a:X-Y")])
     assert drain.take() == [("X-Y", [trade("a:X-Y")])]
+
+
+def test_a_demand_and_the_past_go_to_their_symbol_in_their_order() -> None:
+    drain = Drain()
+    demand = Demand(symbol="X-Y", features={"1m": ("rsi(14)",)})
+    history = History(instrument="a:X-Y", interval="1m", bars=(), until=5)
+    drain.add(TEXT, [trade("a:X-Y")])
+    drain.add(Record(2, "", "history", msgspec.json.encode(history)), [])
+    drain.add(TEXT, [trade("a:X-Y", 2)])
+    drain.add(Record(3, "", "control", msgspec.json.encode(demand)), [])
+    assert drain.take() == [
+        ("X-Y", [trade("a:X-Y"), history, trade("a:X-Y", 2), demand]),
+    ]
+
+
+def test_a_spec_may_be_called_like_a_control() -> None:
+    drain = Drain()
+    source = Source(stream="book", symbols=("X-Y",))
+    spec = Spec(id="a", title='"Demand"', source=source, when="spread > 1")
+    changed = SpecsChanged(generation=1, specs=(spec,))
+    drain.add(Record(1, "", "control", msgspec.json.encode(changed)), [])
+    drain.add(TEXT, [trade("a:X-Y")])
+    assert drain.take() == [("X-Y", [changed, trade("a:X-Y")])]
 
 
 def test_specs_that_are_none_are_refused() -> None:

@@ -169,12 +169,18 @@ def test_the_time_between_two_runs_is_a_gap(cluster: Ended) -> None:
             "SELECT symbol, count(*), min(extract(epoch FROM ended_at - started_at)) FROM gaps"
             " GROUP BY symbol"
         ).fetchall()
-        marked = connection.execute("SELECT DISTINCT symbol FROM bars WHERE gap").fetchall()
+        touched = connection.execute(
+            "SELECT DISTINCT symbol FROM bars WHERE gap OR partial OR revision > 0"
+        ).fetchall()
+        healed = connection.execute(
+            "SELECT DISTINCT symbol FROM bars WHERE revision > 0 AND NOT gap AND NOT partial"
+        ).fetchall()
     assert {(symbol, count) for symbol, count, _ in gaps} == {
         (symbol, 1) for symbol in CLUSTER_SYMBOLS
     }
     assert all(seconds > 1 for _, _, seconds in gaps)
-    assert {symbol for (symbol,) in marked} >= set(FAST)
+    assert {symbol for (symbol,) in touched} >= set(FAST)
+    assert {symbol for (symbol,) in healed} >= set(FAST), "the venue's candles put bars right"
 
 
 def test_both_processes_did_their_part(cluster: Ended) -> None:

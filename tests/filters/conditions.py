@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 
 from filters.grammar import All, AnyOf, Comparison, Not, Operator, Tree, all_of, any_of, not_of
 
-UNBOUNDED = ["ema(20)", "ema(5)", "change_bps"]
+UNBOUNDED = ["ema(20)", "ema(5)", "change_bps", "divergence(rsi(14),3,60).price_1"]
 RANGED = {
     "rsi(14)": (0.0, 100.0),
     "rsi(2)": (0.0, 100.0),
     "book.imbalance(10)": (-1.0, 1.0),
+    "crosses(rsi(14),30)": (-1.0, 1.0),
+    "zone(crosses(close,ema(20)),-2.5,3).oversold": (-1.0, 1.0),
     "book.count_imbalance(3)": (-1.0, 1.0),
 }
 NAMES = [*UNBOUNDED, *RANGED]

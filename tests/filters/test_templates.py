@@ -23,6 +23,34 @@ def test_a_value_that_is_not_known_is_said_so_whatever_its_format() -> None:
     assert rendered("{rsi:.1f} {close}", {"rsi(14)": None}) == "n/a n/a"
 
 
+def test_a_message_shows_values_of_names_in_names() -> None:
+    text = "{crosses(rsi, other=30):+.0f} {{{zone( ema(5) , 1, 2 ).oversold}}} {divergence.price_2}"
+    values = {
+        "crosses(rsi(14),30)": 1.0,
+        "zone(ema(5),1,2).oversold": -1.0,
+        "divergence(rsi(14),3,60).price_2": None,
+    }
+    assert parse_template(text, "bar").fields == tuple(values)
+    assert rendered(text, dict(values)) == "+1 {-1} n/a"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("{symbol}: {crosses(rsii(14),30):.0f}", "rsii"),
+        ("{symbol}: { crosses( rsi(1),30) }", "1),"),
+        ("{{}} {close} {crosses(rsi,zone)}", "zone"),
+        ("{ nosuch}", "nosuch"),
+    ],
+)
+def test_what_is_wrong_inside_a_name_is_told_with_its_place_in_the_message(
+    text: str, place: str
+) -> None:
+    with pytest.raises(TemplateError) as caught:
+        parse_template(text, "bar")
+    assert caught.value.offset == text.index(place)
+
+
 def test_double_braces_are_text() -> None:
     assert rendered("{{{symbol}}}", {}) == "{SYMBOL}"
 

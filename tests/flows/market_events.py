@@ -12,12 +12,14 @@ from flows.market_output import MarketOutput
 from flows.settings import MarketSettings
 from flows.symbol_market import SymbolMarket
 from market.events import (
+    Bar,
     BookDelta,
     BookSnapshot,
+    Demand,
     FeedGap,
     Heartbeat,
+    History,
     Level,
-    MarketEvent,
     Side,
     Trade,
 )
@@ -116,6 +118,31 @@ def delta(
     )
 
 
+def past(at: float, *, interval: str = "1s", count: int = 30, instrument: str = BTC) -> History:
+    """As many bars of the past as end `at` seconds after START."""
+    length = round(SECOND * {"1s": 1, "5s": 5}[interval])
+    until = START + round(at * SECOND)
+    until -= until % length
+    bars = [
+        Bar(
+            instrument=instrument,
+            interval=interval,
+            start=until - number * length,
+            end=until - (number - 1) * length,
+            open=100.0,
+            high=101.0 + number % 3,
+            low=99.0,
+            close=100.0 + number % 3,
+            volume=2.0,
+            buy_volume=1.0,
+            notional=200.0,
+            count=2,
+        )
+        for number in range(count, 0, -1)
+    ]
+    return History(instrument=instrument, interval=interval, bars=tuple(bars), until=until)
+
+
 def bar_spec(when: str = "rsi(3) < 40", *, name: str = "bars", interval: str = "1s") -> Spec:
     """A spec over bars."""
     return Spec(id=name, source=Source(stream="bar", symbols=("*",), interval=interval), when=when)
@@ -170,18 +197,23 @@ def parts(events: Sequence[FlowEvent], sizes: Sequence[int]) -> list[Sequence[Fl
     return cut
 
 
-_KINDS = ("trade", "delta", "snapshot", "beat", "gap")
-_WEIGHTS = (8, 6, 2, 5, 1)
+_KINDS = ("trade", "delta", "snapshot", "beat", "gap", "history", "demand")
+_WEIGHTS = (16, 12, 4, 10, 2, 3, 1)
 _PAUSES = (0.0, 0.001, 0.3, 0.3, 0.8, 0.8, 2.5, 12.0)
+_DEMANDS: tuple[dict[str, tuple[str, ...]], ...] = (
+    {},
+    {"5s": ("rsi(2)",)},
+    {"1s": ("ema(2)", "rsi(3)")},
+)
 _LAGS = (*[LATENCY] * 6, 5 * LATENCY, 3 * SECOND, -5 * SECOND)
 
 
-def random_stream(seed: int, length: int) -> list[MarketEvent]:
+def random_stream(seed: int, length: int) -> list[FlowEvent]:
     """Any events of two venues, sensible or not, in the order of our clock."""
     random = Random(seed)
     crossing = random.choice([0, 0, 12])
     at = 0.0
-    events: list[MarketEvent] = []
+    events: list[FlowEvent] = []
 
     def levels(least: int, most: int) -> list[Level]:
         return [
@@ -200,11 +232,16 @@ def random_stream(seed: int, length: int) -> list[MarketEvent]:
                 side = random.choice(tuple(Side))
                 sent = at - (lag - LATENCY) / SECOND
                 size = float(random.randint(1, 9))
-                event: MarketEvent = trade(sent, price, size, side=side, instrument=name, lag=lag)
+                event: FlowEvent = trade(sent, price, size, side=side, instrument=name, lag=lag)
             case "delta":
                 event = delta(at, bids, asks, sequence=sequence, instrument=name)
             case "snapshot":
                 event = snapshot(at, bids, asks, sequence=sequence, instrument=name)
+            case "history":
+                interval = random.choice(("1s", "5s"))
+                event = past(at - random.choice((0, 1, 3)), interval=interval, instrument=name)
+            case "demand":
+                event = Demand(symbol="BTC-USDT", features=random.choice(_DEMANDS))
             case "gap":
                 event = gap(at, random.choice(("all", "book", "trade")), instrument=name)
             case _:
@@ -214,6 +251,6 @@ def random_stream(seed: int, length: int) -> list[MarketEvent]:
     return events
 
 
-def streams() -> st.SearchStrategy[list[MarketEvent]]:
+def streams() -> st.SearchStrategy[list[FlowEvent]]:
     """Strategy for random streams of events."""
     return st.builds(random_stream, st.integers(0, 1 << 32), st.integers(1, 150))

@@ -1,25 +1,30 @@
 import msgspec
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.bar_series import BarSeries
-from market.bars import BarBuilder
-from market.events import Bar, State
+from flows.bar_series import BarSeries, HistoryWish
+from indicators.names import create_for_bars
+from market.events import Bar, History, State
 from market.intervals import Interval
 
-SECOND = 1_000_000_000
 MINUTE = Interval.parse("1m")
 NAME = "binance:BTC-USDT"
 
 
 def series(*names: str) -> BarSeries:
-    made = BarSeries(BarBuilder(NAME, MINUTE), MINUTE)
+    made = BarSeries(NAME, MINUTE)
     made.want(names)
     return made
 
 
-def bar(number: int, close: float = 100.0, *, revision: int = 0, gap: bool = False) -> Bar:
+def bar(
+    number: int,
+    close: float = 100.0,
+    *,
+    revision: int = 0,
+    gap: bool = False,
+    partial: bool = False,
+) -> Bar:
     start = number * MINUTE.length
     return Bar(
         instrument=NAME,
@@ -36,17 +41,18 @@ def bar(number: int, close: float = 100.0, *, revision: int = 0, gap: bool = Fal
         count=1,
         revision=revision,
         gap=gap,
+        partial=partial,
     )
 
 
 def test_features_say_which_bar_they_are_of_and_whether_they_are_true() -> None:
     made = series("ema(2)")
-    assert made.take(bar(1, 100))
-    (warming,) = made.features(bar(1, 100))
+    (warming,) = made.take(bar(1, 100))
     assert (warming.value, warming.state, warming.ts_event) == (None, State.WARMING, MINUTE.length)
-    assert made.take(bar(2, 104))
-    (live,) = made.features(bar(2, 104))
+    assert warming.reason == "warming(1 of 2)"
+    (live,) = made.take(bar(2, 104))
     assert (live.value, live.state, live.name) == (102.0, State.LIVE, "ema(2)")
+    assert live.reason == ""
 
 
 def test_a_correction_of_the_last_bar_is_as_if_it_had_come_so() -> None:
@@ -129,7 +135,7 @@ def test_a_snapshot_at_any_point_goes_on_as_if_nothing_was(
             kept = cut.snapshot()
             cut.take(bar(number, 1.0))  # must not reach into the snapshot
             cut = series("rsi(3)", "ema(4)")
-            cut.restore(NAME, msgspec.structs.replace(kept))
+            cut.restore(msgspec.structs.replace(kept))
             cut.want(["rsi(3)", "ema(4)"])
         for made, values in ((whole, expected), (cut, found)):
             made.take(bar(number, close))
@@ -137,11 +143,224 @@ def test_a_snapshot_at_any_point_goes_on_as_if_nothing_was(
     assert found == expected
 
 
-def test_bars_of_the_builder_go_on_after_a_restart() -> None:
-    before = series()
-    before.builder.add(61 * SECOND, 100.0, 1.0, is_buy=True)
-    after = series()
-    after.restore(NAME, before.snapshot())
-    (closed,) = after.builder.add(121 * SECOND, 101.0, 1.0, is_buy=True)
-    assert closed.start == 60 * SECOND
-    assert closed.close == pytest.approx(100.0)
+def past(first: int, last: int, *, closes: float = 50.0, tells_sides: bool = True) -> History:
+    """The bars from `first` up to and with `last`, each a unit higher than the one before."""
+    return History(
+        instrument=NAME,
+        interval="1m",
+        bars=tuple(bar(number, closes + number) for number in range(first, last + 1)),
+        until=(last + 1) * MINUTE.length,
+        tells_sides=tells_sides,
+    )
+
+
+def fresh(bars: list[Bar], *names: str) -> dict[str, float | None]:
+    """What indicators say that saw exactly these bars."""
+    made = series(*names)
+    for each in bars:
+        made.take(each)
+    return made.values()
+
+
+def at(number: float) -> int:
+    return int(number * MINUTE.length)
+
+
+def test_the_past_is_asked_for_when_trades_begin_and_as_much_as_matters() -> None:
+    made = series("ema(2)", "rsi(14)")
+    assert made.wish is None
+    made.resume(at(100.5))
+    assert made.wish == HistoryWish(
+        instrument=NAME, interval="1m", bars=create_for_bars("rsi(14)").settled or 0, until=at(100)
+    )
+
+
+def test_without_indicators_nothing_is_asked_for() -> None:
+    made = series()
+    made.resume(at(100.5))
+    made.take(bar(100, partial=True))
+    assert made.wish is None
+
+
+def test_with_the_past_values_are_there_before_the_first_bar_closes() -> None:
+    made = series("ema(3)")
+    made.resume(at(100.5))
+    healed, (told,) = made.absorb(past(60, 99))
+    assert healed == []
+    assert (told.ts_event, told.state) == (at(99), State.LIVE)
+    assert told.value == fresh([*past(60, 99).bars], "ema(3)")["ema(3)"]
+    assert made.wish is not None
+    assert made.wish.until == at(101), "the bar that began before its trades is asked for next"
+
+
+def test_a_first_bar_that_was_half_seen_is_put_right_and_nothing_is_missing_after() -> None:
+    made = series("ema(3)", "rsi(2)")
+    made.resume(at(100.5))
+    made.absorb(past(60, 99))
+    assert all(one.value is None for one in made.take(bar(100, 7.0, partial=True)))
+    made.take(bar(101, 151.5))
+    healed, features = made.absorb(past(60, 100))
+    (right,) = healed
+    assert (right.start, right.close, right.revision, right.partial) == (at(100), 150.0, 1, False)
+    bars = [*past(60, 100).bars, bar(101, 151.5)]
+    assert {one.name: one.value for one in features} == fresh(bars, "ema(3)", "rsi(2)")
+    assert made.wish is None or made.awaited_until == 0
+    made.take(bar(102, 149.0))
+    assert made.values() == fresh([*bars, bar(102, 149.0)], "ema(3)", "rsi(2)")
+
+
+def test_what_is_told_again_counts_its_revisions() -> None:
+    made = series("ema(2)")
+    made.resume(at(100.5))
+    made.take(bar(100, partial=True))
+    (told,) = made.take(bar(101))
+    (again,) = made.absorb(past(60, 100))[1]
+    assert (told.revision, again.revision) == (0, 1)
+    assert (told.state, again.state) == (State.WARMING, State.LIVE)
+    (corrected,) = made.take(bar(101, 99.0, revision=1))
+    assert corrected.revision == 2
+
+
+def test_a_gap_that_is_healed_leaves_no_trace_in_the_indicators() -> None:
+    made = series("rsi(3)", "ema(4)")
+    bars = [bar(number, 100 + number % 3) for number in range(40)]
+    for each in bars[:20]:
+        made.take(each)
+    made.interrupt()
+    made.take(bar(20, 3.0, gap=True))  # what was seen of it
+    made.resume(at(22.5))
+    made.take(bar(22, 4.0, gap=True))
+    made.take(bars[23])
+    told = msgspec.structs.replace(past(0, 22), bars=tuple(bars[:23]))
+    healed, _ = made.absorb(told)
+    assert [one.start for one in healed] == [at(20), at(22)]
+    for each in bars[24:]:
+        made.take(each)
+    assert made.values() == fresh(bars, "rsi(3)", "ema(4)")
+
+
+def test_the_past_that_does_not_reach_far_enough_is_not_taken() -> None:
+    made = series("ema(2)")
+    made.resume(at(100.5))
+    made.take(bar(100, gap=True))
+    assert made.absorb(past(60, 99)) == ([], [])
+    assert made.awaited_until == at(101)
+
+
+def test_the_past_that_nobody_waits_for_changes_nothing() -> None:
+    made = series("ema(2)")
+    made.resume(at(100))
+    made.absorb(past(60, 99))
+    made.take(bar(100, 100.0))
+    before = made.values()
+    assert made.absorb(past(60, 100)) == ([], [])
+    assert made.values() == before
+
+
+def test_an_interruption_while_the_past_is_awaited_asks_for_it_anew() -> None:
+    made = series("ema(2)")
+    made.resume(at(100.5))
+    made.interrupt()
+    assert made.absorb(past(60, 99)) == ([], [])
+    made.resume(at(103.5))
+    assert made.wish is not None
+    assert made.wish.until == at(103)
+
+
+def test_where_there_is_no_past_the_bars_that_follow_warm_up() -> None:
+    made = series("ema(2)")
+    made.resume(at(100.5))
+    made.take(bar(100, partial=True))
+    made.take(bar(101, 10.0))
+    nothing = History(instrument=NAME, interval="1m", bars=(), until=at(101))
+    assert made.absorb(nothing) == ([], [])
+    assert made.awaited_until == 0
+    made.take(bar(102, 20.0))
+    assert made.values() == {"ema(2)": 15.0}
+
+
+def test_who_has_warmed_up_meanwhile_waits_no_longer() -> None:
+    made = series("ema(2)")
+    made.resume(at(100.5))
+    for number in range(101, 101 + (create_for_bars("ema(2)").settled or 0)):
+        assert made.awaited_until
+        made.take(bar(number))
+    assert made.awaited_until == 0
+
+
+def test_a_new_indicator_is_given_the_past_and_the_old_ones_keep_theirs() -> None:
+    made = series("ema(2)")
+    made.resume(at(100))
+    made.absorb(past(60, 99))
+    made.take(bar(100, 33.0))
+    before = made.values()["ema(2)"]
+    made.want(["ema(2)", "ema(4)"])
+    assert made.wish is not None
+    assert made.wish.until == at(101)
+    made.take(bar(101, 34.0))
+    after = made.values()["ema(2)"]
+    other = [bar(number, 1.0) for number in range(60, 101)]
+    told = msgspec.structs.replace(past(60, 100), bars=tuple(other))
+    made.absorb(told)
+    assert before != after
+    assert made.values() == {
+        "ema(2)": after,
+        "ema(4)": fresh([*other, bar(101, 34.0)], "ema(4)")["ema(4)"],
+    }
+
+
+def test_a_late_trade_of_a_bar_that_was_put_right_changes_nothing() -> None:
+    made = series("ema(2)")
+    made.resume(at(100.5))
+    made.take(bar(100, partial=True))
+    made.absorb(past(60, 100))
+    before = made.values()
+    assert made.take(bar(100, 3.0, revision=1, partial=True)) == []
+    assert made.values() == before
+
+
+def test_a_correction_of_an_older_bar_marks_what_follows_until_it_no_longer_matters() -> None:
+    made = series("ema(2)")
+    for number in range(5):
+        made.take(bar(number))
+    assert made.take(bar(2, 500, revision=1)) == []
+    settled = create_for_bars("ema(2)").settled or 0
+    told = [made.take(bar(number))[0] for number in range(5, 5 + settled + 2)]
+    assert [one.reason for one in told] == [*["revised input"] * (settled - 1), "", "", ""]
+    assert {one.state for one in told} == {State.LIVE}
+
+
+@given(
+    marked=st.sets(st.integers(0, 29), max_size=6),
+    answers=st.sets(st.integers(0, 29), max_size=6),
+    cut=st.integers(0, 30),
+)
+def test_values_are_those_of_all_bars_or_there_are_none(
+    marked: set[int], answers: set[int], cut: int
+) -> None:
+    """Whatever is missing and whenever its past comes: no value from bars with a hole in them."""
+    bars = [bar(number, 100 + number * number % 7) for number in range(30)]
+    before = [bar(number, 90 + number % 5) for number in range(-40, 0)]
+    made = series("ema(3)")
+    made.resume(0)
+    for number, right in enumerate(bars):
+        if number == cut:
+            kept = made.snapshot()
+            made = series("ema(3)")
+            made.restore(kept)
+        seen = msgspec.structs.replace(right, close=1.0, gap=True) if number in marked else right
+        made.take(seen)
+        if number in answers and made.awaited_until:
+            known = [*before, *(one for one in bars if one.end <= made.awaited_until)]
+            told = History(
+                instrument=NAME, interval="1m", bars=tuple(known), until=made.awaited_until
+            )
+            made.absorb(told)
+        value = made.values()["ema(3)"]
+        last_marked = max((one for one in marked if one <= number), default=-1)
+        run = bars[last_marked + 1 : number + 1]
+        right_ones = [
+            fresh([*before, *bars[: number + 1]], "ema(3)")["ema(3)"],
+            fresh(run, "ema(3)")["ema(3)"],
+        ]
+        assert value is None or value in right_ones

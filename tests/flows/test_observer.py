@@ -2,7 +2,6 @@ import pytest
 
 from flows.bar_series import BarSeries
 from flows.observer import BarObserver, BookObserver
-from market.bars import BarBuilder
 from market.events import Bar, BookTop, State
 from market.intervals import SECOND, Interval
 
@@ -45,7 +44,7 @@ def top(state: State = State.LIVE) -> BookTop:
 
 @pytest.fixture
 def series() -> BarSeries:
-    made = BarSeries(BarBuilder(NAME, INTERVAL), INTERVAL)
+    made = BarSeries(NAME, INTERVAL)
     made.want(["ema(2)"])
     return made
 
@@ -55,7 +54,7 @@ def test_exactly_the_fields_that_are_named_are_read(series: BarSeries) -> None:
     assert observer.indicators == ["ema(2)"]
     series.take(bar())
     series.take(bar())
-    seen = observer.observe(bar(), series, top(), ts_recv=9)
+    seen = observer.observe(bar(), series, top(), None, ts_recv=9)
     assert seen.values == {
         "close": 102.0,
         "change_bps": pytest.approx(200.0),
@@ -69,24 +68,24 @@ def test_exactly_the_fields_that_are_named_are_read(series: BarSeries) -> None:
 
 @pytest.mark.parametrize("book", [None, top(State.STALE), top(State.SUSPECT)])
 def test_a_book_that_is_not_live_says_nothing(series: BarSeries, book: BookTop | None) -> None:
-    seen = BarObserver(["book.imbalance(3)"]).observe(bar(), series, book, ts_recv=9)
+    seen = BarObserver(["book.imbalance(3)"]).observe(bar(), series, book, None, ts_recv=9)
     assert seen.values == {"book.imbalance(3)": None}
 
 
 def test_a_marked_bar_is_suspect_and_says_why(series: BarSeries) -> None:
-    seen = BarObserver(["close"]).observe(bar(gap=True, revision=2), series, None, ts_recv=9)
+    seen = BarObserver(["close"]).observe(bar(gap=True, revision=2), series, None, None, ts_recv=9)
     assert (seen.state, seen.reason) == (State.SUSPECT, "trades may be missing")
     assert seen.revision == 2
 
 
 def test_a_warming_indicator_is_none(series: BarSeries) -> None:
-    seen = BarObserver(["ema(2)"]).observe(bar(), series, None, ts_recv=9)
+    seen = BarObserver(["ema(2)"]).observe(bar(), series, None, None, ts_recv=9)
     assert seen.values == {"ema(2)": None}
 
 
 def test_a_book_is_observed_as_it_is() -> None:
     observer = BookObserver(["spread", "best_bid", "book.imbalance(1)"])
-    seen = observer.observe(top(State.SUSPECT), "crossed book")
+    seen = observer.observe(top(State.SUSPECT), None, "crossed book")
     assert seen.values == {"spread": 2.0, "best_bid": 99.0, "book.imbalance(1)": 0.5}
     assert (seen.stream, seen.interval, seen.moment) == ("book", "", 42)
     assert (seen.state, seen.reason) == (State.SUSPECT, "crossed book")

@@ -6,6 +6,7 @@ import pytest
 from bytewax.operators import StatefulBatchLogic
 
 from connectors.drain import FlowEvent
+from flows.bar_series import HistoryWish
 from flows.steps import filter_builder, market_builder
 from market.events import State
 from tests.flows.market_events import (
@@ -28,8 +29,12 @@ def forget(_instrument: str, _reason: str) -> None:
     pass
 
 
+def do_without(_wish: HistoryWish) -> None:
+    pass
+
+
 def test_micro_batches_of_one_turn_make_one_output() -> None:
-    logic = market_builder(make_market, forget, pass_over)(None)
+    logic = market_builder(make_market, forget, do_without, pass_over)(None)
     first: list[FlowEvent] = [gap(0), snapshot(0.1)]
     outputs, discards = logic.on_batch([first, [trade(0.2)], [trade(0.3)]])
     (output,) = outputs
@@ -40,7 +45,9 @@ def test_micro_batches_of_one_turn_make_one_output() -> None:
 
 def test_books_to_be_fetched_again_are_told() -> None:
     told: list[tuple[str, str]] = []
-    logic = market_builder(make_market, lambda *wish: told.append(wish), pass_over)(None)
+    logic = market_builder(make_market, lambda *wish: told.append(wish), do_without, pass_over)(
+        None
+    )
     crossing: list[FlowEvent] = [
         snapshot(0),
         delta(0.1, [(101.5, 1.0)], sequence=2),
@@ -58,7 +65,7 @@ def test_what_comes_in_is_told_while_it_matters() -> None:
         told.append(set(instruments))
         return away in instruments
 
-    logic = market_builder(make_market, forget, arrived)(None)
+    logic = market_builder(make_market, forget, do_without, arrived)(None)
     logic.on_batch([[specs(), snapshot(0)]])
     logic.on_batch([[delta(0.1)]])
     assert told == [{BTC}], "of a symbol that is read here nothing more is told"
@@ -68,7 +75,10 @@ def test_what_comes_in_is_told_while_it_matters() -> None:
 
 
 def test_state_goes_over_a_restart_of_both_steps() -> None:
-    build_market, build_filters = market_builder(make_market, forget, pass_over), filter_builder()
+    build_market, build_filters = (
+        market_builder(make_market, forget, do_without, pass_over),
+        filter_builder(),
+    )
     market, filters = build_market(None), build_filters(None)
     spec = specs(book_spec("best_bid > 98.5"))
     (output,) = market.on_batch([[spec, snapshot(0)]])[0]
@@ -82,7 +92,7 @@ def test_state_goes_over_a_restart_of_both_steps() -> None:
 def test_an_unknown_snapshot_is_dropped_with_one_line(caplog: pytest.LogCaptureFixture) -> None:
     unknown = pickle.dumps((99, {}))
     with caplog.at_level(logging.WARNING):
-        market = market_builder(make_market, forget, pass_over)(unknown)
+        market = market_builder(make_market, forget, do_without, pass_over)(unknown)
     assert len(caplog.records) == 1
     assert "schema 99" in str(vars(caplog.records[0])["reason"])
     (output,) = market.on_batch([[gap(0), snapshot(0.1)]])[0]

@@ -4,14 +4,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.drain import FlowEvent
 from flows.market_output import MarketOutput
 from flows.settings import MarketSettings
 from flows.symbol_filters import SymbolFilters
 from flows.symbol_market import SnapshotError, SymbolMarket
-from market.events import BookTop, FeedGap, Heartbeat, MarketEvent, State, StateChange
+from market.events import (
+    BookTop,
+    Demand,
+    FeedGap,
+    Heartbeat,
+    State,
+    StateChange,
+)
 from tests.flows.market_events import (
     BTC,
     OTHER,
+    SECOND,
+    START,
     bar_spec,
     beat,
     book_spec,
@@ -20,6 +30,7 @@ from tests.flows.market_events import (
     joined,
     make_market,
     parts,
+    past,
     snapshot,
     specs,
     streams,
@@ -60,7 +71,7 @@ def said(filters: SymbolFilters, outputs: list[MarketOutput]) -> tuple[list[obje
 
 @given(events=streams(), sizes=SIZES)
 def test_what_it_says_does_not_depend_on_how_events_are_batched(
-    events: list[MarketEvent], sizes: list[int]
+    events: list[FlowEvent], sizes: list[int]
 ) -> None:
     stream = [SPECS, *events]
     market, filters = make_market(), SymbolFilters()
@@ -75,7 +86,7 @@ def test_what_it_says_does_not_depend_on_how_events_are_batched(
 
 @given(events=streams(), sizes=SIZES, at=CUTS)
 def test_a_restart_with_books_changes_nothing(
-    events: list[MarketEvent], sizes: list[int], at: int
+    events: list[FlowEvent], sizes: list[int], at: int
 ) -> None:
     market, filters = make_market(), SymbolFilters()
     whole = market.advance([SPECS, *events])
@@ -97,7 +108,7 @@ def test_a_restart_with_books_changes_nothing(
 
 @given(events=streams(), sizes=SIZES, at=CUTS)
 def test_a_restart_keeps_what_only_a_spec_asks_for(
-    events: list[MarketEvent], sizes: list[int], at: int
+    events: list[FlowEvent], sizes: list[int], at: int
 ) -> None:
     wanted = specs(bar_spec("rsi(2) < 45 or close > ema(3)", interval="2s"))
     settings = MarketSettings(bar_intervals=("1m",), features=())
@@ -112,9 +123,9 @@ def test_a_restart_keeps_what_only_a_spec_asks_for(
 
 
 @given(events=streams(), at=CUTS)
-def test_a_restart_without_books_is_like_a_gap(events: list[MarketEvent], at: int) -> None:
+def test_a_restart_without_books_is_like_a_gap(events: list[FlowEvent], at: int) -> None:
     """A live flow's snapshots carry no books: its opening gap would empty them anyway."""
-    began = events[min(at, len(events) - 1)].ts_recv
+    began = max((one.ts_recv for one in events[: at + 1] if hasattr(one, "ts_recv")), default=0)
     openings = [FeedGap(instrument=name, ts_recv=began, reason="opening") for name in (BTC, OTHER)]
     market, filters = make_market(keeps_books=False), SymbolFilters()
     before = market.advance([SPECS, *events[:at]])
@@ -227,3 +238,108 @@ def test_bars_that_nobody_wants_after_a_restart_end() -> None:
     after.restore(before.snapshot())
     out = after.advance([trade(20), trade(30)])
     assert {bar.interval for bar in out.bars} == {"1s"}
+
+
+def test_exactly_what_is_asked_for_is_computed() -> None:
+    market = make_market(MarketSettings(bar_intervals=("1s",), features=("rsi(3)",)))
+    first: list[FlowEvent] = [gap(0), *(trade(at, 100 + at) for at in range(4))]
+    assert {one.name for one in market.advance(first).features} == {"rsi(3)"}
+    demand = Demand(symbol="BTC-USDT", features={"1s": ("ema(2)",), "5s": ("ema(3)",)})
+    told = market.advance([demand, *(trade(at, 100 + at) for at in range(4, 22))])
+    assert {(one.interval, one.name) for one in told.features} == {
+        ("1s", "rsi(3)"),
+        ("1s", "ema(2)"),
+        ("5s", "ema(3)"),
+    }
+    assert {bar.interval for bar in told.bars} == {"1s", "5s"}
+    nothing = Demand(symbol="BTC-USDT", features={})
+    told = market.advance([nothing, *(trade(at, 100 + at) for at in range(22, 40))])
+    assert {(one.interval, one.name) for one in told.features} == {("1s", "rsi(3)")}
+    assert {bar.interval for bar in told.bars} == {"1s"}
+
+
+WALL = [(100.0 - step / 10, 40.0 if step == 3 else 1.0) for step in range(20)]
+OVER_IT = [(100.1 + step / 10, 1.0) for step in range(20)]
+
+
+def test_values_of_the_whole_book_are_told_at_a_bars_close() -> None:
+    wanted = ("support(1)", "book.bid_depth(40)", "book.spread_bps", "ema(2)")
+    market = make_market(MarketSettings(bar_intervals=("1s",), features=wanted))
+    book: list[FlowEvent] = [gap(0), snapshot(0.1, WALL, OVER_IT), trade(0.2)]
+    early = market.advance([*book, *(beat(at) for at in range(1, 5)), trade(5), trade(6)])
+    told = {one.name: one for one in early.features if one.ts_event == START + 5 * SECOND}
+    assert set(told) == set(wanted)
+    assert told["support(1)"].reason == "warming(3 of 60 s)"
+    assert told["support(1)"].value is None
+    assert told["book.spread_bps"].value == pytest.approx(10.0, rel=1e-3)
+    late = market.advance([*(beat(at, heard=at) for at in range(6, 70)), trade(70), trade(71)])
+    told = {one.name: one for one in late.features if one.ts_event == START + 70 * SECOND}
+    assert (told["support(1)"].value, told["support(1)"].state) == (99.7, State.LIVE)
+    assert told["book.bid_depth(40)"].value == 43.0
+    lost = market.advance([gap(71.5), trade(72.1), trade(73.1)])
+    told = {one.name: one for one in lost.features if one.ts_event == START + 72 * SECOND}
+    assert {told[name].value for name in wanted} == {None}
+    assert told["support(1)"].state is State.RESYNCING
+
+
+def test_the_whole_book_is_looked_at_only_for_who_asks() -> None:
+    market = make_market(MarketSettings(bar_intervals=("1s",), features=("ema(2)",)))
+    market.advance([gap(0), snapshot(0.1, WALL, OVER_IT), beat(1)])
+    (one,) = market._markets.values()
+    looked_at = [one.liquidity]
+    for asked in (specs(book_spec("support_distance_bps(1) < 40")), specs()):
+        market.advance([asked])
+        looked_at.append(one.liquidity)
+    assert [looks is not None for looks in looked_at] == [False, True, False]
+
+
+def test_a_filter_may_look_at_walls() -> None:
+    market, filters = make_market(), SymbolFilters()
+    spec = specs(book_spec("support_distance_bps(1) < 40"))
+    opened = market.advance([spec, gap(0), snapshot(0.1, WALL, OVER_IT)])
+    assert filters.advance([opened]).alerts == []
+    waited = market.advance([beat(at, heard=at) for at in range(1, 70)])
+    assert filters.advance([waited]).alerts == []
+    moved = market.advance([delta(70.1, [(99.0, 2.0)], sequence=5)])
+    (alert,) = filters.advance([moved]).alerts
+    assert alert.values == {"support_distance_bps(1)": pytest.approx(34.98, abs=0.01)}
+
+
+def test_a_demand_is_kept_over_a_restart() -> None:
+    before = make_market(MarketSettings(bar_intervals=("1s",), features=()))
+    before.advance([gap(0), trade(0), Demand(symbol="BTC-USDT", features={"1s": ("ema(2)",)})])
+    after = make_market(MarketSettings(bar_intervals=("1s",), features=()))
+    after.restore(before.snapshot())
+    told = after.advance([trade(at) for at in range(1, 5)])
+    assert {one.name for one in told.features} == {"ema(2)"}
+
+
+def test_the_past_is_asked_for_and_makes_values_live_at_once() -> None:
+    market = make_market(MarketSettings(bar_intervals=("1s",), features=("ema(4)",)))
+    out = market.advance([gap(100), snapshot(100.5), trade(100.6), trade(100.7)])
+    assert [(wish.interval, wish.until) for wish in out.wishes] == [("1s", START + 100 * SECOND)]
+    told = market.advance([past(100)])
+    assert [one.state for one in told.features] == [State.LIVE]
+    assert not told.bars, "bars of the past are not told as ours"
+    assert [wish.until for wish in told.wishes] == [START + 101 * SECOND]
+    told = market.advance([trade(101.2), trade(102.2)])
+    assert [bar.partial for bar in told.bars] == [True, False]
+    told = market.advance([past(101)])
+    (right,) = told.bars
+    assert (right.start, right.partial, right.revision) == (START + 100 * SECOND, False, 1)
+    assert [one.state for one in told.features] == [State.LIVE]
+    assert not told.moments, "what is put right never fires"
+
+
+def test_the_past_is_asked_for_by_the_venues_clock() -> None:
+    ahead = 7 * SECOND
+    market = make_market(MarketSettings(bar_intervals=("1s",), features=("ema(4)",)))
+    early = [trade(100.05 + at / 10, lag=ahead) for at in range(9)]
+    opened: list[FlowEvent] = [gap(99, reason="connecting"), *early]
+    out = market.advance(opened)
+    assert {wish.until for wish in out.wishes} == {START + 100 * SECOND}
+    assert {wish.clock_offset for wish in out.wishes} <= {0, ahead}
+    again = market.advance([trade(102.5, lag=ahead)])
+    assert [(wish.until, wish.clock_offset) for wish in again.wishes] == [
+        (START + 101 * SECOND, ahead)
+    ]

@@ -407,6 +407,35 @@ def test_a_long_bar_that_a_late_trade_can_reach_is_corrected_not_made_anew() -> 
     assert (bar.start, bar.revision, bar.count) == (start, 1, 101)
 
 
+def test_a_trade_after_the_heartbeat_that_closed_its_bar_is_the_newest() -> None:
+    bars = builder(lateness=SECOND)
+    add(bars, Print(T0, 1.0, 1.0, is_buy=True))
+    add(bars, Print(T0 + SECOND, 1.0, 1.0, is_buy=True))
+    bars.advance(END)
+    add(bars, Print(T0 + 2 * SECOND - 1, 1.0, 1.0, is_buy=True))
+    assert add(bars, Print(T0 + SECOND - 2, 1.0, 1.0, is_buy=True)) == []
+    assert bars.late_trades == 1
+
+
+@given(steps=steps_of(20, MOSTLY))
+@settings(max_examples=80, deadline=None)
+def test_the_times_of_a_bar_just_said_are_those_of_its_trades(steps: list[Step]) -> None:
+    bars = builder()
+    groups: dict[int, list[int]] = {}
+    for trade in trades_only(steps):
+        late = bars.late_trades
+        said = add(bars, trade)
+        if bars.late_trades == late:
+            groups.setdefault(trade.ts - trade.ts % SECOND, []).append(trade.ts)
+        for bar in said:
+            times = [ts for ts in groups[bar.start] if ts != trade.ts or bar.revision]
+            assert bars.times_of(bar.start) == (min(times), max(times))
+    if bars.forming is not None:
+        start = bars.forming.start
+        assert bars.times_of(start) == (min(groups[start]), max(groups[start]))
+    assert bars.times_of(END) is None
+
+
 def test_a_trade_before_the_first_bar_makes_no_bar() -> None:
     """An earlier run may have stored the whole of it; a correction would replace that."""
     bars = builder()
@@ -563,11 +592,12 @@ def test_flags_survive_a_restart() -> None:
 
 
 def test_a_short_run_of_bars_of_every_length_covers_the_day_without_overlap() -> None:
-    for name in ("1s", "90s", "5m", "4h", "1d"):
+    for name in ("1s", "90s", "5m", "4h", "1d", "1w"):
         bars = builder(name)
         said: list[Bar] = []
-        length = Interval.parse(name).length
+        interval = Interval.parse(name)
+        length = interval.length
         for step in range(6):
             said += add(bars, Print(T0 + step * length, 1.0, 1.0, is_buy=True))
         assert all(earlier.end == later.start for earlier, later in pairwise(said))
-        assert all(bar.start % length == 0 for bar in said)
+        assert all(bar.start == interval.start_of(bar.start) for bar in said)

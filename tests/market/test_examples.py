@@ -5,7 +5,21 @@ import importlib
 
 import pytest
 
-MODULES = ["bars", "book", "clock_offset", "errors", "events", "instruments", "intervals"]
+MODULES = [
+    "activity",
+    "activity_bars",
+    "bars",
+    "book",
+    "clock_offset",
+    "empty_bars",
+    "errors",
+    "events",
+    "grouping",
+    "instruments",
+    "intervals",
+    "merged_bars",
+    "rollup",
+]
 
 
 @pytest.mark.parametrize("module", MODULES)

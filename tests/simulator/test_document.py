@@ -23,7 +23,7 @@ def test_every_fault_and_shipped_script_is_documented() -> None:
 
 
 def test_the_examples_on_the_page_are_right() -> None:
-
-    moves, faults = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    moves, walls, faults = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     assert len(read_script(moves, "page").moves) == 2
+    assert len(read_script(walls, "page").walls) == 3
     assert len(read_faults(faults, "page")) == 2

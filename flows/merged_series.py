@@ -1,0 +1,132 @@
+"""The bars of one symbol over all its venues, with their indicators.
+
+Fed by the venues' own markets: what closes there, what their clocks have passed, and when their
+trades may be missing.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from flows.bar_series import BarSeries, SeriesState
+from flows.market_output import MarketOutput
+from market.bars import GRACE
+from market.empty_bars import EmptyBars, FlatBars, FlatBarsState
+from market.events import Bar
+from market.intervals import Interval
+from market.merged_bars import MergedBars, MergedBarsState
+
+
+class MergedState(msgspec.Struct):
+    """What a `MergedSeries` remembers over a restart, by interval."""
+
+    makers: dict[str, MergedBarsState]
+    flats: dict[str, FlatBarsState]
+    series: dict[str, SeriesState]
+
+
+class MergedSeries:
+    """One symbol's merged bars of some intervals.
+
+    Args:
+        symbol: `"BTC-USDT"`.
+        intervals: of the bars; every venue's market builds them too.
+        features: indicators of each, by canonical name.
+        empty_bars: what is said of intervals in which no venue had a trade.
+        state: what `snapshot` returned, to go on from there.
+    """
+
+    def __init__(
+        self,
+        symbol: str,
+        intervals: Sequence[Interval],
+        features: Sequence[str],
+        *,
+        empty_bars: EmptyBars = EmptyBars.NONE,
+        state: MergedState | None = None,
+    ) -> None:
+        kept = MergedState({}, {}, {}) if state is None else state
+        self._makers = {
+            one.name: MergedBars(symbol, one, state=kept.makers.get(one.name)) for one in intervals
+        }
+        self._flats = {
+            one.name: FlatBars(one, state=kept.flats.get(one.name))
+            for one in intervals
+            if empty_bars is EmptyBars.FLAT
+        }
+        self._series: dict[str, BarSeries] = {}
+        for interval in intervals:
+            series = BarSeries(self._makers[interval.name].instrument, interval)
+            if interval.name in kept.series:
+                series.restore(kept.series[interval.name])
+            series.want(features)
+            self._series[interval.name] = series
+
+    def beat(
+        self, instrument: str, venue_time: int | None, *, is_connected: bool, out: MarketOutput
+    ) -> None:
+        """A second passed at a venue: what ended there before its clock's grace is all in."""
+        for name, maker in self._makers.items():
+            if not is_connected:
+                self._tell(name, maker.left(instrument), out)
+                continue
+            maker.followed(instrument)
+            if venue_time is not None:
+                self._tell(name, maker.passed(instrument, venue_time - GRACE), out)
+                if name in self._flats:
+                    self._say(name, self._flats[name].advance(venue_time - GRACE), out)
+
+    def take(
+        self, bar: Bar, times: tuple[int, int] | None, *, clock_offset: int, out: MarketOutput
+    ) -> None:
+        """Take a bar of a venue, closed or corrected.
+
+        Args:
+            bar: as the venue's market says it.
+            times: of its first and last trade by the venue's clock; its interval where unknown.
+            clock_offset: our clock less the venue's, ns.
+            out: where what follows is told.
+        """
+        maker = self._makers.get(bar.interval)
+        if maker is None:
+            return
+        first, last = (bar.start, bar.end - 1) if times is None else times
+        maker.followed(bar.instrument)
+        corrected = maker.take(bar, (first + clock_offset, last + clock_offset))
+        self._tell(bar.interval, corrected, out)
+        self._tell(bar.interval, maker.passed(bar.instrument, bar.end), out)
+
+    def interrupt(self, instrument: str, ts: int) -> None:
+        """A venue's trades may be missing from `ts` (its time) on."""
+        for maker in self._makers.values():
+            maker.interrupt(instrument, ts)
+
+    def resume(self, instrument: str, ts: int) -> None:
+        """A venue's trades flow from `ts` (its time) on."""
+        for maker in self._makers.values():
+            maker.resume(instrument, ts)
+
+    def left(self, instrument: str, out: MarketOutput) -> None:
+        """A venue is not followed any more."""
+        for name, maker in self._makers.items():
+            self._tell(name, maker.left(instrument), out)
+
+    def snapshot(self) -> MergedState:
+        """Return a copy of the state."""
+        return MergedState(
+            makers={name: maker.snapshot() for name, maker in self._makers.items()},
+            flats={name: flats.snapshot() for name, flats in self._flats.items()},
+            series={name: series.snapshot() for name, series in self._series.items()},
+        )
+
+    def _tell(self, name: str, bars: Iterable[Bar], out: MarketOutput) -> None:
+        for bar in bars:
+            flats = self._flats.get(name)
+            self._say(name, (bar,) if flats is None else flats.take(bar), out)
+
+    def _say(self, name: str, bars: Iterable[Bar], out: MarketOutput) -> None:
+        series = self._series[name]
+        for bar in bars:
+            out.bars = [*out.bars, bar]
+            out.features = [*out.features, *series.take(bar)]
+        series.wish = None  # no venue tells bars of all of them

@@ -1,0 +1,189 @@
+"""The past that indicators ask for: from the database where it is whole, else from the venue.
+
+A few threads take the wishes of the flow, wait until what they name is over at the venue, and give
+the answers back as `history` records, so that a recording has them too. What cannot be had is
+answered with nothing: the series then warms up with the bars that follow.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+import msgspec
+from prometheus_client import Counter, Gauge
+
+from connectors.history import GRACE
+from flows.bar_series import HistoryWish
+from market.errors import HistoryError
+from market.events import Bar, History
+from market.instruments import symbol_of
+from market.intervals import SECOND, Interval
+
+Stored: TypeAlias = Callable[[HistoryWish], list[Bar]]
+Candles: TypeAlias = Callable[[HistoryWish], History]
+
+WORKERS = 4
+"""Answers that are fetched at once."""
+TRIES = 5
+FIRST_PAUSE_S = 2.0
+"""Before the second try; every further pause is twice as long."""
+TURN_S = 0.2
+NEVER = 1 << 62
+
+LOADED = Counter(
+    "candlewax_history_loaded_total", "Series whose past was loaded, by where from", ["source"]
+)
+AWAITED = Gauge("candlewax_history_awaited", "Series that wait for their past")
+
+log = logging.getLogger(__name__)
+
+
+class _Order(msgspec.Struct):
+    """A wish and what has been tried for it."""
+
+    wish: HistoryWish
+    due: int
+    tries: int = 0
+
+
+class WarmUp:
+    """Loads bars of the past for one process.
+
+    Args:
+        stored: returns what the database has of the wished bars, oldest first.
+        candles: asks the venue.
+        tell: takes the body of a `history` record to a symbol's market.
+        now: our clock, ns UTC.
+    """
+
+    def __init__(
+        self,
+        *,
+        stored: Stored,
+        candles: Candles,
+        tell: Callable[[str, bytes], None],
+        now: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._stored = stored
+        self._candles = candles
+        self._tell = tell
+        self._now = now
+        self._orders: dict[tuple[str, str], _Order] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        # Daemons: a venue that makes us wait does not keep the program from ending.
+        self._threads = [
+            threading.Thread(target=self._run, name=f"warm-up-{number}", daemon=True)
+            for number in range(WORKERS)
+        ]
+        self._wanted = self._done = 0
+
+    def start(self) -> None:
+        """Begin to fulfil wishes."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Fulfil no more of them."""
+        self._stopping.set()
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How many series have their past, and how many wanted it."""
+        with self._lock:
+            return self._done, self._wanted
+
+    def wish(self, wish: HistoryWish) -> None:
+        """Take a wish; it replaces an earlier one of the same series."""
+        due = wish.until + wish.clock_offset + GRACE
+        with self._lock:
+            self._wanted += (wish.instrument, wish.interval) not in self._orders
+            self._orders[wish.instrument, wish.interval] = _Order(wish, due)
+            AWAITED.set(len(self._orders))
+
+    def _run(self) -> None:
+        while not self._stopping.wait(TURN_S):
+            while (order := self._next()) is not None and not self._stopping.is_set():
+                self._fulfil(order)
+
+    def _next(self) -> _Order | None:
+        """Return an order that is due, which is then ours, or None."""
+        now = self._now()
+        with self._lock:
+            for order in self._orders.values():
+                if order.due <= now:
+                    order.due = NEVER  # until its answer is there
+                    return order
+        return None
+
+    def _fulfil(self, order: _Order) -> None:
+        wish = order.wish
+        bars = self._stored(wish)
+        if is_whole(bars, wish):
+            history = History(
+                instrument=wish.instrument,
+                interval=wish.interval,
+                bars=tuple(bars),
+                until=wish.until,
+            )
+            source = "database"
+        else:
+            try:
+                history = self._candles(wish)
+            except HistoryError as error:
+                self._try_again(order, str(error))
+                return
+            source = "venue"
+        LOADED.labels(source).inc()
+        self._answer(order, history)
+        log.info(
+            "history loaded",
+            extra={
+                "instrument": wish.instrument,
+                "interval": wish.interval,
+                "bars": len(history.bars),
+                "source": source,
+                "progress": "{} of {}".format(*self.progress),
+            },
+        )
+
+    def _try_again(self, order: _Order, reason: str) -> None:
+        order.tries += 1
+        facts = {"instrument": order.wish.instrument, "interval": order.wish.interval}
+        if order.tries >= TRIES:
+            log.warning(
+                "no history: indicators warm up with what follows",
+                extra={**facts, "reason": reason},
+            )
+            self._answer(order, _nothing(order.wish))
+            return
+        pause = FIRST_PAUSE_S * 2 ** (order.tries - 1)
+        log.info("no history yet", extra={**facts, "reason": reason, "again_in_s": pause})
+        with self._lock:
+            order.due = self._now() + int(pause * SECOND)
+
+    def _answer(self, order: _Order, history: History) -> None:
+        key = order.wish.instrument, order.wish.interval
+        with self._lock:
+            if self._orders.get(key) is order:
+                del self._orders[key]
+                self._done += 1
+            AWAITED.set(len(self._orders))
+        self._tell(symbol_of(order.wish.instrument), msgspec.json.encode(history))
+
+
+def is_whole(bars: list[Bar], wish: HistoryWish) -> bool:
+    """Tell whether stored bars are all that was wished for, with none missing and none marked."""
+    length = Interval.parse(wish.interval).length
+    end = wish.until
+    for bar in reversed(bars):
+        if bar.end != end or bar.gap or bar.partial:
+            return False
+        end -= length
+    return len(bars) >= wish.bars
+
+
+def _nothing(wish: HistoryWish) -> History:
+    return History(instrument=wish.instrument, interval=wish.interval, bars=(), until=wish.until)

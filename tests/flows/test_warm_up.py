@@ -1,0 +1,142 @@
+"""The thread that loads the past: whom it asks, when, how often, and what it answers."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import msgspec
+import pytest
+
+from connectors.history import GRACE
+from flows import warm_up
+from flows.bar_series import HistoryWish
+from flows.warm_up import TRIES, WarmUp, is_whole
+from market.errors import HistoryError
+from market.events import Bar, History
+from tests.flows.market_events import BTC, START, past
+
+SECOND = 1_000_000_000
+DEADLINE_S = 10.0
+WISH = HistoryWish(instrument=BTC, interval="1s", bars=30, until=START)
+
+
+class Rig:
+    """A loader with a store and a venue that say what a test wants."""
+
+    def __init__(self) -> None:
+        self.now = START + GRACE
+        self.stored: list[Bar] = []
+        self.told: list[tuple[str, History]] = []
+        self.asked: list[HistoryWish] = []
+        self.answers: list[History | HistoryError] = []
+        self.lock = threading.Lock()
+        self.loader = WarmUp(
+            stored=lambda _wish: self.stored, candles=self.candles, tell=self.tell, now=self.clock
+        )
+        self.loader.start()
+
+    def clock(self) -> int:
+        return self.now
+
+    def candles(self, wish: HistoryWish) -> History:
+        with self.lock:
+            self.asked.append(wish)
+            answer = self.answers.pop(0) if self.answers else past(0)
+        if isinstance(answer, HistoryError):
+            raise answer
+        return answer
+
+    def tell(self, symbol: str, body: bytes) -> None:
+        self.told.append((symbol, msgspec.json.decode(body, type=History)))
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + DEADLINE_S
+        while not holds():
+            assert time.monotonic() < deadline, "it never came"
+            threading.Event().wait(0.01)
+
+
+@pytest.fixture
+def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    monkeypatch.setattr(warm_up, "TURN_S", 0.01)
+    made = Rig()
+    yield made
+    made.loader.stop()
+
+
+def test_what_the_store_has_whole_is_not_asked_of_the_venue(rig: Rig) -> None:
+    rig.stored = list(past(0).bars)
+    rig.loader.wish(WISH)
+    rig.until(lambda: bool(rig.told))
+    assert rig.told == [("BTC-USDT", past(0))]
+    assert rig.asked == []
+
+
+def test_what_the_store_has_not_whole_comes_from_the_venue(rig: Rig) -> None:
+    rig.stored = list(past(0).bars[5:])
+    rig.loader.wish(WISH)
+    rig.until(lambda: bool(rig.told))
+    assert rig.told == [("BTC-USDT", past(0))]
+    assert rig.asked == [WISH]
+
+
+def test_nothing_is_asked_before_it_is_over_at_the_venue(rig: Rig) -> None:
+    ahead = msgspec.structs.replace(WISH, clock_offset=7 * SECOND)
+    rig.loader.wish(ahead)
+    other = msgspec.structs.replace(WISH, interval="5s")
+    rig.loader.wish(other)
+    rig.until(lambda: len(rig.told) == 1)
+    assert rig.asked == [other]
+    rig.now += 7 * SECOND
+    rig.until(lambda: len(rig.told) == 2)
+    assert rig.asked == [other, ahead]
+
+
+def test_the_last_wish_of_a_series_is_the_one_that_counts(rig: Rig) -> None:
+    rig.now = START
+    later = msgspec.structs.replace(WISH, until=START + SECOND)
+    rig.loader.wish(WISH)
+    rig.loader.wish(later)
+    rig.now = START + GRACE + SECOND
+    rig.until(lambda: bool(rig.told))
+    assert rig.asked == [later]
+
+
+def test_a_venue_that_fails_is_asked_again_and_then_done_without(rig: Rig) -> None:
+    rig.answers = [HistoryError("not now")] * TRIES
+    rig.loader.wish(WISH)
+    for tries in range(1, TRIES + 1):
+        rig.until(lambda tries=tries: len(rig.asked) == tries)  # type: ignore[misc]  # bound now
+        rig.now += 3600 * SECOND
+    rig.until(lambda: bool(rig.told))
+    (answer,) = (history for _, history in rig.told)
+    assert (answer.bars, answer.until) == ((), WISH.until)
+
+
+def test_a_venue_that_failed_once_is_believed_the_second_time(rig: Rig) -> None:
+    rig.answers = [HistoryError("not now")]
+    rig.loader.wish(WISH)
+    rig.until(lambda: len(rig.asked) == 1)
+    rig.now += 3600 * SECOND
+    rig.until(lambda: bool(rig.told))
+    assert rig.told == [("BTC-USDT", past(0))]
+
+
+@pytest.mark.parametrize(
+    ("bars", "whole"),
+    [
+        (past(0).bars, True),
+        (past(0, count=31).bars, True),
+        (past(0, count=29).bars, False),
+        (past(-1, count=31).bars, False),
+        (past(0).bars[:3] + past(0).bars[4:], False),
+        ((*past(0).bars[:-1], msgspec.structs.replace(past(0).bars[-1], gap=True)), False),
+        ((*past(0).bars[:-1], msgspec.structs.replace(past(0).bars[-1], partial=True)), False),
+        ((), False),
+    ],
+    ids=["all", "more", "too few", "too old", "a hole", "a gap", "half a bar", "none"],
+)
+def test_stored_bars_are_whole_when_none_is_missing_or_marked(
+    bars: tuple[Bar, ...], whole: bool
+) -> None:
+    assert is_whole(list(bars), WISH) is whole

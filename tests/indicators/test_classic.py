@@ -1,0 +1,293 @@
+"""The classic indicators against TA-Lib, pandas-ta-classic, Lean's series and exact arithmetic."""
+
+import csv
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import talib
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from indicators.names import create_for_bars, every_output, parse
+from market.events import Bar
+from tests.indicators.classic_cases import REFERENCES
+from tests.indicators.flow_bars import (
+    CAPTURES,
+    REAL,
+    WALKS,
+    assert_equal,
+    assert_forgets,
+    assert_settles,
+    column,
+    make_bar,
+    random_bars,
+    real_bars,
+    told,
+)
+
+NAMES = [
+    "sma(2)", "sma(20)",
+    "macd(12,26,9)", "macd(2,3,1)", "macd(5,8,3)",
+    "cci(20)", "cci(5)",
+    "ao(5,34)", "ao(2,5)",
+    "stoch(14,3,3)", "stoch(5,1,1)", "stoch(12,3,5)",
+    "stoch_fast(14,3)", "stoch_fast(5,1)",
+]  # fmt: skip
+BANDS = ["bollinger(20,2)", "bollinger(5,1.5)", "bollinger(2,3)"]
+BOUNDED = ("stoch", "stoch_fast")
+WINDOWS = ["sma(20)", "cci(20)", "ao(5,34)", "stoch(14,3,3)", "stoch_fast(14,3)", *BANDS]
+
+
+def numbers(name: str) -> tuple[float, ...]:
+    return tuple(float(each) for each in parse(name).arguments if isinstance(each, int | float))
+
+
+def scales(name: str, bars: Sequence[Bar]) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    """The price of each bar; 100 for what lies between 0 and 100, CCI's own scale for CCI."""
+    kind = parse(name).kind
+    if kind in BOUNDED:
+        return np.full(len(bars), 100.0)
+    if kind == "cci":  # a quotient of two differences of prices
+        return np.array([_cci_scale(bars[max(0, at - 40) : at + 1]) for at in range(len(bars))])
+    return column(bars, "high")
+
+
+def _cci_scale(bars: Sequence[Bar]) -> float:
+    """How much a rounding of the price weighs: its size over the deviation it is divided by."""
+    typical = np.array([(bar.high + bar.low + bar.close) / 3 for bar in bars[-20:]])
+    deviation = float(np.abs(typical - typical.mean()).mean())
+    return 100.0 + float(typical.max()) / (0.015 * deviation) * 1e-4 if deviation > 0 else math.inf
+
+
+def assert_agrees(name: str, bars: Sequence[Bar]) -> None:
+    theirs = REFERENCES[parse(name).kind](bars, numbers(name))
+    longest = int(max(numbers(name)))
+    for place, reference in enumerate(theirs):
+        ours = told(create_for_bars(name), bars, place)
+        assert_equal(ours, reference, scales(name, bars), longest)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@WALKS
+@settings(max_examples=15)
+def test_it_equals_the_reference_from_the_first_value(
+    name: str, seed: int, length: int, price: float, volatility: float
+) -> None:
+    assert_agrees(name, random_bars(seed, max(length, 2), price, volatility))
+
+
+@pytest.mark.parametrize("day", REAL)
+@pytest.mark.parametrize("name", ["sma(20)", "macd(12,26,9)", "ao(5,34)", "stoch(14,3,3)"])
+def test_it_equals_the_reference_on_real_bars(name: str, day: str) -> None:
+    bars = real_bars(day)
+    theirs = REFERENCES[parse(name).kind](bars, numbers(name))
+    for place, reference in enumerate(theirs):
+        ours = told(create_for_bars(name), bars, place)
+        compared = 0
+        for number, (a, b) in enumerate(zip(ours, reference.tolist(), strict=True)):
+            window = bars[max(0, number - 34) : number + 1]
+            if is_flat(window[-20:]):
+                continue  # 0/0: what we say there is tested apart
+            assert (a is None) == math.isnan(b)
+            scale = max(bar.high for bar in window)
+            assert a is None or abs(a - b) <= 1e-9 * scale, f"bar {number}"
+            compared += a is not None
+        assert compared > 900
+
+
+def is_flat(bars: Sequence[Bar]) -> bool:
+    """Whether no price moved within any fourteen of these bars."""
+    spans = (bars[at : at + 14] for at in range(max(1, len(bars) - 13)))
+    return any(max(b.high for b in span) == min(b.low for b in span) for span in spans)
+
+
+@pytest.mark.parametrize("name", BANDS)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    price=st.sampled_from([0.00042, 1.0, 64_000.0]),
+    volatility=st.sampled_from([1e-3, 0.05]),
+)
+@settings(max_examples=15)
+def test_bands_equal_talib_as_far_as_it_is_exact(
+    name: str, seed: int, price: float, volatility: float
+) -> None:
+    """TA-Lib takes the difference of two squares, and loses half of its digits by it."""
+    bars = random_bars(seed, 120, price, volatility)
+    theirs = REFERENCES["bollinger"](bars, numbers(name))
+    period, deviations = numbers(name)
+    for place, reference in enumerate(theirs):
+        ours = told(create_for_bars(name), bars, place)
+        for number, (a, b) in enumerate(zip(ours, reference.tolist(), strict=True)):
+            assert (a is None) == math.isnan(b)
+            if a is None:
+                continue
+            window = bars[number - int(period) + 1 : number + 1]
+            scale = max(bar.close for bar in window)
+            error = 0.0 if place == 1 else deviations * talib_error(window, scale)
+            assert abs(a - b) <= 1e-9 * scale + error
+
+
+def talib_error(window: Sequence[Bar], scale: float) -> float:
+    """How wrong the root of a variance may be that rounding has changed by 1e-14 squares."""
+    mean = sum(bar.close for bar in window) / len(window)
+    variance = sum((bar.close - mean) ** 2 for bar in window) / len(window)
+    wrong = 1e-14 * scale * scale
+    return math.sqrt(variance + wrong) - math.sqrt(max(0.0, variance - wrong))
+
+
+@pytest.mark.parametrize("name", BANDS)
+@given(seed=st.integers(0, 2**32 - 1), volatility=st.sampled_from([1e-7, 1e-4, 0.05]))
+@settings(max_examples=10)
+def test_bands_equal_exact_arithmetic(name: str, seed: int, volatility: float) -> None:
+    bars = random_bars(seed, 60, 64_000.0, volatility)
+    period, deviations = int(numbers(name)[0]), Fraction(numbers(name)[1])
+    bands = create_for_bars(name)
+    for number, bar in enumerate(bars, start=1):
+        bands.update(bar)
+        if number < period:
+            continue
+        closes = [Fraction(each.close) for each in bars[number - period : number]]
+        mean = sum(closes, Fraction(0)) / period
+        variance = sum(((close - mean) ** 2 for close in closes), Fraction(0)) / period
+        deviation = math.sqrt(variance)
+        upper, middle, lower, width, percent_b = bands.values
+        assert middle == pytest.approx(float(mean), rel=1e-12)
+        assert upper == pytest.approx(float(mean) + float(deviations) * deviation, rel=1e-12)
+        assert lower == pytest.approx(float(mean) - float(deviations) * deviation, rel=1e-12)
+        spread = 2 * float(deviations) * deviation
+        assert width == pytest.approx(spread / float(mean), rel=1e-6, abs=1e-15)
+        if spread > 0:
+            place = (float(closes[-1] - mean) + spread / 2) / spread
+            assert percent_b == pytest.approx(place, rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["rma(14)", "rma(2)", "rma(50)"])
+@WALKS
+@settings(max_examples=15)
+def test_wilders_average_is_its_definition(
+    name: str, seed: int, length: int, price: float, volatility: float
+) -> None:
+    period = int(numbers(name)[0])
+    bars = random_bars(seed, length, price, volatility)
+    average: float | None = None
+    for number, (ours, bar) in enumerate(
+        zip(told(create_for_bars(name), bars), bars, strict=True), start=1
+    ):
+        if number == period:
+            average = math.fsum(each.close for each in bars[:period]) / period
+        elif average is not None:
+            average = (average * (period - 1) + bar.close) / period
+        assert ours == (None if average is None else pytest.approx(average, rel=1e-12))
+
+
+@pytest.mark.parametrize("name", ["sma(20)", "rma(14)", "macd(12,26,9)", "ao(5,34)", *WINDOWS])
+def test_it_settles_when_it_says(name: str) -> None:
+    made = create_for_bars(name)
+    if parse(name).kind in {"macd", "ao"}:
+        assert_settles_on_the_scale(name)
+    else:
+        assert_settles(lambda: create_for_bars(name), places=len(made.values))
+
+
+def assert_settles_on_the_scale(name: str) -> None:
+    """For what lies around zero: within 0.01 % of how far it swings."""
+    settled = create_for_bars(name).settled
+    assert settled is not None
+    bars = random_bars(seed=7, length=settled + 400)
+    for place in range(len(create_for_bars(name).values)):
+        whole = told(create_for_bars(name), bars, place)
+        swing = max(abs(each) for each in whole if each is not None)
+        for start in (1, 50, 333):
+            late = told(create_for_bars(name), bars[start:], place)
+            for a, b in zip(late[settled - 1 :], whole[start + settled - 1 :], strict=True):
+                assert a == pytest.approx(b, abs=1e-4 * swing)
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_a_huge_price_leaves_no_trace_once_it_is_out_of_the_window(name: str) -> None:
+    made = create_for_bars(name)
+    huge = make_bar(1, 1e12)
+    window = made.warm_up
+    assert_forgets(lambda: create_for_bars(name), huge, window, places=len(made.values))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("sma(5)", [100.0]),
+        ("rma(5)", [100.0]),
+        ("macd(3,5,2)", [0.0, 0.0, 0.0]),
+        ("cci(5)", [0.0]),
+        ("ao(2,5)", [0.0]),
+        ("stoch(5,2,2)", [50.0, 50.0]),
+        ("stoch_fast(5,2)", [50.0, 50.0]),
+        ("bollinger(5,2)", [100.0, 100.0, 100.0, 0.0, 0.5]),
+    ],
+)
+def test_a_flat_market(name: str, expected: list[float]) -> None:
+    made = create_for_bars(name)
+    for number in range(30):
+        made.update(make_bar(number, 100.0, volume=float(number % 2)))
+    assert list(made.values) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_flat_stochastic_of_talib_is_0() -> None:
+    flat = np.full(30, 5.0)
+    slow, _ = talib.STOCH(flat, flat, flat)
+    assert slow[-1] == 0.0
+
+
+@pytest.mark.parametrize("name", ["macd(26,12,9)", "macd(12,12,9)", "ao(34,5)", "ao(5,5)"])
+def test_a_fast_average_that_is_not_the_faster_one_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"fast|slow"):
+        parse(name)
+
+
+# -- Lean --------------------------------------------------------------------------------------
+
+
+@cache
+def lean(file: str) -> tuple[dict[str, str], ...]:
+    path = Path(CAPTURES) / "indicators" / "lean" / file
+    if not CAPTURES or not path.exists():
+        pytest.skip("CANDLEWAX_CAPTURES does not name a folder with indicators/lean")
+    with path.open(newline="") as lines:
+        return tuple(csv.DictReader(lines))
+
+
+def lean_bar(number: int, row: dict[str, str]) -> Bar:
+    close = float(row["Close"])
+    prices = {name: float(row.get(name.title(), close)) for name in ("open", "high", "low")}
+    return make_bar(number, close, **prices)
+
+
+@pytest.mark.parametrize(
+    ("file", "column_name", "name", "tolerance", "least"),
+    [
+        ("spy_ao.txt", "AO", "ao(5,34)", 1e-9, 460),
+        ("spy_with_cci.txt", "Commodity Channel Index (CCI) 14", "cci(14)", 3e-3, 480),
+        ("spy_with_macd.txt", "MACD", "macd(12,26,9).line", 1e-5, 183),
+        ("spy_with_macd.txt", "Signal", "macd(12,26,9).signal", 1e-5, 183),
+        ("spy_with_macd.txt", "Histogram", "macd(12,26,9).hist", 1e-5, 183),
+        ("spy_with_stoch12k3.txt", "Stochastics 12 %K 3", "stoch(12,3,5).k", 5e-4, 480),
+        ("spy_with_stoch12k3.txt", "%D 5", "stoch(12,3,5).d", 5e-4, 480),
+        ("spy_with_indicators.txt", "SMA14", "sma(14)", 0.01, 480),  # rounded to two digits
+    ],
+)
+def test_it_equals_the_series_of_lean(
+    file: str, column_name: str, name: str, tolerance: float, least: int
+) -> None:
+    rows = lean(file)
+    (value,) = every_output(parse(name))
+    ours = told(create_for_bars(value), [lean_bar(*each) for each in enumerate(rows)], value.place)
+    compared = 0
+    for number, (a, row) in enumerate(zip(ours, rows, strict=True)):
+        if row[column_name] and a is not None:
+            assert a == pytest.approx(float(row[column_name]), abs=tolerance), f"row {number}"
+            compared += 1
+    assert compared >= least
