@@ -1,9 +1,9 @@
 """Commodity channel index."""
 
 from bisect import bisect_left, bisect_right, insort
+from dataclasses import dataclass, field
 from math import fsum
-
-import msgspec
+from operator import attrgetter
 
 from indicators.contract import LARGEST, checked
 from indicators.kinds import BarKind, Output, period
@@ -14,7 +14,8 @@ ROUNDING = 1e-15
 """Share of the price below which a mean deviation is rounding and no movement."""
 
 
-class CCI(msgspec.Struct):
+@dataclass(slots=True)
+class CCI:
     """Commodity channel index.
 
     How far the typical price `(high + low + close) / 3` lies from its mean over the window, in
@@ -51,8 +52,8 @@ class CCI(msgspec.Struct):
     count: int = 0
     values: tuple[float | None] = (None,)
     """The index alone; None while warming."""
-    mean: WindowMean = msgspec.field(default_factory=WindowMean)
-    ordered: list[float] = msgspec.field(default_factory=list)
+    mean: WindowMean = field(default_factory=WindowMean)
+    ordered: list[float] = field(default_factory=list)
     """The window's typical prices, lowest first."""
     left: float = 0.0
     """What left the window last."""
@@ -137,6 +138,13 @@ class CCI(msgspec.Struct):
             window.window[window.place] = self.left
         self.count -= 1
         return self.add(high, low, close)
+
+    def __reduce__(self) -> tuple[type["CCI"], tuple[object, ...]]:
+        # Slots are written four times as quickly as a Struct, but pickled slowly without this.
+        return CCI, _values(self)
+
+
+_values = attrgetter(*CCI.__annotations__)
 
 
 KIND = BarKind(

@@ -1,6 +1,7 @@
 """Moving average convergence/divergence."""
 
-import msgspec
+from dataclasses import dataclass
+from operator import attrgetter
 
 from indicators.contract import LARGEST, checked
 from indicators.exponential_average import exponential_average
@@ -14,7 +15,8 @@ def refuse(fast: int, slow: int, _signal: int) -> str:
     return "" if fast < slow else f"fast {fast}: expected less than slow, {slow}"
 
 
-class MACD(msgspec.Struct):
+@dataclass(slots=True)
+class MACD:
     """Moving average convergence/divergence of the closing price.
 
     The line is a fast exponential average less a slow one, the signal an exponential average of the
@@ -142,6 +144,13 @@ class MACD(msgspec.Struct):
         self.averages = self.before
         self.count -= 1
         return self.add(close)
+
+    def __reduce__(self) -> tuple[type["MACD"], tuple[object, ...]]:
+        # Slots are written four times as quickly as a Struct, but pickled slowly without this.
+        return MACD, _values(self)
+
+
+_values = attrgetter(*MACD.__annotations__)
 
 
 KIND = BarKind(

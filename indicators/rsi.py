@@ -1,6 +1,7 @@
 """Relative strength index."""
 
-import msgspec
+from dataclasses import dataclass
+from operator import attrgetter
 
 from indicators.contract import LARGEST, checked
 from indicators.kinds import BarKind, Output, period
@@ -8,7 +9,8 @@ from indicators.settling import settled_after
 from market.events import Bar
 
 
-class RSI(msgspec.Struct):
+@dataclass(slots=True)
+class RSI:
     """Relative strength index with Wilder's smoothing.
 
     Takes one closing price per bar and keeps a handful of numbers, however long the stream runs.
@@ -128,6 +130,13 @@ class RSI(msgspec.Struct):
         self.count -= 1
         self.averages = self.before
         return self.add(close)
+
+    def __reduce__(self) -> tuple[type["RSI"], tuple[object, ...]]:
+        # Slots are written four times as quickly as a Struct, but pickled slowly without this.
+        return RSI, _values(self)
+
+
+_values = attrgetter(*RSI.__annotations__)
 
 
 KIND = BarKind(

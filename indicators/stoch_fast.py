@@ -1,6 +1,7 @@
 """Fast stochastic oscillator."""
 
-import msgspec
+from dataclasses import dataclass, field
+from operator import attrgetter
 
 from indicators.contract import LARGEST, checked
 from indicators.kinds import BarKind, Output, period
@@ -9,7 +10,8 @@ from indicators.window_range import WindowRange
 from market.events import Bar
 
 
-class StochasticFast(msgspec.Struct):
+@dataclass(slots=True)
+class StochasticFast:
     """Fast stochastic oscillator.
 
     %K is where the close lies in the range of the last `period` bars, 0 at the lowest price and 100
@@ -49,8 +51,8 @@ class StochasticFast(msgspec.Struct):
     """%K and %D; None while warming."""
     warm_up: int = 0
     """Bars until the first values, that one included; made from the parameters."""
-    window: WindowRange = msgspec.field(default_factory=WindowRange)
-    signalled: WindowMean = msgspec.field(default_factory=WindowMean)
+    window: WindowRange = field(default_factory=WindowRange)
+    signalled: WindowMean = field(default_factory=WindowMean)
 
     def __post_init__(self) -> None:
         """Refuse windows of nothing."""
@@ -106,6 +108,13 @@ class StochasticFast(msgspec.Struct):
             self.signalled.take_back()
         self.count -= 1
         return self.add(high, low, close)
+
+    def __reduce__(self) -> tuple[type["StochasticFast"], tuple[object, ...]]:
+        # Slots are written four times as quickly as a Struct, but pickled slowly without this.
+        return StochasticFast, _values(self)
+
+
+_values = attrgetter(*StochasticFast.__annotations__)
 
 
 KIND = BarKind(
