@@ -1,6 +1,7 @@
 """Awesome Oscillator."""
 
-import msgspec
+from dataclasses import dataclass, field
+from operator import attrgetter
 
 from indicators.contract import LARGEST, checked
 from indicators.kinds import BarKind, Output, period
@@ -13,7 +14,8 @@ def refuse(fast: int, slow: int) -> str:
     return "" if fast < slow else f"fast {fast}: expected less than slow, {slow}"
 
 
-class AO(msgspec.Struct):
+@dataclass(slots=True)
+class AO:
     """Awesome Oscillator: a fast simple average of the bars' middles less a slow one.
 
     The middle of a bar is `(high + low) / 2`.
@@ -48,8 +50,8 @@ class AO(msgspec.Struct):
     count: int = 0
     values: tuple[float | None] = (None,)
     """The oscillator alone; None while warming."""
-    fast_mean: WindowMean = msgspec.field(default_factory=WindowMean)
-    slow_mean: WindowMean = msgspec.field(default_factory=WindowMean)
+    fast_mean: WindowMean = field(default_factory=WindowMean)
+    slow_mean: WindowMean = field(default_factory=WindowMean)
 
     def __post_init__(self) -> None:
         """Refuse periods of which nothing can be told."""
@@ -93,7 +95,7 @@ class AO(msgspec.Struct):
         if not -LARGEST < low <= high < LARGEST:
             checked(high)
             checked(low)
-        middle = (high + low) / 2
+        middle = (high + low) * 0.5
         self.count = count = self.count + 1
         value = self.fast_mean.add(middle) - self.slow_mean.add(middle)
         if count < self.slow:
@@ -115,6 +117,13 @@ class AO(msgspec.Struct):
         self.fast_mean.take_back()
         self.slow_mean.take_back()
         return self.add(high, low)
+
+    def __reduce__(self) -> tuple[type["AO"], tuple[object, ...]]:
+        # Slots are written four times as quickly as a Struct, but pickled slowly without this.
+        return AO, _values(self)
+
+
+_values = attrgetter(*AO.__annotations__)
 
 
 KIND = BarKind(

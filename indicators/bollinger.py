@@ -1,8 +1,8 @@
 """Bollinger bands."""
 
+from dataclasses import dataclass, field
 from math import inf
-
-import msgspec
+from operator import attrgetter
 
 from indicators.contract import LARGEST, checked
 from indicators.kinds import BarKind, Output, Parameter, period
@@ -14,7 +14,8 @@ LEAST_DEVIATIONS = 0.01
 MOST_DEVIATIONS = 100.0
 
 
-class Bollinger(msgspec.Struct):
+@dataclass(slots=True)
+class Bollinger:
     """Bollinger bands of the closing price.
 
     The middle is the plain mean of the window, the bands lie `deviations` population standard
@@ -59,7 +60,7 @@ class Bollinger(msgspec.Struct):
         None,
     )
     """Upper, middle, lower, width and percent b; None while warming."""
-    window: WindowDeviation = msgspec.field(default_factory=WindowDeviation)
+    window: WindowDeviation = field(default_factory=WindowDeviation)
 
     def __post_init__(self) -> None:
         """Refuse what makes no bands."""
@@ -130,6 +131,13 @@ class Bollinger(msgspec.Struct):
         self.count -= 1
         self.window.take_back()
         return self.add(close)
+
+    def __reduce__(self) -> tuple[type["Bollinger"], tuple[object, ...]]:
+        # Slots are written four times as quickly as a Struct, but pickled slowly without this.
+        return Bollinger, _values(self)
+
+
+_values = attrgetter(*Bollinger.__annotations__)
 
 
 KIND = BarKind(

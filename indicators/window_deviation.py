@@ -27,6 +27,8 @@ class WindowDeviation:
     """
 
     length: int = 0
+    divisor: float = 1.0
+    """The length, as in `WindowMean`."""
     place: int = 0
     """Where in its block the next value goes."""
     centre: float = 0.0
@@ -50,14 +52,14 @@ class WindowDeviation:
         self.running = running = running + difference
         self.squares = squares = squares + difference * difference
         place += 1
-        length = self.length
-        self.place = place if place < length else 0
-        mean = (running + self.kept[place]) / length
-        variance = (squares + self.kept_squares[place]) / length - mean * mean
+        self.place = place if place < self.length else 0
+        divisor = self.divisor
+        mean = (running + self.kept[place]) / divisor
+        variance = (squares + self.kept_squares[place]) / divisor - mean * mean
         mean += centre
         if variance < inf:
-            return mean, sqrt(variance) if variance > 0 else 0.0
-        return mean, hypot(*[each - mean for each in self.window]) / sqrt(length)
+            return mean, sqrt(variance) if variance > 0.0 else 0.0
+        return mean, hypot(*[each - mean for each in self.window]) / sqrt(divisor)
 
     def take_back(self) -> None:
         """Forget the last value; another must follow at once."""
@@ -73,6 +75,7 @@ class WindowDeviation:
         """Begin a block: the one before becomes the older."""
         if not self.window:
             self.window = [value] * self.length
+            self.divisor = float(self.length)
         self.centre = value
         older = [each - value for each in reversed(self.window)]
         self.kept = [*accumulate(older, initial=0.0)]

@@ -39,6 +39,8 @@ class WindowMean:
     """
 
     length: int = 0
+    divisor: float = 1.0
+    """The length; a float, for mixed arithmetic takes several times as long."""
     place: int = 0
     """Where in its block the next value goes."""
     centre: float = 0.0
@@ -53,11 +55,11 @@ class WindowMean:
         place = self.place
         if length <= SHORT:
             if not self.window:
-                self.window = [value] * length
+                self._begin(value)
             self.window[place] = value
             place += 1
             self.place = place if place < length else 0
-            return fsum(self.window) / length
+            return fsum(self.window) / self.divisor
         if place:
             running = self.running
             centre = self.centre
@@ -69,7 +71,7 @@ class WindowMean:
         self.running = running = running + (value - centre)
         place += 1
         self.place = place if place < length else 0
-        return centre + (running + self.kept[place]) / length
+        return centre + (running + self.kept[place]) / self.divisor
 
     def take_back(self) -> None:
         """Forget the last value; another must follow at once."""
@@ -79,10 +81,15 @@ class WindowMean:
         for each in self.window[: self.place]:
             self.running += each - centre
 
+    def _begin(self, value: float) -> None:
+        """Fill the window."""
+        self.window = [value] * self.length
+        self.divisor = float(self.length)
+
     def _turn(self, value: float) -> None:
         """Begin a block: the one before becomes the older."""
         if not self.window:
-            self.window = [value] * self.length
+            self._begin(value)
         self.centre = value
         older = [each - value for each in reversed(self.window)]
         self.kept = [*accumulate(older, initial=0.0)]
