@@ -59,7 +59,9 @@ def source_interval(venue: Venue, interval: str) -> str:
     ]
     if not fitting:
         has = ", ".join(candles.intervals)
-        raise HistoryError(f"{venue.name} has no candles that make up {interval}; it has {has}")
+        raise HistoryError(
+            f"{venue.name} has no candles that make up {interval}; it has {has}", is_final=True
+        )
     return max(fitting, key=lambda one: one.length).name
 
 
@@ -243,7 +245,7 @@ def closed_until(interval: str, end: int, now: int) -> int:
 
 def _candles(venue: Venue) -> Candles:
     if venue.candles is None:
-        raise HistoryError(f"{venue.name} has no candles of the past")
+        raise HistoryError(f"{venue.name} has no candles of the past", is_final=True)
     return venue.candles
 
 

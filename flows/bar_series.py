@@ -23,6 +23,8 @@ MOST_HISTORY = 5000
 """Most bars of the past that are asked for."""
 MOST_COLLECTED = 1000
 """Most bars that are kept while an answer is awaited; who waits longer does without."""
+TOTAL_OVER = 500
+"""Bars of the past that a running total is begun with: it never forgets where that was."""
 BEFORE_MIDNIGHT = 60
 """Bars more, where all of the day are wanted: only one of the day before shows where it begins."""
 FOREVER = 1 << 62
@@ -59,7 +61,9 @@ class SeriesState(msgspec.Struct):
     awaited_until: int
     last: Bar | None
     hole: int
-    healed: dict[int, int]
+    taken: int
+    awaited_bars: int
+    healed: list[int]
     since_revised: int | None
     told_again: int
 
@@ -70,6 +74,7 @@ class BarSeries:
     Args:
         instrument: id.
         length: of the bars; only time bars have a history to ask for.
+        has_past: there is somebody to ask for it.
     """
 
     __slots__ = (
@@ -79,8 +84,11 @@ class BarSeries:
         "_hole",
         "_places",
         "_since_revised",
+        "_taken",
         "_told_again",
+        "awaited_bars",
         "awaited_until",
+        "has_past",
         "indicators",
         "instrument",
         "last",
@@ -89,9 +97,10 @@ class BarSeries:
         "wish",
     )
 
-    def __init__(self, instrument: str, length: BarLength) -> None:
+    def __init__(self, instrument: str, length: BarLength, *, has_past: bool = True) -> None:
         self.instrument = instrument
         self.length = length
+        self.has_past = has_past and isinstance(length, Interval)
         self.names: dict[str, IndicatorName] = {}
         self.indicators: dict[str, BarIndicator] = {}
         self._places: dict[str, list[tuple[str, int]]] = {}  # names and places, by indicator
@@ -99,12 +108,15 @@ class BarSeries:
         """The bar that came last, marked or not."""
         self.awaited_until = 0
         """History is awaited that reaches this far, ns of the venue's clock; 0 for none."""
+        self.awaited_bars = 0
+        """How many bars of it."""
         self.wish: HistoryWish | None = None
         """What is to be asked for; whoever asks takes it away."""
         self._cold: set[str] = set()  # indicators that history would put right
         self._collected: list[Bar] = []
         self._hole = 0  # trades before this may be missing, and nobody knows of which bars
-        self._healed: dict[int, int] = {}
+        self._taken = 0  # start of the bar that the indicators took last
+        self._healed: list[int] = []
         self._since_revised: int | None = None
         self._told_again = 0  # how often the last bar's features were, besides its revisions
 
@@ -119,7 +131,9 @@ class BarSeries:
             awaited_until=self.awaited_until,
             last=self.last,
             hole=self._hole,
-            healed=dict(self._healed),
+            taken=self._taken,
+            awaited_bars=self.awaited_bars,
+            healed=list(self._healed),
             since_revised=self._since_revised,
             told_again=self._told_again,
         )
@@ -135,7 +149,9 @@ class BarSeries:
         self.awaited_until = state.awaited_until
         self.last = state.last
         self._hole = state.hole
-        self._healed = dict(state.healed)
+        self._taken = state.taken
+        self.awaited_bars = state.awaited_bars
+        self._healed = list(state.healed)
         self._since_revised = state.since_revised
         self._told_again = state.told_again
 
@@ -156,14 +172,16 @@ class BarSeries:
             self.ask(self.last.end)
 
     def ask(self, until: int) -> None:
-        """Wish for the bars before `until`, where an indicator would be better for it."""
-        if self._cold and isinstance(self.length, Interval):
-            self.awaited_until = max(self.awaited_until, until)
+        """Wish for the bars before `until`, where an indicator or a bar would be better for it."""
+        length = self.length
+        if self.has_past and isinstance(length, Interval) and (self._cold or self._collected):
+            self.awaited_until = until = max(self.awaited_until, until)
+            self.awaited_bars = self._bars_wanted(until, length)
             self.wish = HistoryWish(
                 instrument=self.instrument,
-                interval=self.length.name,
-                bars=self._bars_wanted(until, self.length),
-                until=self.awaited_until,
+                interval=length.name,
+                bars=self.awaited_bars,
+                until=until,
             )
 
     def interrupt(self) -> None:
@@ -189,39 +207,48 @@ class BarSeries:
             self._since_revised += 1
         if bar.gap or bar.partial:
             self._restart()
-            self._hole = bar.end
-            self.ask(bar.end)
-        else:
-            if self._hole:
-                self._restart()
-                self.ask(self._hole if self._hole < FOREVER else bar.start)
-                self._hole = 0
-            elif is_first:
-                self.ask(bar.start)
-            for indicator in self.indicators.values():
-                indicator.update(bar)
-        if self.awaited_until:
+            self._hole = max(self._hole, bar.end)
+            self._collect(bar)
+            if self._hole < FOREVER:
+                self.ask(self._hole)
+            return self._features(bar)
+        if self._hole:
+            self._restart()
+            self.ask(self._hole if self._hole < FOREVER else bar.start)
+            self._hole = 0
+        elif is_first:
+            self.ask(bar.start)
+        for indicator in self.indicators.values():
+            indicator.update(bar)
+        self._taken = bar.start
+        if self.awaited_until or self._collected:
             self._collect(bar)
         return self._features(bar)
+
+    def refuses(self, bar: Bar) -> bool:
+        """Whether a bar is one that the past has put right, told again by a late trade of ours."""
+        return bar.revision > 0 and bar.start in self._healed
 
     def absorb(self, history: History) -> tuple[list[Bar], list[Feature]]:
         """Take bars of the past: return bars that they put right, and what indicators say now.
 
         An answer without bars is one too: there is nothing to be had, and who is cold warms up.
         """
-        if not self.awaited_until or history.until < self.awaited_until or self._hole == FOREVER:
+        asked = MOST_HISTORY if history.asked is None else history.asked
+        if (
+            not self.awaited_until
+            or self._hole == FOREVER
+            or history.until < self.awaited_until
+            or asked < self.awaited_bars
+        ):
             return [], []
         is_whole = history.until >= self._hole
         end = history.until if self.last is None or not is_whole else self.last.end
         known = {bar.start: bar for bar in history.bars if bar.end <= max(end, self.awaited_until)}
         healed = self._heal(known) if is_whole else []
         bars = [known[start] for start in sorted(known)] if history.bars else []
-        for text in self._cold if bars else ():
-            name = parse(text)
-            if history.tells_sides or "buy_volume" not in name.inputs:
-                indicator = self.indicators[text] = create_for_bars(name)
-                for bar in bars:
-                    indicator.update(bar)
+        if bars:
+            self._rebuild(bars, tells_sides=history.tells_sides)
         self.awaited_until = 0
         if is_whole:
             self._hole = 0
@@ -233,6 +260,20 @@ class BarSeries:
         if self.last is not None and bars[-1].start == self.last.start and bars[-1] not in healed:
             self._told_again += 1
         return healed, self._features(bars[-1])
+
+    def _rebuild(self, bars: list[Bar], *, tells_sides: bool) -> None:
+        """Compute what is cold from these bars alone."""
+        if self._cold == self.indicators.keys():
+            self._since_revised = None  # all of it is computed from bars as they are now
+        for text in self._cold:
+            name = parse(text)
+            if not tells_sides and "buy_volume" in name.inputs:
+                continue
+            indicator = self.indicators[text] = create_for_bars(name)
+            # A total depends on where it begins: not on how far others look back.
+            for bar in bars if indicator.settled is not None else bars[-TOTAL_OVER:]:
+                indicator.update(bar)
+        self._taken = bars[-1].start
 
     def values(self) -> dict[str, float | None]:
         """Return the indicators' values by canonical name; None while warming."""
@@ -252,10 +293,14 @@ class BarSeries:
         self._since_revised = None
 
     def _collect(self, bar: Bar) -> None:
+        """Keep a bar until the past is there, or is no longer needed."""
+        if not self.has_past:
+            return
         self._collected.append(bar)
-        cold = [self.indicators[text] for text in self._cold]
-        if len(self._collected) > MOST_COLLECTED or all(
-            indicator.count >= (indicator.settled or indicator.warm_up) for indicator in cold
+        cold = (self.indicators[text] for text in self._cold)
+        if len(self._collected) > MOST_COLLECTED or (
+            not any(each.gap or each.partial for each in self._collected)
+            and all(each.count >= (each.settled or TOTAL_OVER) for each in cold)
         ):
             self.awaited_until = 0
             self._settle()
@@ -276,21 +321,18 @@ class BarSeries:
                 right = msgspec.structs.replace(theirs, revision=ours.revision + 1)
                 known[ours.start] = right
                 healed.append(right)
-                self._healed[ours.start] = right.revision
+                self._healed.append(ours.start)
                 if self.last is not None and ours.start == self.last.start:
                     self.last = right
-        for start in list(self._healed)[:-REMEMBERED]:
-            del self._healed[start]
+        del self._healed[:-REMEMBERED]
         return healed
 
     def _correct(self, bar: Bar) -> list[Feature]:
         """Take a bar again that a late trade has changed."""
-        if bar.start in self._healed:
-            return []  # the venue's own bar has that trade, and those that we missed
         for index, one in enumerate(self._collected):
             if one.start == bar.start:
                 self._collected[index] = bar
-        if self.last is None or bar.start != self.last.start:
+        if self.last is None or bar.start != self.last.start or bar.start < self._taken:
             if any(indicator.count for indicator in self.indicators.values()):
                 self._since_revised = 0
             return []
@@ -307,7 +349,7 @@ class BarSeries:
         wanted = 1
         for text in self._cold:
             indicator = self.indicators[text]
-            wanted = max(wanted, indicator.settled or indicator.warm_up)
+            wanted = max(wanted, indicator.settled or TOTAL_OVER)
             if parse(text).since_midnight:
                 since = -(-(until % DAY) // interval.length)
                 wanted = max(wanted, since + BEFORE_MIDNIGHT)
@@ -321,13 +363,15 @@ class BarSeries:
         for of, places in self._places.items():
             indicator = self.indicators[of]
             values = indicator.values
-            warm_up = indicator.warm_up
+            count, warm_up, settled = indicator.count, indicator.warm_up, indicator.settled
             reason = ""
-            if indicator.count < warm_up:
-                reason = f"warming({indicator.count} of {warm_up})"
-            elif since is not None and since < (indicator.settled or MOST_HISTORY):
+            if count < warm_up:
+                reason = f"warming({count} of {warm_up})"
+            elif since is not None and since < (settled or MOST_HISTORY):
                 reason = REVISED
-            state = State.LIVE if indicator.count >= warm_up else State.WARMING
+            elif settled is not None and count < settled:
+                reason = f"settling({count} of {settled})"
+            state = State.LIVE if count >= warm_up else State.WARMING
             for text, place in places:
                 features.append(
                     Feature(

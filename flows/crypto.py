@@ -102,9 +102,11 @@ def _flow() -> Dataflow:
         dead_letters=home.dead,
     )
     serve_metrics(settings.settings.serving.metrics_port, cluster.process)
+    venues = VenuePast(feeds)
     warm_up = WarmUp(
         stored=StoredPast(embedded.database_url).bars,
-        candles=VenuePast(feeds).fetch,
+        candles=venues.fetch,
+        tells_sides=venues.tells_sides,
         tell=partial(helm.tell, kind="history"),
     )
     warm_up.start()

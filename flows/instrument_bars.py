@@ -137,7 +137,14 @@ class InstrumentBars:
         series = self.series.get(history.interval)
         if series is None:
             return [], []
-        healed, features = series.absorb(self._filled(history))
+        last = series.last
+        past = self._filled(history)
+        healed, features = series.absorb(past)
+        flats = self._flats.get(history.interval)
+        if features and flats is not None and past.bars:
+            newest = past.bars[-1]
+            if last is None or newest.start > last.start:
+                flats.take(newest)  # what is silent from there on is known to be empty
         self._gather()
         return [Closed(bar, [], series) for bar in healed], features
 
@@ -213,7 +220,9 @@ class InstrumentBars:
         series = self.series.get(name)
         if series is None:
             return []  # only larger bars are made of it
-        return [Closed(bar, series.take(bar), series, times) for bar in bars]
+        return [
+            Closed(bar, series.take(bar), series, times) for bar in bars if not series.refuses(bar)
+        ]
 
     def _reached(self, ts: int) -> list[Closed]:
         found: list[Closed] = []

@@ -567,7 +567,7 @@ class InstrumentMarket:
                 top = msgspec.structs.replace(top, state=self.state)
             if top is not None:
                 out.moments.append(top)
-            out.moments.append(observer.observe(bar, each.series, top, self._depth, ts_recv=now))
+            out.moments.append(observer.observe(bar, features, top, self._depth, ts_recv=now))
         self.wish(out)
 
     def _of_book(self, bar: Bar) -> list[Feature]:

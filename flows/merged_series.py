@@ -56,7 +56,7 @@ class MergedSeries:
         }
         self._series: dict[str, BarSeries] = {}
         for interval in intervals:
-            series = BarSeries(self._makers[interval.name].instrument, interval)
+            series = BarSeries(self._makers[interval.name].instrument, interval, has_past=False)
             if interval.name in kept.series:
                 series.restore(kept.series[interval.name])
             series.want(features)
@@ -74,7 +74,8 @@ class MergedSeries:
             if venue_time is not None:
                 self._tell(name, maker.passed(instrument, venue_time - GRACE), out)
                 if name in self._flats:
-                    self._say(name, self._flats[name].advance(venue_time - GRACE), out)
+                    # Not before the slowest venue is past it: what it says may not be empty.
+                    self._say(name, self._flats[name].advance(maker.passed_until + GRACE), out)
 
     def take(
         self, bar: Bar, times: tuple[int, int] | None, *, clock_offset: int, out: MarketOutput
@@ -129,4 +130,3 @@ class MergedSeries:
         for bar in bars:
             out.bars = [*out.bars, bar]
             out.features = [*out.features, *series.take(bar)]
-        series.wish = None  # no venue tells bars of all of them

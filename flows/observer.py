@@ -1,14 +1,13 @@
 """Builds what specs look at: exactly the fields that they name, no others."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from filters.alerts import Observation
 from filters.fields import BAR_FIELDS
-from flows.bar_series import BarSeries
 from flows.book_values import book_reader, needs_depth
 from indicators.contract import Depth
 from indicators.names import parse
-from market.events import Bar, BookTop, State
+from market.events import Bar, BookTop, Feature, State
 
 
 class BarObserver:
@@ -30,16 +29,19 @@ class BarObserver:
     def observe(
         self,
         bar: Bar,
-        series: BarSeries,
+        features: Sequence[Feature],
         top: BookTop | None,
         depth: Depth | None,
         *,
         ts_recv: int,
     ) -> Observation:
-        """Return the fields at the bar's close; those of a book that is not live are None."""
+        """Return the fields at the bar's close; those of a book that is not live are None.
+
+        `features` are what the bar's indicators said of this very bar.
+        """
         values: dict[str, float | None] = {name: read(bar) for name, read in self._own}
         if self.indicators:
-            current = series.values()
+            current = {feature.name: feature.value for feature in features}
             for name in self.indicators:
                 values[name] = current.get(name)
         for name, read_book in self._book:

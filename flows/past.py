@@ -4,6 +4,8 @@ import logging
 import time
 from collections.abc import Iterable
 
+import psycopg
+
 from connectors.history import CandleHistory
 from connectors.venue_feeds import VenueFeeds
 from flows.bar_series import HistoryWish
@@ -11,7 +13,7 @@ from market.errors import HistoryError
 from market.events import Bar, History
 from market.intervals import Interval
 from sinks.secret import Secret
-from sinks.store_connection import RETRIABLE, complete, connect
+from sinks.store_connection import complete, connect
 from sinks.stored_bars import read_bars
 
 log = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ class StoredPast:
                 return read_bars(
                     connection, wish.instrument, wish.interval, start=begin(wish), end=wish.until
                 )
-        except RETRIABLE as error:
+        except psycopg.Error as error:  # the venue can tell them too
             log.warning("the store does not tell its bars", extra={"reason": str(error).strip()})
             return []
 
@@ -50,6 +52,15 @@ class VenuePast:
         self._of = {one.id: (each, one) for each in feeds for one in each.instruments}
         self._history = CandleHistory()
 
+    def tells_sides(self, instrument: str) -> bool:
+        """Whether the venue says how much of a candle was bought.
+
+        Where it does not, a stored bar may be a candle of it, half of which is called bought.
+        """
+        found = self._of.get(instrument)
+        candles = None if found is None else found[0].venue.candles
+        return candles is not None and candles.tells_sides
+
     def fetch(self, wish: HistoryWish) -> History:
         """Ask the instrument's venue; it takes as long as it takes.
 
@@ -58,7 +69,7 @@ class VenuePast:
         """
         found = self._of.get(wish.instrument)
         if found is None:
-            raise HistoryError(f"{wish.instrument} is not followed")
+            raise HistoryError(f"{wish.instrument} is not followed", is_final=True)
         feeds, instrument = found
         return self._history.fetch(
             feeds.venue,

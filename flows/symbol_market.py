@@ -14,7 +14,8 @@ from flows.instrument_market import InstrumentMarket
 from flows.market_output import MarketOutput
 from flows.merged_series import MergedSeries, MergedState
 from flows.settings import MarketSettings
-from indicators.names import every_output, parse
+from indicators.names import IndicatorNameError, every_output, parse
+from market.activity import parse_bar_length
 from market.events import (
     Aggregate,
     BookDelta,
@@ -86,7 +87,7 @@ class SymbolMarket:
                 self._specs_changed(event, out)
                 continue
             if type(event) is Demand:
-                self._demand = event.features
+                self._demand = understood(event)
                 for market in markets.values():
                     self._want(market)
                     market.wish(out)
@@ -94,6 +95,8 @@ class SymbolMarket:
             try:
                 market = markets[event.instrument]
             except KeyError:
+                if type(event) is History:
+                    continue  # it was asked for before we let go of the instrument
                 market = self._new(event.instrument)
             if type(event) is Trade:
                 market.traded(event, out)
@@ -201,3 +204,23 @@ def bar_features(names: Iterable[str]) -> list[str]:
     """Return those of some indicators that are computed from bars, each of their values."""
     values = (one for name in names for one in every_output(parse(name)))
     return [one.text for one in values if one.reads == "bar"]
+
+
+def understood(demand: Demand) -> dict[str, tuple[str, ...]]:
+    """Return what of a demand can be computed: what is no interval and no indicator is left out."""
+    wanted: dict[str, tuple[str, ...]] = {}
+    for interval, names in demand.features.items():
+        try:
+            parse_bar_length(interval)
+        except ValueError:
+            continue
+        wanted[interval] = tuple(name for name in names if _is_indicator(name))
+    return wanted
+
+
+def _is_indicator(name: str) -> bool:
+    try:
+        parse(name)
+    except IndicatorNameError:
+        return False
+    return True

@@ -54,6 +54,7 @@ class WarmUp:
     Args:
         stored: returns what the database has of the wished bars, oldest first.
         candles: asks the venue.
+        tells_sides: whether what is stored of an instrument says how much was bought.
         tell: takes the body of a `history` record to a symbol's market.
         now: our clock, ns UTC.
     """
@@ -63,11 +64,13 @@ class WarmUp:
         *,
         stored: Stored,
         candles: Candles,
+        tells_sides: Callable[[str], bool],
         tell: Callable[[str, bytes], None],
         now: Callable[[], int] = time.time_ns,
     ) -> None:
         self._stored = stored
         self._candles = candles
+        self._tells_sides = tells_sides
         self._tell = tell
         self._now = now
         self._orders: dict[tuple[str, str], _Order] = {}
@@ -98,9 +101,13 @@ class WarmUp:
     def wish(self, wish: HistoryWish) -> None:
         """Take a wish; it replaces an earlier one of the same series."""
         due = wish.until + wish.clock_offset + GRACE
+        key = wish.instrument, wish.interval
         with self._lock:
-            self._wanted += (wish.instrument, wish.interval) not in self._orders
-            self._orders[wish.instrument, wish.interval] = _Order(wish, due)
+            earlier = self._orders.get(key)
+            if earlier is not None and earlier.wish == wish:
+                return
+            self._wanted += earlier is None
+            self._orders[key] = _Order(wish, due)
             AWAITED.set(len(self._orders))
 
     def _run(self) -> None:
@@ -127,13 +134,15 @@ class WarmUp:
                 interval=wish.interval,
                 bars=tuple(bars),
                 until=wish.until,
+                tells_sides=self._tells_sides(wish.instrument),
+                asked=wish.bars,
             )
             source = "database"
         else:
             try:
-                history = self._candles(wish)
+                history = msgspec.structs.replace(self._candles(wish), asked=wish.bars)
             except HistoryError as error:
-                self._try_again(order, str(error))
+                self._try_again(order, error)
                 return
             source = "venue"
         LOADED.labels(source).inc()
@@ -149,17 +158,19 @@ class WarmUp:
             },
         )
 
-    def _try_again(self, order: _Order, reason: str) -> None:
+    def _try_again(self, order: _Order, error: HistoryError) -> None:
         order.tries += 1
+        reason = str(error)
         facts = {"instrument": order.wish.instrument, "interval": order.wish.interval}
-        if order.tries >= TRIES:
-            log.warning(
+        if order.tries >= TRIES or error.is_final:
+            log.log(
+                logging.INFO if error.is_final else logging.WARNING,
                 "no history: indicators warm up with what follows",
                 extra={**facts, "reason": reason},
             )
             self._answer(order, _nothing(order.wish))
             return
-        pause = FIRST_PAUSE_S * 2 ** (order.tries - 1)
+        pause = max(FIRST_PAUSE_S * 2 ** (order.tries - 1), error.retry_after_s)
         log.info("no history yet", extra={**facts, "reason": reason, "again_in_s": pause})
         with self._lock:
             order.due = self._now() + int(pause * SECOND)
@@ -186,4 +197,10 @@ def is_whole(bars: list[Bar], wish: HistoryWish) -> bool:
 
 
 def _nothing(wish: HistoryWish) -> History:
-    return History(instrument=wish.instrument, interval=wish.interval, bars=(), until=wish.until)
+    return History(
+        instrument=wish.instrument,
+        interval=wish.interval,
+        bars=(),
+        until=wish.until,
+        asked=wish.bars,
+    )

@@ -212,7 +212,7 @@ def _remember(
     seen: list[_Seen], before: dict[int, _Stretch], passed: int, *, is_first: bool
 ) -> dict[int, _Stretch]:
     """Return what is to be remembered of these stretches, `passed` ns after the last sample."""
-    kept = 0.5 ** (passed / WARM_UP)
+    kept = 0.5 ** (passed / (HALF_LIFE_S * SECOND))
     usual = median(each.size for each in seen) if len(seen) >= FEWEST else inf
     now: dict[int, _Stretch] = {}
     for place, each in enumerate(seen):

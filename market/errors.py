@@ -9,7 +9,7 @@
     │   │   └── SubscriptionError      refused, or not answered in time (channel, reason)
     │   ├── VenueRefusalError          the venue will not have us      (status, retry_after_s)
     │   └── StaleFeedError             too long silent                 (silence_ns)
-    ├── HistoryError                   a venue's past cannot be had    (retry_after_s)
+    ├── HistoryError                   a venue's past cannot be had    (retry_after_s, is_final)
     ├── BookError                      a delta before a snapshot
     ├── RecordingError                 a recording cannot be read      (path, line)
     └── SinkError                      a destination refused           (retriable)
@@ -142,11 +142,13 @@ class HistoryError(MarketError):
 
     Args:
         message: which, why, and what to do.
-        retry_after_s: seconds before another try makes sense; 0 where none does.
+        retry_after_s: seconds before another try makes sense; 0 where the venue does not say.
+        is_final: no other try can give another answer.
     """
 
-    def __init__(self, message: str, *, retry_after_s: float = 0.0) -> None:
+    def __init__(self, message: str, *, retry_after_s: float = 0.0, is_final: bool = False) -> None:
         self.retry_after_s = retry_after_s
+        self.is_final = is_final
         super().__init__(message)
 
 

@@ -272,6 +272,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True, tag=True):
             but for those in which nothing traded.
         until: every bar that ended by then is in it, ns of the venue's clock.
         tells_sides: `buy_volume` is what was bought; False where it is a guess of one half.
+        asked: how many bars were asked for; None for as many as there are.
     """
 
     instrument: str
@@ -279,6 +280,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     bars: tuple[Bar, ...]
     until: int
     tells_sides: bool = True
+    asked: int | None = None
 
 
 @final

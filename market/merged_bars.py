@@ -79,7 +79,7 @@ class MergedBars:
     corrects later makes a revision, never a second bar. An interval in which no venue had a trade
     has no bar; venues' flat bars are left out (`FlatBars` can stand behind this one too).
 
-    A bar waits for every venue, so each must be told of by `passed`, also when it has no trades: at
+    A bar waits for every venue that has spoken once, so each must be told of by `passed`, also when it has no trades: at
     each heartbeat of a venue, with that venue's own time less the grace. While a venue has no
     heartbeats either, its connection is down: `left` takes it out, and nothing waits for it.
 
@@ -176,6 +176,11 @@ class MergedBars:
             for whose, start, end in self._interruptions
         ]
 
+    @property
+    def passed_until(self) -> int:
+        """What all venues that have spoken have passed, ns; 0 before one has."""
+        return min((end for end in self._passed.values() if end), default=0)
+
     def passed(self, instrument: str, end: int) -> list[Bar]:
         """Say that all of a venue's bars that end by `end` are in; return the bars this closes."""
         if end <= self._passed.get(instrument, end):
@@ -241,7 +246,8 @@ class MergedBars:
     def _close(self) -> list[Bar]:
         waiting = self._waiting
         last = waiting[-1].end if waiting else 0
-        until = self.interval.start_of(min(self._passed.values(), default=last))
+        # A venue that has not spoken yet may never: nothing waits for it.
+        until = self.interval.start_of(self.passed_until if self._passed else last)
         if until <= self._closed_until:
             return []
         self._closed_until = until

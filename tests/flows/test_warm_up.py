@@ -17,6 +17,7 @@ from tests.flows.market_events import BTC, START, past
 
 SECOND = 1_000_000_000
 DEADLINE_S = 10.0
+ANSWER = msgspec.structs.replace(past(0), asked=30)
 WISH = HistoryWish(instrument=BTC, interval="1s", bars=30, until=START)
 
 
@@ -26,12 +27,17 @@ class Rig:
     def __init__(self) -> None:
         self.now = START + GRACE
         self.stored: list[Bar] = []
+        self.sides = True
         self.told: list[tuple[str, History]] = []
         self.asked: list[HistoryWish] = []
         self.answers: list[History | HistoryError] = []
         self.lock = threading.Lock()
         self.loader = WarmUp(
-            stored=lambda _wish: self.stored, candles=self.candles, tell=self.tell, now=self.clock
+            stored=lambda _wish: self.stored,
+            candles=self.candles,
+            tells_sides=lambda _instrument: self.sides,
+            tell=self.tell,
+            now=self.clock,
         )
         self.loader.start()
 
@@ -68,7 +74,7 @@ def test_what_the_store_has_whole_is_not_asked_of_the_venue(rig: Rig) -> None:
     rig.stored = list(past(0).bars)
     rig.loader.wish(WISH)
     rig.until(lambda: bool(rig.told))
-    assert rig.told == [("BTC-USDT", past(0))]
+    assert rig.told == [("BTC-USDT", ANSWER)]
     assert rig.asked == []
 
 
@@ -76,8 +82,36 @@ def test_what_the_store_has_not_whole_comes_from_the_venue(rig: Rig) -> None:
     rig.stored = list(past(0).bars[5:])
     rig.loader.wish(WISH)
     rig.until(lambda: bool(rig.told))
-    assert rig.told == [("BTC-USDT", past(0))]
+    assert rig.told == [("BTC-USDT", ANSWER)]
     assert rig.asked == [WISH]
+
+
+def test_stored_bars_tell_sides_only_where_the_venue_does(rig: Rig) -> None:
+    rig.stored, rig.sides = list(past(0).bars), False
+    rig.loader.wish(WISH)
+    rig.until(lambda: bool(rig.told))
+    assert not rig.told[0][1].tells_sides
+
+
+def test_a_refusal_for_good_is_asked_once(rig: Rig) -> None:
+    rig.answers = [HistoryError("there are none", is_final=True)]
+    rig.loader.wish(WISH)
+    rig.until(lambda: bool(rig.told))
+    assert len(rig.asked) == 1
+    assert rig.told[0][1].bars == ()
+
+
+def test_a_venue_that_wants_time_is_given_it(rig: Rig) -> None:
+    rig.answers = [HistoryError("slowly", retry_after_s=300)]
+    rig.loader.wish(WISH)
+    rig.until(lambda: len(rig.asked) == 1)
+    rig.now += 299 * SECOND
+    other = msgspec.structs.replace(WISH, interval="5s")
+    rig.loader.wish(other)
+    rig.until(lambda: bool(rig.told))
+    assert rig.asked == [WISH, other]
+    rig.now += 2 * SECOND
+    rig.until(lambda: len(rig.told) == 2)
 
 
 def test_nothing_is_asked_before_it_is_over_at_the_venue(rig: Rig) -> None:
@@ -119,7 +153,7 @@ def test_a_venue_that_failed_once_is_believed_the_second_time(rig: Rig) -> None:
     rig.until(lambda: len(rig.asked) == 1)
     rig.now += 3600 * SECOND
     rig.until(lambda: bool(rig.told))
-    assert rig.told == [("BTC-USDT", past(0))]
+    assert rig.told == [("BTC-USDT", ANSWER)]
 
 
 @pytest.mark.parametrize(

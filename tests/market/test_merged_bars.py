@@ -257,12 +257,15 @@ def test_bars_that_wait_when_all_have_left_are_said() -> None:
     assert bars.left(A) == []
 
 
-def test_a_venue_that_joined_is_waited_for() -> None:
+def test_a_venue_that_joined_is_waited_for_once_it_has_spoken() -> None:
     bars = followed(A)
     take(bars, bar(A, 0))
     bars.followed(B)
-    assert passed(bars, 1, A) == []
-    assert len(passed(bars, 1, B)) == 1
+    assert len(passed(bars, 1, A)) == 1, "it may never speak"
+    passed(bars, 1, B)
+    take(bars, bar(A, 1))
+    assert passed(bars, 2, A) == []
+    assert len(passed(bars, 2, B)) == 1
 
 
 def test_open_and_close_follow_the_times_on_one_clock() -> None:
