@@ -19,7 +19,7 @@ class WindowMean:
     ever subtracted again, so a value that has left the window leaves no trace, however large it
     was. Sums are of differences from the block's first value, which is in every window of that
     block: equal values have exactly their own mean. A window of at most `SHORT` values is added up
-    each time, with one rounding; its mean is exact too when they are equal.
+    each time, with one rounding.
 
     Slots, because every value writes some of them: a Struct takes four times as long to write.
 
@@ -56,10 +56,15 @@ class WindowMean:
         if length <= SHORT:
             if not self.window:
                 self._begin(value)
-            self.window[place] = value
+            window = self.window
+            window[place] = value
+            if window[place - 1] == value and window.count(value) == length:
+                mean = value  # five times a number, over five, may be another
+            else:
+                mean = fsum(window) / self.divisor
             place += 1
             self.place = place if place < length else 0
-            return fsum(self.window) / self.divisor
+            return mean
         if place:
             running = self.running
             centre = self.centre

@@ -4,7 +4,7 @@ import pickle
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from indicators.window_mean import SHORT, WindowMean
@@ -25,6 +25,7 @@ def test_it_is_the_mean_of_what_is_in_the_window(length: int, values: list[float
 
 
 @given(length=st.integers(1, 200), value=st.floats(-1e299, 1e299), before=st.floats(-1e299, 1e299))
+@example(length=5, value=1.7398682279389752e16, before=0.0)
 def test_equal_values_have_exactly_their_own_mean(length: int, value: float, before: float) -> None:
     mean = WindowMean(length)
     told = [mean.add(each) for each in [before] * (length // 2) + [value] * length]
