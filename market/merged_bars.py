@@ -79,9 +79,10 @@ class MergedBars:
     corrects later makes a revision, never a second bar. An interval in which no venue had a trade
     has no bar; venues' flat bars are left out (`FlatBars` can stand behind this one too).
 
-    A bar waits for every venue that has spoken once, so each must be told of by `passed`, also when it has no trades: at
-    each heartbeat of a venue, with that venue's own time less the grace. While a venue has no
-    heartbeats either, its connection is down: `left` takes it out, and nothing waits for it.
+    A bar waits for every venue that has spoken once, so each must be told of by `passed`, also
+    when it has no trades: at each heartbeat of a venue, with that venue's own time less the
+    grace. While a venue has no heartbeats either, its connection is down: `left` takes it out,
+    and nothing waits for it.
 
     `gap`: a venue's bar has it, or a followed venue was interrupted in the interval (it may have
     had trades, and has no bar), or a venue joined in its middle. `partial`: the first bar, when a

@@ -5,10 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.drain import FlowEvent
+from filters.alerts import Observation
 from flows.market_output import MarketOutput
 from flows.settings import MarketSettings
 from flows.symbol_filters import SymbolFilters
 from flows.symbol_market import SnapshotError, SymbolMarket
+from market.empty_bars import EmptyBars
 from market.events import (
     BookTop,
     Demand,
@@ -16,6 +18,7 @@ from market.events import (
     Heartbeat,
     State,
     StateChange,
+    Unsubscribed,
 )
 from tests.flows.market_events import (
     BTC,
@@ -303,6 +306,36 @@ def test_a_filter_may_look_at_walls() -> None:
     moved = market.advance([delta(70.1, [(99.0, 2.0)], sequence=5)])
     (alert,) = filters.advance([moved]).alerts
     assert alert.values == {"support_distance_bps(1)": pytest.approx(34.98, abs=0.01)}
+
+
+def test_what_no_one_understands_of_a_demand_is_left_out() -> None:
+    market = make_market(MarketSettings(bar_intervals=("1s",), features=()))
+    demand = Demand(symbol="BTC-USDT", features={"7s": ("ema(2)",), "1s": ("rsii", "ema(2)")})
+    told = market.advance([trade(0), demand, *(trade(at) for at in range(1, 5))])
+    assert {(one.interval, one.name) for one in told.features} == {("1s", "ema(2)")}
+
+
+def test_the_past_of_an_instrument_that_was_let_go_brings_nothing_back() -> None:
+    market = make_market()
+    market.advance([gap(0), trade(0.5), Unsubscribed(instrument=BTC, ts_recv=START)])
+    market.advance([past(0)])
+    assert list(market.instruments) == []
+
+
+def test_a_filter_sees_of_each_flat_bar_what_was_known_at_it() -> None:
+    flat = MarketSettings(bar_intervals=("1s",), features=("sma(2)",), empty_bars=EmptyBars.FLAT)
+    market = make_market(flat)
+    market.advance([specs(bar_spec("sma(2) > 0")), gap(0, reason="connecting")])
+    opened: list[FlowEvent] = [trade(at, 100.0) for at in (0, 1, 2)]
+    out = market.advance([*opened, trade(6, 300.0), trade(7, 100.0)])
+    told = {one.ts_event: one.value for one in out.features if one.interval == "1s"}
+    seen = {
+        moment.moment: moment.values["sma(2)"]
+        for moment in out.moments
+        if isinstance(moment, Observation)
+    }
+    assert len(seen) > 5
+    assert seen == {start: told[start] for start in seen}
 
 
 def test_a_demand_is_kept_over_a_restart() -> None:
