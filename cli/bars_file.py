@@ -1,6 +1,7 @@
 """Bars in a CSV file, as charts and exchanges export them."""
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -15,6 +16,7 @@ from market.events import Bar
 SECOND = 1_000_000_000
 NEEDED = ("time", "open", "high", "low", "close", "volume")
 OPTIONAL = ("buy_volume", "notional", "count")
+_DATE = re.compile(r"(?:19|20)[0-9]{6}")
 LATEST = 1e11
 """A number of seconds beyond this is one of milliseconds."""
 
@@ -33,6 +35,11 @@ class BarFile(msgspec.Struct, frozen=True):
     path: Path
     rows: list[BarRow]
     columns: frozenset[str]
+
+    @property
+    def holes(self) -> int:
+        """How often a bar does not begin where the one before it ends."""
+        return sum(before.bar.end != after.bar.start for before, after in pairwise(self.rows))
 
 
 def read_bars(path: Path) -> BarFile:
@@ -107,6 +114,11 @@ def _starts(path: Path, rows: list[tuple[int, dict[str, str]]]) -> Iterator[int]
 
 def _moment(path: Path, line: int, text: str) -> int:
     """Return nanoseconds UTC."""
+    if _DATE.fullmatch(text):
+        raise ConfigError(
+            f"{path}:{line}: time {text!r}: a date is written with hyphens, as in"
+            f" {text[:4]}-{text[4:6]}-{text[6:]}"
+        )
     try:
         return _seconds(path, line, text, float(text))
     except ValueError:
@@ -139,6 +151,14 @@ def _bar(path: Path, line: int, cells: dict[str, str], start: int, length: int) 
     high, low, close, volume = (numbers[name] for name in ("high", "low", "close", "volume"))
     if high < low:
         raise ConfigError(f"{path}:{line}: high {cells['high']} is below low {cells['low']}")
+    for name in ("open", "close"):
+        if not low <= numbers[name] <= high:
+            raise ConfigError(
+                f"{path}:{line}: {name} {cells[name]} lies outside"
+                f" low {cells['low']} and high {cells['high']}"
+            )
+    if low <= 0:
+        raise ConfigError(f"{path}:{line}: low {cells['low']}: expected a price above 0")
     for name in ("volume", *OPTIONAL):
         if numbers.get(name, 0.0) < 0:
             raise ConfigError(f"{path}:{line}: {name} {cells[name]}: expected 0 or more")
@@ -160,7 +180,7 @@ def _bar(path: Path, line: int, cells: dict[str, str], start: int, length: int) 
 
 def _number(path: Path, line: int, name: str, text: str) -> float:
     try:
-        value = float(text)
+        value = float("nan") if "_" in text else float(text)  # Python alone reads 1_000
     except ValueError:
         value = float("nan")
     if not isfinite(value):

@@ -74,7 +74,7 @@ def compute(
     also have `buy_volume`, `notional` and `count`, which some indicators read.
     """
     from cli.bars_file import read_bars
-    from indicators.names import every_output
+    from indicators.names import create_for_bars, every_output
 
     if not names:
         raise ConfigError("name an indicator, as in 'rsi(14)'")
@@ -90,9 +90,27 @@ def compute(
     with _opened(out) as target:
         writer = csv.writer(target, lineterminator="\n")
         writer.writerow(["time", *(each.text for each in columns)])
+        silent = {each.text for each in columns}
         for time, values in compute_over(file, columns):
             told = ("" if value is None else repr(float(value)) for value in values)
             writer.writerow([time, *told])
+            if silent:
+                there = zip(columns, values, strict=True)
+                silent -= {each.text for each, value in there if value is not None}
+    for each in columns:
+        if each.text in silent:
+            when = (
+                "the first bar at 00:00 UTC"
+                if each.since_midnight
+                else f"bar {create_for_bars(each).warm_up}, and there are {len(file.rows)}"
+            )
+            print(f"note: {each.text} has no value before {when}", file=sys.stderr)
+    if file.holes:
+        print(
+            f"note: {file.path}: {file.holes} times a bar does not begin where the one before it"
+            " ends; indicators take the bars as they come",
+            file=sys.stderr,
+        )
     return 0
 
 
@@ -154,10 +172,12 @@ def _opened(out: Path | None) -> Iterator[TextIO]:
 
 
 def _bars_wanted(text: str, kind: "Kind") -> tuple[str, str]:
-    from indicators.names import create_for_bars
+    from indicators.names import create_for_bars, parse
 
     if kind.reads != "bar":
         return "", ""
+    if parse(text).since_midnight:
+        return "00:00 UTC", "00:00 UTC"
     indicator = create_for_bars(text)
     settled = indicator.settled
     return str(indicator.warm_up), "never" if settled is None else str(settled)
@@ -190,7 +210,8 @@ def _described(name: "IndicatorName") -> Iterator[str]:
     yield f"computed from {', '.join(kind.inputs)}"
     if kind.reads == "bar":
         first, settled = _bars_wanted(name.indicator, kind)
-        yield f"{name.indicator}: first value at bar {first}, settled after {settled}"
+        at = first if ":" in first else f"bar {first}"
+        yield f"{name.indicator}: first value at {at}, settled after {settled}"
     for parameter in kind.parameters:
         if isinstance(parameter, SeriesParameter):
             limits = "a series or a number" if parameter.may_be_number else "a series"

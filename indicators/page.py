@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterable
 
 from indicators.catalogue import KINDS
-from indicators.kinds import Kind, Output, Parameter, SeriesParameter
+from indicators.kinds import BarKind, Kind, Output, Parameter, SeriesParameter
 from indicators.names import create_for_bars, usage
 from indicators.page_words import CONVENTIONS, INTRODUCTION, LIBRARIES
 from indicators.series import number_text
@@ -73,6 +73,8 @@ def _bars_wanted(kind: Kind) -> tuple[str, str]:
         return "with the first book", "at once"
     if kind.reads == "depth":
         return "when the book has been watched long enough", ""
+    if isinstance(kind, BarKind) and kind.since_midnight:
+        return "with the first bar at 00:00 UTC", "at once"
     indicator = create_for_bars(usage(kind))
     settled = indicator.settled
     bars = "never: it counts from its first bar" if settled is None else f"bar {settled}"

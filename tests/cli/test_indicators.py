@@ -247,3 +247,18 @@ def test_a_flow_without_such_names_loads_no_library() -> None:
         cwd=ROOT,
     )
     assert done.stdout.strip() == "set()"
+
+
+def test_a_column_without_values_and_a_file_with_holes_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bars.csv"
+    walk_file(path, 30)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:5], *lines[8:]]))
+    assert main(["indicators", "compute", "vwap", "sma(40)", "sma(3)", "--bars", str(path)]) == 0
+    told = capsys.readouterr().err
+    assert "note: vwap has no value before the first bar at 00:00 UTC" in told
+    assert "note: sma(40) has no value before bar 40, and there are 27" in told
+    assert "1 times a bar does not begin where the one before it ends" in told
+    assert "sma(3) " not in told
