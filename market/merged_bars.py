@@ -101,6 +101,9 @@ class MergedBars:
         >>> bars = MergedBars("BTC-USDT", Interval.parse("1s"))
         >>> for venue in ("a:BTC-USDT", "b:BTC-USDT"):
         ...     bars.followed(venue)
+        ...     bars.passed(venue, 1)  # it has spoken
+        []
+        []
         >>> bar = Bar(instrument="b:BTC-USDT", interval="1s", start=0, end=10**9, open=1.0,
         ...     high=3.0, low=1.0, close=2.0, volume=5.0, buy_volume=2.5, notional=10.0, count=4)
         >>> bars.take(bar, (5, 8)), bars.passed("b:BTC-USDT", 10**9)

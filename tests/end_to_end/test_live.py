@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 
 from connectors.recording import Recording
+from market.events import History
 from sinks.embedded_postgres import EmbeddedPostgres
 from tests.end_to_end.conftest import LiveFlows
 from tests.end_to_end.flow_runs import content, counts, digest_at, replay_run
@@ -192,6 +194,23 @@ def test_both_processes_did_their_part(cluster: Ended) -> None:
     assert books[0] | books[1] == {f"binance:{symbol}" for symbol in CLUSTER_SYMBOLS}
     assert len(cluster.run.recordings) == 4
     assert [status.crossed for status in cluster.statuses] == [0] * 4  # each reads what it owns
+
+
+def test_the_past_was_loaded_and_is_in_the_recordings(both: Both) -> None:
+    for ended in (both.alone, both.cluster):
+        told = [
+            msgspec.json.decode(record.body, type=History)
+            for path in ended.run.recordings
+            for record in Recording(path)
+            if record.kind == "history"
+        ]
+        assert {one.interval for one in told if one.bars} == {"1s", "1m"}
+        with psycopg.connect(ended.dsn) as connection:
+            live = connection.execute(
+                "SELECT count(*) FROM features WHERE \"interval\" = '1m' AND state = 'live'"
+            ).fetchone()
+        assert live is not None
+        assert live[0] > 0, "a minute's indicator is warm in a run of seconds"
 
 
 def test_a_replay_says_and_stores_what_the_live_flow_did(
