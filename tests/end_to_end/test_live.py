@@ -123,12 +123,13 @@ def test_the_alerts_book_is_stored_with_it(alone: Ended) -> None:
 
 def test_a_silent_symbol_holds_nobody_up(both: Both) -> None:
     lags = both.lags.of
+    seconds = min(len(lags[f"binance:{symbol} 1s"]) for symbol in FAST)
     for symbol in FAST:
         late = sorted(lags[f"binance:{symbol} 1s"])
         assert len(late) > 20
         assert late[len(late) // 2] < 1.0  # closed by the next second's first trade
         assert late[len(late) * 9 // 10] < 3.5  # or by the heartbeat after the grace period
-    assert len(lags.get(f"binance:{SILENT} 1s", [])) <= 2
+    assert len(lags.get(f"binance:{SILENT} 1s", [])) <= max(2, seconds // 10)
     book = both.alone.statuses[0].books[f"binance:{SILENT}"]
     assert book.state in ("live", "stale")
     with psycopg.connect(both.alone.dsn) as connection:
