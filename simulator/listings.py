@@ -5,6 +5,7 @@ a venue tells them. So the same level always has the same text, and the same flo
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
@@ -65,7 +66,16 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
             worth, places = worth // 10 ** (places - decimals), decimals
         return decimal_text(worth, places, decimals)
 
+    def price_number(self, ticks: int) -> float:
+        """Return a price as the number that a client reads from its text."""
+        return ticks / 10**self.price_decimals  # both are the float nearest to the same fraction
 
+    def size_number(self, steps: int) -> float:
+        """Return a size as the number that a client reads from its text."""
+        return steps / 10**self.size_decimals
+
+
+@lru_cache(maxsize=1 << 15)  # venues tell the same levels again and again
 def decimal_text(units: int, places: int, decimals: int) -> str:
     """Return `units * 10 ** -places` with `decimals` decimals; `units` is 0 or more.
 

@@ -83,7 +83,7 @@ class Ladder:
 class BookCopy(msgspec.Struct, frozen=True):
     """All levels of one book at one moment, in quote and base currency.
 
-    `bids` fall, `asks` rise. Numbers are parsed from decimal text, as a client would.
+    `bids` fall, `asks` rise. Numbers are those that a client reads from decimal text.
     """
 
     symbol: str
@@ -126,8 +126,8 @@ class TrueBook:
         return BookCopy(
             symbol=self.listing.symbol,
             update_id=self.update_id,
-            bids=[self._level(*level) for level in self.bids.levels()][::-1],
-            asks=[self._level(*level) for level in self.asks.levels()],
+            bids=self._numbers(self.bids)[::-1],
+            asks=self._numbers(self.asks),
         )
 
     def duplicate(self) -> "TrueBook":
@@ -138,8 +138,9 @@ class TrueBook:
             theirs.sizes = dict(ours.sizes)
         return other
 
-    def _level(self, price: int, size: int) -> Level:
-        return float(self.listing.price_text(price)), float(self.listing.size_text(size))
+    def _numbers(self, side: Ladder) -> list[Level]:
+        price_number, size_number = self.listing.price_number, self.listing.size_number
+        return [(price_number(price), size_number(size)) for price, size in side.levels()]
 
 
 class TrueBookHistory:

@@ -435,7 +435,7 @@ class Rig:
 def _is_top(true: TrueBook, top: tuple[list[Level], list[Level]]) -> bool:
     """Whether these are the best levels, best first; the two best prices decide nearly always."""
     bids, asks = top
-    price_text, size_text = true.listing.price_text, true.listing.size_text
+    price_number, size_number = true.listing.price_number, true.listing.size_number
     for levels, prices, sizes in (
         (bids, true.bids.prices[: -len(bids) - 1 : -1], true.bids.sizes),
         (asks, true.asks.prices[: len(asks)], true.asks.sizes),
@@ -443,7 +443,7 @@ def _is_top(true: TrueBook, top: tuple[list[Level], list[Level]]) -> bool:
         if len(prices) < len(levels):
             return False
         for (price, size), ticks in zip(levels, prices, strict=True):
-            if float(price_text(ticks)) != price or float(size_text(sizes[ticks])) != size:
+            if price_number(ticks) != price or size_number(sizes[ticks]) != size:
                 return False
     return True
 
