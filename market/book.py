@@ -39,7 +39,7 @@ class _Side:
         self.limit = FEWEST_KEPT
 
     def __len__(self) -> int:
-        return len(self.held) - countOf(self.held.values(), 0)
+        return len(self.held) - countOf(self.held.values(), 0.0)
 
     def replace(self, levels: list[Level]) -> None:
         """Forget everything and hold these."""

@@ -121,6 +121,12 @@ class TrueBook:
         (self.bids if change.is_bid else self.asks).put(change.price, change.size)
         self.update_id = change.update_id
 
+    def undoing(self, change: LevelChange) -> LevelChange:
+        """Return what brings this book back once it has taken the change."""
+        side = self.bids if change.is_bid else self.asks
+        size = side.sizes.get(change.price, 0)
+        return msgspec.structs.replace(change, size=size, update_id=self.update_id)
+
     def copy(self) -> BookCopy:
         """Return all levels as numbers."""
         return BookCopy(
@@ -183,14 +189,16 @@ class TrueBookHistory:
 
         None when there is none; the changes are then still there.
         """
-        book = self._book.duplicate()
-        passed = 0
+        book = self._book
+        undo: list[LevelChange] = []
         while not is_it(book):
-            if passed == len(self._later):
+            if len(undo) == len(self._later):
+                for change in reversed(undo):
+                    book.apply(change)
                 return None
-            book.apply(self._later[passed])
-            passed += 1
-        self._book = book
-        for _ in range(passed):
+            change = self._later[len(undo)]
+            undo.append(book.undoing(change))
+            book.apply(change)
+        for _ in undo:
             self._later.popleft()
         return book
