@@ -68,11 +68,13 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 
     def price_number(self, ticks: int) -> float:
         """Return a price as the number that a client reads from its text."""
-        return ticks / 10**self.price_decimals  # both are the float nearest to the same fraction
+        scale: int = 10**self.price_decimals
+        return ticks / scale  # like what is read, the float nearest to the exact fraction
 
     def size_number(self, steps: int) -> float:
         """Return a size as the number that a client reads from its text."""
-        return steps / 10**self.size_decimals
+        scale: int = 10**self.size_decimals
+        return steps / scale
 
 
 @lru_cache(maxsize=1 << 15)  # venues tell the same levels again and again
