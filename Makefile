@@ -22,7 +22,8 @@ LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-outer test-inner fuzz soak check fmt lint types lock docs bench
+TEST_PARTS := test-whole test-waiting test-rest
+.PHONY: help setup demo test $(TEST_PARTS) fuzz soak check fmt lint types lock docs bench
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -50,22 +51,29 @@ endif
 demo: $(READY)  ## everything at work, with no network and no key; Ctrl-C ends it
 	@$(BIN)/candlewax demo $(ARGS)
 
-# Two halves at once, of about the same length: what runs the whole, and the rest.
-OUTER := tests/end_to_end tests/sinks tests/faults tests/test_documents.py
+# Three parts at once, of about the same length: what runs the whole and what runs minutes in
+# virtual time; what mostly waits for sockets, processes and pauses; the rest.
+WHOLE := tests/end_to_end tests/faults tests/test_documents.py
+WAITING := tests/sinks tests/faults/test_sockets.py tests/cli/test_demo.py \
+	tests/cli/test_record.py tests/connectors/test_reader.py tests/simulator/test_server.py \
+	tests/flows/test_embedded.py tests/flows/test_stopping.py tests/flows/test_supervisor.py
 
 test: $(READY)  ## all tests
 ifneq ($(ARGS),)
 	$(BIN)/pytest -q $(ARGS)
 else
-	@echo "two halves at once; what each says comes when it has ended"
-	@$(MAKE) --no-print-directory --keep-going -j2 --output-sync=target test-outer test-inner
+	@echo "three parts at once; what each says comes when it has ended"
+	@$(MAKE) --no-print-directory --keep-going -j3 --output-sync=target $(TEST_PARTS)
 endif
 
-test-outer: $(READY)
-	@$(BIN)/pytest -q $(OUTER)
+test-whole: $(READY)
+	@$(BIN)/pytest -q $(WHOLE) $(addprefix --ignore=,$(WAITING))
 
-test-inner: $(READY)
-	@$(BIN)/pytest -q tests $(addprefix --ignore=,$(OUTER))
+test-waiting: $(READY)
+	@$(BIN)/pytest -q $(WAITING)
+
+test-rest: $(READY)
+	@$(BIN)/pytest -q tests $(addprefix --ignore=,$(WHOLE) $(WAITING))
 
 fuzz: $(READY)  ## a million book updates under drawn faults, in virtual time (minutes)
 	@$(BIN)/python -m tests.faults.fuzz $(ARGS)
