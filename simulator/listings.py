@@ -66,15 +66,25 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
             worth, places = worth // 10 ** (places - decimals), decimals
         return decimal_text(worth, places, decimals)
 
+    @property
+    def ticks(self) -> int:
+        """Ticks in one unit of the quote asset."""
+        scale: int = 10**self.price_decimals
+        return scale
+
+    @property
+    def steps(self) -> int:
+        """Steps in one unit of the base asset."""
+        scale: int = 10**self.size_decimals
+        return scale
+
     def price_number(self, ticks: int) -> float:
         """Return a price as the number that a client reads from its text."""
-        scale: int = 10**self.price_decimals
-        return ticks / scale  # like what is read, the float nearest to the exact fraction
+        return ticks / self.ticks  # like what is read, the float nearest to the exact fraction
 
     def size_number(self, steps: int) -> float:
         """Return a size as the number that a client reads from its text."""
-        scale: int = 10**self.size_decimals
-        return steps / scale
+        return steps / self.steps
 
 
 @lru_cache(maxsize=1 << 15)  # venues tell the same levels again and again

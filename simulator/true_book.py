@@ -125,7 +125,9 @@ class TrueBook:
         """Return what brings this book back once it has taken the change."""
         side = self.bids if change.is_bid else self.asks
         size = side.sizes.get(change.price, 0)
-        return msgspec.structs.replace(change, size=size, update_id=self.update_id)
+        return LevelChange(
+            change.symbol, change.ts, self.update_id, change.is_bid, change.price, size
+        )
 
     def copy(self) -> BookCopy:
         """Return all levels as numbers."""
@@ -145,8 +147,8 @@ class TrueBook:
         return other
 
     def _numbers(self, side: Ladder) -> list[Level]:
-        price_number, size_number = self.listing.price_number, self.listing.size_number
-        return [(price_number(price), size_number(size)) for price, size in side.levels()]
+        ticks, steps, sizes = self.listing.ticks, self.listing.steps, side.sizes
+        return [(price / ticks, sizes[price] / steps) for price in side.prices]
 
 
 class TrueBookHistory:
