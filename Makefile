@@ -22,7 +22,7 @@ LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-TEST_PARTS := test-whole test-waiting test-rest
+TEST_PARTS := test-whole test-services test-venues test-rest
 .PHONY: help setup demo test $(TEST_PARTS) fuzz soak check fmt lint types lock docs bench
 
 help:  ## this list
@@ -51,29 +51,31 @@ endif
 demo: $(READY)  ## everything at work, with no network and no key; Ctrl-C ends it
 	@$(BIN)/candlewax demo $(ARGS)
 
-# Three parts at once, of about the same length: what runs the whole and what runs minutes in
-# virtual time; what mostly waits for sockets, processes and pauses; the rest.
+# Parts that run at once, each about as long as the others: some compute all the time, and some
+# mostly wait for processes, sockets and pauses.
 WHOLE := tests/end_to_end tests/faults tests/test_documents.py
-WAITING := tests/sinks tests/faults/test_sockets.py tests/cli/test_demo.py \
-	tests/cli/test_record.py tests/connectors/test_reader.py tests/simulator/test_server.py \
-	tests/flows/test_embedded.py tests/flows/test_stopping.py tests/flows/test_supervisor.py
+SERVICES := tests/sinks tests/migrations tests/flows tests/cli
+VENUES := tests/connectors tests/simulator tests/faults/test_sockets.py
 
 test: $(READY)  ## all tests
 ifneq ($(ARGS),)
 	$(BIN)/pytest -q $(ARGS)
 else
-	@echo "three parts at once; what each says comes when it has ended"
-	@$(MAKE) --no-print-directory --keep-going -j3 --output-sync=target $(TEST_PARTS)
+	@echo "four parts at once; what each says comes when it has ended"
+	@$(MAKE) --no-print-directory --keep-going -j4 --output-sync=target $(TEST_PARTS)
 endif
 
 test-whole: $(READY)
-	@$(BIN)/pytest -q $(WHOLE) $(addprefix --ignore=,$(WAITING))
+	@$(BIN)/pytest -q $(WHOLE) $(addprefix --ignore=,$(VENUES))
 
-test-waiting: $(READY)
-	@$(BIN)/pytest -q $(WAITING)
+test-services: $(READY)
+	@$(BIN)/pytest -q $(SERVICES)
+
+test-venues: $(READY)
+	@$(BIN)/pytest -q $(VENUES)
 
 test-rest: $(READY)
-	@$(BIN)/pytest -q tests $(addprefix --ignore=,$(WHOLE) $(WAITING))
+	@$(BIN)/pytest -q tests $(addprefix --ignore=,$(WHOLE) $(SERVICES) $(VENUES))
 
 fuzz: $(READY)  ## a million book updates under drawn faults, in virtual time (minutes)
 	@$(BIN)/python -m tests.faults.fuzz $(ARGS)
