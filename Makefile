@@ -77,7 +77,9 @@ test-venues: $(READY)
 test-rest: $(READY)
 	@$(BIN)/pytest -q tests $(addprefix --ignore=,$(WHOLE) $(SERVICES) $(VENUES))
 
-fuzz: $(READY)  ## a million book updates under drawn faults, in virtual time (minutes)
+fuzz: $(READY)  ## any bytes, and a million book updates under drawn faults (minutes)
+	@CANDLEWAX_FUZZ=20 $(BIN)/pytest -q --timeout=600 tests/connectors/test_binance_fuzz.py \
+		tests/connectors/test_htx_fuzz.py
 	@$(BIN)/python -m tests.faults.fuzz $(ARGS)
 
 soak: $(READY)  ## all venues on real sockets, a fault every five seconds (five minutes)
