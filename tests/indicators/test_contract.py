@@ -83,11 +83,11 @@ def price_of(sort: int, number: int) -> float:
         case 0:
             return 64_000.0 + number / 1000
         case 1:
-            return 10.0 ** (number / 65_536 * 18 - 9)
+            return math.pow(10.0, number / 65_536 * 18 - 9)
         case 2:
             return ODD[number % len(ODD)]
         case _:
-            size = 10.0 ** (number / 65_536 * 598 - 299)
+            size = math.pow(10.0, number / 65_536 * 598 - 299)
             return size if sort & 4 else -size
 
 
@@ -96,7 +96,7 @@ def size_of(sort: int, number: int) -> float:
         case 0:
             return 0.0
         case 1 | 2:
-            return 10.0 ** (number / 65_536 * 18 - 9)
+            return math.pow(10.0, number / 65_536 * 18 - 9)
         case _:
             return (1e-300, 1e299)[number % 2]
 
