@@ -1,8 +1,15 @@
-"""Fixtures that all tests share."""
+"""Fixtures that all tests share.
+
+Property tests have no deadline: on a busy machine a slow example is no fault.
+"""
 
 import gc
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 pytest_plugins = ["tests.fixtures_database"]
 
