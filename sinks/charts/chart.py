@@ -79,7 +79,7 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
         layers: drawn on the price.
         panes: below it, each with a scale of its own.
         walls: lines at prices of the book.
-        left_out: names that the picture has no room or no values for.
+        left_out: what was asked for and is not on it, for people: `"no room: cci(20)"`.
         mark: what it is about, if anything.
         headline: first line of the alert; empty for none.
         state: truth state for people, `"live"`; empty where it is not known.

@@ -84,7 +84,8 @@ def chart_of(
     shown = tuple(bar for bar in bars if bar.start >= since)
     if not shown:
         raise ValueError("no bars to draw")
-    wanted, left_out = _wanted(names)
+    wanted, unknown = _wanted(names)
+    silent: list[str] = []
     computed = _computed(bars, [each for each in wanted if isinstance(each, IndicatorName)])
     begin = len(bars) - len(shown)
     values: list[_Value] = []
@@ -100,10 +101,14 @@ def chart_of(
         output = output_of(each)
         if any(map(is_drawable, line)):
             values.append(_Value(each.indicator, each.indicator, output, line))
-        elif not output.is_rare and each.indicator not in left_out:
-            left_out.append(each.indicator)
+        elif not output.is_rare:
+            silent.append(each.indicator)
     layers, panes = _placed(values, [bar.close for bar in shown], _thresholds(wanted))
-    left_out += [pane.title for pane in panes[MOST_PANES:]]
+    reasons = {
+        "no room": [pane.title for pane in panes[MOST_PANES:]],
+        "no value": silent,
+        "not known here": unknown,
+    }
     return Chart(
         symbol=symbol,
         venue=venue,
@@ -112,10 +117,30 @@ def chart_of(
         layers=tuple(layers),
         panes=tuple(panes[:MOST_PANES]),
         walls=tuple(walls),
-        left_out=tuple(dict.fromkeys(left_out)),
+        left_out=tuple(
+            f"{reason}: {', '.join(dict.fromkeys(listed))}"
+            for reason, listed in reasons.items()
+            if listed
+        ),
         mark=mark,
         headline=headline,
         state=state or _state(shown),
+    )
+
+
+def last_of(chart: Chart, count: int) -> Chart:
+    """Return a picture of the last bars only."""
+    replace = msgspec.structs.replace
+
+    def cut(pane: Pane) -> Pane:
+        lines = (replace(line, values=line.values[-count:]) for line in pane.lines)
+        return replace(pane, lines=tuple(lines))
+
+    return replace(
+        chart,
+        bars=chart.bars[-count:],
+        layers=tuple(map(cut, chart.layers)),
+        panes=tuple(map(cut, chart.panes)),
     )
 
 

@@ -29,6 +29,7 @@ _PANE_SHARE = 1.3
 _STRIP_PX = look.LABEL_PX + 13
 _FOOT_PX = look.LABEL_PX + 24
 _MOST_TICK_LETTERS = 17
+_PRICE_TICKS = 8
 
 # matplotlib's fonts and caches are shared; two pictures at a time would gain nothing anyway.
 _lock = threading.Lock()
@@ -96,6 +97,12 @@ class _Picture:
         return self.marked if self.marked is not None else len(self.chart.bars) - 1
 
     @property
+    def _base(self) -> str:
+        """The currency that sizes are in, where the symbol tells it."""
+        base, dash, _ = self.chart.symbol.partition("-")
+        return look.printable(base)[:8] if dash and self.chart.venue else ""
+
+    @property
     def _mark_colour(self) -> str:
         mark = self.chart.mark
         return look.TEXT if mark is None else look.SEVERITIES.get(mark.severity, look.TEXT)
@@ -142,21 +149,26 @@ class _Picture:
             change,
             pixels=look.HEAD_PX,
             across="right",
-            colour=look.DOWN if change.startswith("-") else look.UP,
+            colour=_change_colour(change),
         )
         y += look.HEAD_PX * 1.35
         self._write(look.MARGIN_PX, y, self._when(), pixels=look.HEAD_PX, colour=look.DIM)
         if chart.headline:
-            y += look.HEAD_PX * 1.4
-            line = look.fitted(chart.headline, look.HEAD_PX, room, bold=True)
-            self._write(
-                look.MARGIN_PX, y, line, pixels=look.HEAD_PX, bold=True, colour=self._mark_colour
-            )
+            for line in look.wrapped(chart.headline, look.HEAD_PX, room, lines=2, bold=True):
+                y += look.HEAD_PX * 1.35
+                self._write(
+                    look.MARGIN_PX,
+                    y,
+                    line,
+                    pixels=look.HEAD_PX,
+                    bold=True,
+                    colour=self._mark_colour,
+                )
         return y + look.HEAD_PX * 0.75
 
     def _change(self) -> str:
-        """Say how far the price went over what is shown, in per cent."""
-        first, last = self.chart.bars[0], self.chart.bars[-1]
+        """Say how far the price went, from the first bar shown to the one that is told."""
+        first, last = self.chart.bars[0], self.chart.bars[self._told]
         if not (first.open > 0 and is_drawable(first.open) and is_drawable(last.close)):
             return ""
         change = 100 * (last.close / first.open - 1)
@@ -182,7 +194,7 @@ class _Picture:
         free = self.height - top - foot - _STRIP_PX * len(shares)
         for number, share in enumerate(shares):
             tall = free * share / sum(shares)
-            strip = top + _STRIP_PX / 2
+            strip = top + _STRIP_PX / 2 + 3
             axes = self._axes(look.MARGIN_PX, top + _STRIP_PX + tall, self.right, tall)
             if number == 0:
                 self._draw_price(axes, strip)
@@ -195,7 +207,7 @@ class _Picture:
 
     def _draw_price(self, axes: "Axes", strip: float) -> None:
         chart, scale = self.chart, self.price
-        self._grid(axes, scale, ticks=6)
+        self._grid(axes, scale, ticks=_PRICE_TICKS)
         panes.draw_holes(axes, self.times, says=True)
         panes.draw_candles(axes, self.times, scale)
         told: list[tuple[str, str]] = []
@@ -206,8 +218,14 @@ class _Picture:
         self._legend(strip, [("price", look.DIM), *told])
         last = chart.bars[self._told].close
         if is_drawable(last):
-            base, _, _ = chart.symbol.partition("-")
-            panes.draw_walls(axes, scale, chart.walls, last, look.printable(base)[:8])
+            panes.draw_walls(
+                axes,
+                scale,
+                chart.walls,
+                last,
+                unit=self._base,
+                below_mark=chart.mark is not None,
+            )
         self._tag(axes, scale, chart.bars[-1].close)
         if chart.mark is None:
             return
@@ -247,7 +265,7 @@ class _Picture:
         if self.chart.mark is not None:
             panes.draw_mark(axes, self.times, self.chart.mark)
         volume = self.chart.bars[self._told].volume
-        said = short_text(volume) if is_drawable(volume) else ""
+        said = f"{short_text(volume)} {self._base}".strip() if is_drawable(volume) else ""
         self._legend(strip, [("volume", look.DIM), (said, look.TEXT)])
 
     def _draw_pane(self, axes: "Axes", strip: float, pane: Pane, scale: Scale) -> None:
@@ -290,8 +308,7 @@ class _Picture:
             y = top + look.LABEL_PX * 0.8
             self._write(at, y, text, colour=look.DIM, across="center")
         if self.chart.left_out:
-            names = ", ".join(self.chart.left_out)
-            text = f"not shown: {names}"
+            text = " · ".join(self.chart.left_out)
             text = look.fitted(text, look.LABEL_PX - 3, look.WIDTH - 2 * look.MARGIN_PX)
             y = self.height - look.LABEL_PX * 0.9
             self._write(look.MARGIN_PX, y, text, pixels=look.LABEL_PX - 3, colour=look.DIM)
@@ -306,15 +323,16 @@ class _Picture:
         for tick in scale.ticks(ticks):
             at = scale.place(tick.value)
             axes.axhline(at, color=look.GRID, linewidth=look.points(1.4), zorder=0.6)
-            if abs(at - tag) * axes.bbox.height > look.LABEL_PX * 1.35:
-                self._tick(axes, at, tick.text)
+            self._tick(axes, at, tick.text, beside=tag)
 
-    def _tick(self, axes: "Axes", at: float, text: str) -> None:
+    def _tick(self, axes: "Axes", at: float, text: str, *, beside: float = 2.0) -> None:
+        """Write a number beside the scale, unless the tag stands there."""
         if not 0 <= at <= 1:
             return
-        half = 0.5 * look.LABEL_PX / axes.bbox.height
-        if 2 * half < 1:
-            at = min(max(at, half * 0.6), 1 - half * 0.6)
+        height = axes.bbox.height
+        at = min(max(at, 0.3 * look.LABEL_PX / height), 1 - 0.3 * look.LABEL_PX / height)
+        if abs(at - beside) * height < look.LABEL_PX * 1.35:
+            return
         x = 1 + 0.5 * look.GAP_PX / axes.bbox.width
         look.write(axes, x, at, text, colour=look.DIM).set_gid("tick")
 
@@ -340,7 +358,7 @@ class _Picture:
 
     def _widest_tick(self) -> float:
         """Return the pixels that the numbers at the right take."""
-        texts = [tick.text for tick in self.price.ticks(6)] + ["100.0k"]
+        texts = [tick.text for tick in self.price.ticks(_PRICE_TICKS)] + ["100.0k"]
         widths = [look.width_of(text, look.LABEL_PX) for text in texts]
         widths.append(look.width_of(self._tag_text(), look.LABEL_PX, bold=True))
         return max(widths) + look.GAP_PX / 2
@@ -400,6 +418,12 @@ class _Picture:
             axes.set_xlim(self.times.left, self.times.right)
             axes.set_ylim(0.0, 1.0)
         return axes
+
+
+def _change_colour(change: str) -> str:
+    if change.startswith(("+0.00 ", "-0.00 ")):
+        return look.DIM
+    return look.DOWN if change.startswith("-") else look.UP
 
 
 def _day_too(own: datetime, utc: datetime) -> str:

@@ -22,10 +22,10 @@ TEXT = "#e6ebf1"
 DIM = "#93a1b1"
 UP = "#26a69a"
 DOWN = "#ef5350"
-LINES = ("#f5b942", "#5aa9ff", "#c792ea", "#7fdbca", "#ff8f6b")
+LINES = ("#6fc3ff", "#ff9e57", "#c792ea", "#9fe0a8", "#f5d76e")
 LAYERS = ("#5aa9ff", "#f5b942", "#c792ea", "#7fdbca", "#ff8f6b")
 HOLE = "#8492a6"
-SEVERITIES = {"info": "#5aa9ff", "warning": "#ffc145", "critical": "#ff4d6d"}
+SEVERITIES = {"info": "#b4a7ff", "warning": "#ffc145", "critical": "#ff4d6d"}
 
 TITLE_PX = 50
 HEAD_PX = 29
@@ -79,6 +79,21 @@ def fitted(text: str, pixels: float, room: float, *, bold: bool = False) -> str:
     return text[:fits].rstrip() + "…"
 
 
+def wrapped(text: str, pixels: float, room: float, *, lines: int, bold: bool = False) -> list[str]:
+    """Return a text on so many lines at most, parted between words where there are any."""
+    words = printable(text[:1000]).split()
+    told: list[str] = []
+    while words and len(told) < lines - 1:
+        count = len(words)
+        while count > 1 and width_of(" ".join(words[:count]), pixels, bold=bold) > room:
+            count -= 1
+        told.append(fitted(" ".join(words[:count]), pixels, room, bold=bold))
+        words = words[count:]
+    if words:
+        told.append(fitted(" ".join(words), pixels, room, bold=bold))
+    return told
+
+
 def write(
     axes: "Axes",
     x: float,
@@ -89,7 +104,7 @@ def write(
     colour: str = TEXT,
     bold: bool = False,
     across: str = "left",
-    up: str = "center",
+    up: str = "center_baseline",
     box: str = "",
     alpha: float = 0.75,
 ) -> "Text":

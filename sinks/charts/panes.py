@@ -23,6 +23,7 @@ NEAR = 0.003
 REACH = 0.6
 """One that is farther away is, within this share of the candles' height."""
 LEAST_BODY_PX = 2.0
+WALL_ROOM = 0.09
 
 Corners = list[tuple[float, float]]
 
@@ -35,7 +36,13 @@ def price_scale(bars: Sequence[Bar], layers: Sequence[Pane], walls: Sequence[Wal
     others = [value for layer in layers for line in layer.lines for value in line.values]
     others += [wall.price for wall in walls]
     near = [each for each in others if each is not None and low - room <= each <= high + room]
-    return Scale.around((low, high, *near), above=0.08, below=0.06)
+    # Walls are written beside their lines, those of bids below, those of asks above.
+    supports = sum(wall.is_support for wall in walls)
+    return Scale.around(
+        (low, high, *near),
+        above=0.09 + WALL_ROOM * (len(walls) - supports),
+        below=0.06 + WALL_ROOM * supports,
+    )
 
 
 def pane_scale(pane: Pane) -> Scale:
@@ -67,7 +74,7 @@ def draw_candles(axes: "Axes", times: Times, scale: Scale) -> None:
                 thicker = max(least - (ends[1] - ends[0]), 0.0) / 2
                 bodies.append(_box(x, ends[0] - thicker, ends[1] + thicker))
             colour = look.UP if is_up else look.DOWN
-            alpha = 1.0 if is_whole else 0.55
+            alpha = 1.0 if is_whole else 0.7
             axes.add_collection(
                 LineCollection(wicks, colors=colour, linewidths=look.points(2.2), alpha=alpha),
                 autolim=False,
@@ -149,15 +156,25 @@ def draw_holes(axes: "Axes", times: Times, *, says: bool) -> None:
                 pixels=look.LABEL_PX - 3,
                 colour=look.DIM,
                 across="center",
+                up="center",
             )
             text.set_rotation(90)
 
 
-def draw_walls(axes: "Axes", scale: Scale, walls: Sequence[Wall], price: float, unit: str) -> None:
+def draw_walls(
+    axes: "Axes",
+    scale: Scale,
+    walls: Sequence[Wall],
+    price: float,
+    *,
+    unit: str,
+    below_mark: bool,
+) -> None:
     """Draw the prices at which much size rests, the largest thickest, with price and size."""
     height = max(axes.bbox.height, 1.0)
     largest = max((wall.size for wall in walls if wall.size is not None), default=0.0)
     row = (look.LABEL_PX + 10) / height
+    highest = 1.0 - row * (1.7 if below_mark else 0.6)
     for is_support in (True, False):
         taken: float | None = None
         own = [wall for wall in walls if wall.is_support == is_support and is_drawable(wall.price)]
@@ -176,10 +193,10 @@ def draw_walls(axes: "Axes", scale: Scale, walls: Sequence[Wall], price: float, 
                     zorder=2.5,
                 )
             label = at - row * 0.62 if is_support else at + row * 0.62
-            label = min(max(label, row * 0.55), 1.0 - row * 0.55)
+            label = min(max(label, row * 0.6), highest)
             if taken is not None:
                 label = min(label, taken - row) if is_support else max(label, taken + row)
-            if not 0.0 < label < 1.0:
+            if not row * 0.5 < label <= highest + 1e-9:
                 continue
             taken = label
             text = f"{'support' if is_support else 'resistance'} {price_text(wall.price)}"

@@ -101,7 +101,7 @@ def short_text(value: float) -> str:
             return f"{value / (1e3 if unit == 'k' else least):.3g}{unit}"
     if size == 0:
         return "0"
-    if size >= 1e15 or size < 1e-6:
+    if size >= 1e15 or size < 1e-5:
         return f"{value:.3g}"
     digits = max(0, (3 if size >= 10 else 2) - floor(log10(size)))
     text = f"{value:.{digits}f}"

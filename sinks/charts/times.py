@@ -13,6 +13,7 @@ SECOND = 1_000_000_000
 LONGEST_HOLE = 8
 """Places that a hole takes at most; a longer one is written with its length."""
 TICKS = 5
+FEWEST_PLACES = 24.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = int((datetime(9990, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds())
 _DAY = 86_400
@@ -59,13 +60,13 @@ class Times:
 
     @property
     def left(self) -> float:
-        """Where the picture begins."""
-        return -1.0
+        """Where the picture begins; a few bars stand at its right, no wider than bars are."""
+        return min(-1.0, self.right - FEWEST_PLACES)
 
     @property
     def right(self) -> float:
         """Where the picture ends."""
-        return self.places[-1] + 1.0
+        return self.places[-1] + 1.5
 
     def bar_at(self, ts: int) -> int | None:
         """Return the number of the bar that ends at `ts` or has it inside; None if there is none.
@@ -84,8 +85,8 @@ class Times:
             return self.places[number]
         earlier = [at for at, bar in zip(self.places, self.bars, strict=True) if bar.end < ts]
         if not earlier:
-            return self.left
-        return min(earlier[-1] + 1.0, self.right)
+            return -0.75
+        return earlier[-1] + 1.0
 
     def ticks(self, zone: tzinfo) -> list[tuple[float, str]]:
         """Return places and what is written there: round times of the zone."""
@@ -126,13 +127,15 @@ def length_text(ns: int) -> str:
     """Return a length of time for people.
 
     Example:
-        >>> length_text(90 * SECOND), length_text(5400 * SECOND), length_text(3 * 86_400 * SECOND)
-        ('90 s', '90 min', '3 d')
+        >>> length_text(90 * SECOND), length_text(9600 * SECOND), length_text(3 * 86_400 * SECOND)
+        ('90 s', '2 h 40 min', '3 d')
     """
     seconds = ns // SECOND
-    for unit, size, least in (("d", _DAY, 2 * _DAY), ("h", 3600, 7200), ("min", 60, 120)):
-        if seconds >= least:
-            return f"{seconds / size:.3g} {unit}"
+    units = (("d", _DAY), ("h", 3600), ("min", 60), ("s", 1))
+    for (unit, size), (next_unit, next_size) in pairwise(units):
+        if seconds >= 2 * size:
+            rest = seconds % size // next_size
+            return f"{seconds // size} {unit}" + (f" {rest} {next_unit}" if rest else "")
     return f"{seconds} s"
 
 
