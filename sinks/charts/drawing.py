@@ -70,6 +70,7 @@ def figure_of(chart: Chart, zone: tzinfo) -> "Figure":
         figsize=(look.WIDTH / look.DPI, height / look.DPI),
         dpi=look.DPI,
         facecolor=look.BACKGROUND,
+        layout="none",
     )
     return _Picture(chart, zone, figure, height).figure
 
