@@ -160,6 +160,11 @@ def wants_midnight(names: Iterable[str]) -> bool:
     )
 
 
+def canonical_names(names: Iterable[str]) -> list[str]:
+    """Return the canonical names of the indicators among these, of all values that are drawn."""
+    return [each.text for each in _wanted(names)[0] if isinstance(each, IndicatorName)]
+
+
 def book_names(names: Iterable[str]) -> list[str]:
     """Return the canonical names of those that are not computed from bars."""
     return [

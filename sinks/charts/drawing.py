@@ -70,8 +70,8 @@ def figure_of(chart: Chart, zone: tzinfo) -> "Figure":
         figsize=(look.WIDTH / look.DPI, height / look.DPI),
         dpi=look.DPI,
         facecolor=look.BACKGROUND,
-        layout="none",
     )
+    figure.set_layout_engine("none")  # whatever the user's settings say
     return _Picture(chart, zone, figure, height).figure
 
 

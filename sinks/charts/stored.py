@@ -10,6 +10,7 @@ from datetime import UTC, tzinfo
 
 import msgspec
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from filters.alerts import Alert
 from indicators.catalogue import KINDS
@@ -23,6 +24,7 @@ from sinks.charts.contents import (
     DAY,
     bars_wanted,
     book_names,
+    canonical_names,
     chart_of,
     wants_midnight,
 )
@@ -36,6 +38,8 @@ BARS_AFTER = 15
 """Bars shown after the moment of an alert, where there are some already."""
 USUAL_INTERVAL = "1m"
 """Of the bars behind what happens in the book, where these are stored."""
+PATIENCE = "2s"
+"""What a question to the database may take before the alert goes without a picture."""
 BOOK_AGE_S = 60
 """A book that is older than this says nothing of a wall's size."""
 OLDEST = 3
@@ -80,7 +84,7 @@ class AlertPictures:
         if not self._is_available:
             return None
         try:
-            with connect(complete(self._dsn.reveal())) as connection:
+            with self._session() as connection:
                 chart = chart_of_alert(connection, alert)
             return None if chart is None else draw(chart, zone=self._zone)
         except psycopg.Error as error:
@@ -95,13 +99,19 @@ class AlertPictures:
         if not self._is_available:
             return None
         try:
-            with connect(complete(self._dsn.reveal())) as connection:
+            with self._session() as connection:
                 alert = read_alert(connection, key)
         except psycopg.Error as error:
             reason = str(error).strip()
             log.warning("an alert goes without a picture", extra={"key": key, "reason": reason})
             return None
         return None if alert is None else self.picture(alert)
+
+    def _session(self) -> psycopg.Connection:
+        """Open a connection that does not keep an alert waiting."""
+        connection = connect(make_conninfo(complete(self._dsn.reveal()), connect_timeout="2"))
+        connection.execute(f"SET statement_timeout = '{PATIENCE}'")
+        return connection
 
 
 def read_alert(connection: psycopg.Connection, key: str) -> Alert | None:
@@ -217,31 +227,39 @@ def read_chart(
         walls=_walls(connection, instrument, at, known or {}, mark),
         mark=mark,
         headline=headline,
-        state=_state(connection, instrument, interval, at),
+        state=_state(connection, instrument, at, canonical_names(names)),
     )
 
 
 def interval_near(connection: psycopg.Connection, instrument: str, ts: int) -> str | None:
-    """Return the interval of the bars to draw for a moment in the book, None if there are none."""
-    venue, _, symbol = instrument.partition(":")
-    rows = connection.execute(
-        'SELECT DISTINCT "interval" FROM bars WHERE venue = %s AND symbol = %s'
-        ' AND start >= %s AND "end" <= %s',
-        (venue, symbol, moment(max(ts - DAY, 0)), moment(ts)),
-    ).fetchall()
+    """Return the interval of the bars to draw for a moment in the book, None if there are none.
+
+    It is the one nearest to a minute of which a bar ended in the day before.
+    """
     usual = _length(USUAL_INTERVAL)
-    there = [(abs(_length(name) - usual), name) for (name,) in rows if _length(name)]
-    return min(there)[1] if there else None
+    there = [name for name in stored_intervals(connection, instrument) if _length(name)]
+    for name in sorted(there, key=lambda each: (abs(_length(each) - usual), each)):
+        _, last = _reach(connection, instrument, name, ts, since=None, count=1)
+        if last is not None and last > ts - DAY:
+            return name
+    return None
 
 
 def stored_intervals(connection: psycopg.Connection, instrument: str) -> list[str]:
     """Return the intervals of which an instrument has bars."""
     venue, _, symbol = instrument.partition(":")
+    # From one interval to the next by the key: a DISTINCT would read every bar.
     rows = connection.execute(
-        'SELECT DISTINCT "interval" FROM bars WHERE venue = %s AND symbol = %s ORDER BY 1',
-        (venue, symbol),
+        "WITH RECURSIVE found AS ("
+        ' SELECT min("interval") AS name FROM bars'
+        " WHERE venue = %(venue)s AND symbol = %(symbol)s"
+        ' UNION ALL SELECT (SELECT min("interval") FROM bars WHERE venue = %(venue)s'
+        ' AND symbol = %(symbol)s AND "interval" > found.name) FROM found'
+        " WHERE found.name IS NOT NULL)"
+        " SELECT name FROM found WHERE name IS NOT NULL ORDER BY name",
+        {"venue": venue, "symbol": symbol},
     )
-    return [interval for (interval,) in rows]
+    return [name for (name,) in rows]
 
 
 def _reach(
@@ -315,13 +333,13 @@ def _book_values(
     return told
 
 
-def _state(connection: psycopg.Connection, instrument: str, interval: str, bar: Bar) -> str:
+def _state(connection: psycopg.Connection, instrument: str, bar: Bar, names: Sequence[str]) -> str:
     """Return the truth state of what was computed at a bar; empty where nothing was stored."""
     venue, _, symbol = instrument.partition(":")
     rows = connection.execute(
         "SELECT DISTINCT state FROM features WHERE venue = %s AND symbol = %s"
-        ' AND "interval" = %s AND time = %s',
-        (venue, symbol, interval, moment(bar.start)),
+        ' AND "interval" = %s AND name = ANY(%s) AND time = %s',
+        (venue, symbol, bar.interval, list(names), moment(bar.start)),
     ).fetchall()
     states = sorted(state for (state,) in rows)
     others = [state for state in states if state != State.LIVE.value]

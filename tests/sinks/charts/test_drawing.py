@@ -187,11 +187,9 @@ def test_the_head_says_where_when_and_how_true() -> None:
         headline="my-spec: " + "many words " * 40,
         left_out=("no room: cci(20)",),
     )
-    words = [text.get_text() for text in figure_of(told, ZoneInfo("Asia/Kolkata")).axes[0].texts]
+    words = [text.get_text() for text in figure_of(told, ZoneInfo("Asia/Kathmandu")).axes[0].texts]
     assert {"BTC-USDT", "binance · 1m", "stale", "100", "no room: cci(20)"} <= set(words)
-    assert "fired 21 Sep 2026 21:57:00 IST · 16:27:00 UTC" in words or any(
-        "IST" in word and "UTC" in word for word in words
-    )
+    assert "fired 21 Sep 2026 20:12:00 +0545 · 14:27:00 UTC" in words
     assert sum("many words" in word for word in words) == 2
     assert any(word.endswith("…") for word in words)
 
@@ -320,7 +318,7 @@ def test_tiny_and_huge_prices_are_written_in_full(price: float) -> None:
     unit, bottom = tick_scale(panes_of(figure)[0])
     low, high = min(each.low for each in bars), max(each.high for each in bars)
     assert 0 < (low - bottom) * unit < (high - bottom) * unit < 1
-    renderer = FigureCanvasAgg(figure).get_renderer()
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]  # theirs
     for text in panes_of(figure)[0].texts:
         right = text.get_window_extent(renderer).x1
         assert right <= 1080

@@ -39,7 +39,7 @@ def test_every_value_has_its_place_in_order(values: list[float]) -> None:
     scale = Scale.around(values)
     places = [scale.place(value) for value in sorted(values)]
     assert places == sorted(places)
-    assert -1e-9 <= places[0]
+    assert places[0] >= -1e-9
     assert places[-1] <= 1 + 1e-9
 
 
