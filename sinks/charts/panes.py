@@ -273,7 +273,7 @@ def _line(
 def _fill(axes: "Axes", times: Times, scale: Scale, lines: Sequence[Line], colour: str) -> None:
     rows = list(zip(*(line.values for line in lines), strict=True))
     outer = [
-        (min(known), max(known)) if (known := [v for v in row if v is not None]) else None
+        (min(known), max(known)) if (known := [v for v in row if is_drawable(v)]) else None
         for row in rows
     ]
     low: list[float | None] = [None if each is None else each[0] for each in outer]
@@ -294,7 +294,7 @@ def _runs(times: Times, values: Sequence[float | None]) -> Iterator[list[tuple[f
     """Return stretches of values side by side: a hole or a missing value ends one."""
     run: list[tuple[float, float]] = []
     for x, value in zip(times.places, values, strict=True):
-        if value is None or not is_drawable(value):
+        if not is_drawable(value):
             if run:
                 yield run
             run = []
@@ -308,15 +308,12 @@ def _runs(times: Times, values: Sequence[float | None]) -> Iterator[list[tuple[f
 
 
 def _signed_columns(axes: "Axes", times: Times, scale: Scale, line: Line) -> None:
-    known = [each if each is not None and is_drawable(each) else 0.0 for each in line.values]
+    known = [each if is_drawable(each) else 0.0 for each in line.values]
     shrinks = [False, *(abs(after) < abs(before) for before, after in pairwise(known))]
     _columns(
         axes,
         times,
-        [
-            scale.place(each) if each is not None and is_drawable(each) else None
-            for each in line.values
-        ],
+        [scale.place(each) if is_drawable(each) else None for each in line.values],
         base=scale.place(0.0),
         colour=lambda number: look.UP if known[number] >= 0 else look.DOWN,
         is_faded=lambda number: shrinks[number],

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from math import ceil, floor, isfinite, log10
+from typing import TypeGuard
 
 import msgspec
 
@@ -67,7 +68,7 @@ class Scale(msgspec.Struct, frozen=True):
         return []
 
 
-def is_drawable(value: float | None) -> bool:
+def is_drawable(value: float | None) -> TypeGuard[float]:
     """Tell whether there is a value, and a number that can be drawn."""
     return value is not None and -LARGEST < value < LARGEST
 

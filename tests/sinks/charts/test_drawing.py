@@ -7,6 +7,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -44,6 +45,7 @@ def chart(bars: list[Bar] = BARS, **more: object) -> Chart:
     return Chart(**{**fields, **more})  # type: ignore[arg-type]  # a test names what it changes
 
 
+@lru_cache(maxsize=4)
 def pixels(png: bytes) -> Pixels:
     with Image.open(BytesIO(png)) as image:
         return np.asarray(image.convert("RGB"))
@@ -303,6 +305,14 @@ def odd_charts(draw_value: st.DrawFn) -> Chart:
         headline=draw_value(TEXTS),
         state=draw_value(TEXTS),
     )
+
+
+def test_a_band_of_which_one_side_is_no_number_is_drawn() -> None:
+    sides = ((1.0, 2.0, 3.0), (float("inf"), 4.0, None), (None, float("nan"), 1e300))
+    layer = Pane(
+        title="x", lines=tuple(Line(label="", values=each, shown="price") for each in sides)
+    )
+    assert draw(chart(BARS[:3], layers=(layer,), panes=(layer,)))
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
