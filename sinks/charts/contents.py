@@ -214,7 +214,9 @@ def _inner(name: IndicatorName) -> list[IndicatorName]:
 def _family(name: IndicatorName) -> list[IndicatorName]:
     """Return the values that are drawn with one: those of its scale, and those among the prices."""
     if not name.output:
-        return every_output(name)
+        every = every_output(name)
+        # Bands are meant by their name; their width has a pane when it is named itself.
+        return [each for each in every if output_of(each).shown == "price"] or every
     own = output_of(name)
     every = every_output(msgspec.structs.replace(name, output=""))
     return [

@@ -71,6 +71,7 @@ def test_what_an_indicator_looks_at_is_drawn_with_its_threshold() -> None:
 
 
 def test_a_share_of_the_bands_has_a_pane_and_brings_the_bands() -> None:
+    assert not drawn("bollinger(20,2)").panes
     chart = drawn("bollinger(20,2).percent_b")
     assert [pane.title for pane in chart.layers] == ["bollinger(20,2)"]
     assert [each.label for each in chart.panes[0].lines] == ["percent_b"]
