@@ -79,6 +79,25 @@ class AlertPictures:
         if not self._is_available:
             log.warning("alerts go without pictures: %s", MISSING)
 
+    def warm_up(self) -> None:
+        """Load the library and its fonts, some seconds of work, before the first alert waits."""
+        if self._is_available:
+            nothing = Bar(
+                instrument="",
+                interval=USUAL_INTERVAL,
+                start=0,
+                end=60 * _SECOND,
+                open=1.0,
+                high=1.0,
+                low=1.0,
+                close=1.0,
+                volume=0.0,
+                buy_volume=0.0,
+                notional=0.0,
+                count=0,
+            )
+            draw(chart_of([nothing], [], symbol="", venue=""))
+
     def picture(self, alert: Alert) -> bytes | None:
         """Return a PNG of the market around an alert, or None when there is nothing to draw."""
         if not self._is_available:

@@ -1,8 +1,11 @@
 """Pictures from the store: which bars, which values, which walls; and an alert never waits."""
 
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
 
 import msgspec
 import psycopg
@@ -38,6 +41,7 @@ from sinks.secret import Secret
 from sinks.tables import TABLES
 from tests.sinks.charts.chart_bars import MINUTE, SECOND, START, walk
 
+ROOT = Path(stored.__file__).parent.parent.parent
 BTC = "binance:BTC-USDT"
 BARS = walk(200)
 FIRED = BARS[150]
@@ -232,3 +236,16 @@ def test_without_the_library_alerts_go_without_pictures(
     assert pictures.picture(alert()) is None
     assert "candlewax[charts]" in caplog.text
     assert len(caplog.records) == 1
+
+
+def test_a_warm_up_loads_what_the_first_picture_needs() -> None:
+    code = (
+        "import sys; from sinks.charts.stored import AlertPictures; "
+        "from sinks.secret import Secret; pictures = AlertPictures(Secret('dbname=x')); "
+        "before = 'matplotlib.figure' in sys.modules; pictures.warm_up(); "
+        "print(before, 'matplotlib.figure' in sys.modules)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.split() == ["False", "True"]
