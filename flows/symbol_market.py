@@ -8,7 +8,7 @@ import pickle
 from collections.abc import Collection, Iterable
 
 from connectors.drain import FlowEvent
-from filters.engine import needs_of
+from filters.needs import needs_of
 from filters.specs import SpecsChanged
 from flows.instrument_market import InstrumentMarket
 from flows.market_output import MarketOutput
