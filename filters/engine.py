@@ -124,6 +124,12 @@ class FilterEngine:
         self._watches = {}
         self._by_series = {}
 
+    def looks_at_others(self, spec: str) -> bool:
+        """Whether a spec in force, by its id, looks at other bars than its own."""
+        return self._looks_at_others and any(
+            running.others for running in self._running if running.spec.id == spec
+        )
+
     def needs(self, series: str) -> Needs:
         """Return what the specs in force want to know of a series."""
         return needs_of(self.specs, series, self._symbols)
@@ -183,10 +189,11 @@ class FilterEngine:
             return []
         self._others.pass_by(moment)
         alerts: list[Alert] = []
-        for watches in self._watches.values():
-            for watch in watches:
-                if watch.waiting:
-                    alerts += self._answer(watch)
+        for running in self._running:
+            if running.others:
+                for key, waiting in self._waiting.items():
+                    if waiting and key.startswith(f"{running.spec.id}:{running.hash}:"):
+                        alerts += self._answer(self._made(running, key.split(":", 2)[2]))
         return alerts
 
     def explain(self, series: str) -> list[Explanation]:

@@ -92,6 +92,8 @@ def _merged(spec: Spec) -> Iterator[tuple[str, str]]:
     if spec.source.stream != "bar":
         yield "source", f"venues: {MERGED!r} has bars only: name venues, or write 'stream: bar'"
         return
+    if not isinstance(parse_bar_length(spec.source.interval), Interval):
+        yield "source", f"interval: bars of {MERGED!r} are of a time, as in '1m'"
     if spec.looks_at_forming_bars:
         yield "trigger", f"trigger: bars of {MERGED!r} are known when they close: leave it out"
     for name in spec.fields:
