@@ -5,7 +5,7 @@ canonical text (`filters.grammar`), compiled where it is asked.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias, final
@@ -224,6 +224,15 @@ def _said(part: Spec | Source | Notify) -> dict[str, object]:
         if "notify" in said:
             said["notify"] = [_said(each) for each in part.notify]
     return said
+
+
+def in_force(specs: Iterable[Spec]) -> tuple[Spec, ...]:
+    """Return the specs that are not switched off, without their tests: what a flow needs."""
+    return tuple(
+        msgspec.structs.replace(spec, tests=()) if spec.tests else spec
+        for spec in specs
+        if spec.is_enabled
+    )
 
 
 def describe(spec: Spec) -> str:
