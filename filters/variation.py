@@ -63,7 +63,9 @@ def vary(spec: Spec, text: str) -> Spec:
         there = [print_tree(part) for part in parts]
         near = nearest(print_tree(tree), there)
         hint = f"did you mean {near!r}?" if near is not None else f"there is {', '.join(there)}"
-        raise VariationError(f"{text!r}: {spec.id!r} has no part of this field and operator; {hint}")
+        raise VariationError(
+            f"{text!r}: {spec.id!r} has no part of this field and operator; {hint}"
+        )
     if len(set(alike)) > 1:
         several = " and ".join(repr(print_tree(part)) for part in dict.fromkeys(alike))
         raise VariationError(f"{text!r}: {spec.id!r} has several such parts: {several}")

@@ -106,9 +106,7 @@ class PastBars:
         found = self._read(self.instrument, length.name, begins, wish.until)
         bars = tuple(bar for bar in found if not (bar.gap or bar.partial))
         series.absorb(
-            History(
-                instrument=self.instrument, interval=length.name, bars=bars, until=wish.until
-            )
+            History(instrument=self.instrument, interval=length.name, bars=bars, until=wish.until)
         )
 
 

@@ -60,15 +60,17 @@ def needs_recording(spec: Spec) -> str:
 def variants(spec: Spec, varied: Iterable[str]) -> dict[str, Spec]:
     """Return the specs to try, by what was changed: the spec as it is first, under `""`.
 
-    One that changes nothing is the spec as it is; it is left out.
+    What says the same as one before it is left out.
 
     Raises:
         VariationError: a change that the spec has no place for.
     """
     found = {"": msgspec.structs.replace(spec, is_enabled=True, tests=())}
+    known = {hash_of(found[""])}
     for text in varied:
         made = vary(found[""], text)
-        if made.when != spec.when or made.until != spec.until:
+        if hash_of(made) not in known:
+            known.add(hash_of(made))
             found[text] = made
     return found
 
@@ -127,17 +129,13 @@ class _Tried:
         self._instruments = instruments
         self._engine = FilterEngine()
         self._specs = tuple({hash_of(spec): spec for spec in specs.values()}.values())
-        self._engine.specs_changed(
-            SpecsChanged(generation=1, specs=self._specs, symbols=(symbol,))
-        )
+        self._engine.specs_changed(SpecsChanged(generation=1, specs=self._specs, symbols=(symbol,)))
         self._tallies = {hash_of(spec): tallies[text] for text, spec in specs.items()}
         self._source = self._specs[0].source
         self._holds = sorted({spec.hold for spec in self._specs if spec.hold})
         self._due: dict[tuple[str, int], deque[int]] = {}
 
-    def run(
-        self, read: ReadBars, start: int, end: int, *, warms_up: bool, report: Report
-    ) -> None:
+    def run(self, read: ReadBars, start: int, end: int, *, warms_up: bool, report: Report) -> None:
         """Take every bar of the range."""
         past = {
             instrument: PastBars(instrument, needs, read, start, end, warms_up=warms_up)
