@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from cli.filter_preview import preview
 from cli.options import Config
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from filters.spec_reader import Reading
     from filters.spec_tests import Outcome
 
-app = App(name="filters", help="Check, test and list filter specs.")
+app = App(name="filters", help="Check, test, try and list filter specs.")
+app.command(preview)
 
 Folder = Annotated[
     Path | None, Parameter(help="Folder or file; else the configured folder of specs.")

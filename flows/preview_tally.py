@@ -15,7 +15,7 @@ HORIZONS = (5 * MINUTE, 15 * MINUTE, 60 * MINUTE, 240 * MINUTE)
 """How long after a firing its price is looked at, ns, unless somebody says otherwise."""
 BURST_PAUSE = 5 * MINUTE
 """Firings no further apart than this (ns), whatever their series, are one burst."""
-MOST_LISTED = 1000
+MOST_LISTED = 10_000
 """Firings that are kept with their text; all are counted."""
 
 
@@ -87,7 +87,7 @@ class Preview(msgspec.Struct, kw_only=True):
         varied: the part of its condition that was changed; empty for the spec as it is.
         when: its condition.
         by_series: instrument id to what it did there, also where it did nothing.
-        fires: the first `MOST_LISTED` firings, by time.
+        fires: by time; of more than `MOST_LISTED` those of the series that came first.
         burst: the longest run of firings; None where it did not fire.
         returns: what the price did after them.
     """

@@ -64,6 +64,10 @@ class SymbolFilters:
                     self._tell(alert, out)
         return out
 
+    def standing(self) -> EngineState:
+        """Return where every spec stands with every series."""
+        return self._engine.snapshot()
+
     def snapshot(self) -> bytes:
         """Return the state for recovery."""
         return pickle.dumps(
