@@ -22,11 +22,11 @@ LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-outer test-inner fuzz soak check fmt lint types lock docs bench
+.PHONY: help setup demo test test-outer test-inner timescaledb fuzz soak check fmt lint types lock docs bench
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
-		awk -F'|' '{printf "make %-8s %s\n", $$1, $$2}'
+		awk -F'|' '{printf "make %-11s %s\n", $$1, $$2}'
 
 setup: $(READY)  ## the environment in .venv, from the lock file
 
@@ -66,6 +66,9 @@ test-outer: $(READY)
 
 test-inner: $(READY)
 	@$(BIN)/pytest -q tests $(addprefix --ignore=,$(OUTER))
+
+timescaledb: $(READY)  ## a real TimescaleDB for tests, unpacked into .cache (Debian, root)
+	@$(BIN)/python -m tests.servers.timescaledb_packages
 
 fuzz: $(READY)  ## a million book updates under drawn faults, in virtual time (minutes)
 	@$(BIN)/python -m tests.faults.fuzz $(ARGS)

@@ -1,7 +1,7 @@
 """What the end-to-end tests share."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -9,7 +9,7 @@ from threading import Event
 import pytest
 
 from tests.end_to_end.live_scenario import Both, run_both
-from tests.fixtures_database import with_schema
+from tests.fixtures_database import Servers, with_schema
 
 HERE = Path(__file__).parent
 
@@ -40,7 +40,7 @@ class LiveFlows:
 def live_flows(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
-    make_database: Callable[[], str],
+    servers: Servers,
 ) -> Iterator[LiveFlows | None]:
     """Two live flows, started with the first test here when a test asks for them."""
     if not any(item.path.name == "test_live.py" for item in request.session.items):
@@ -48,7 +48,8 @@ def live_flows(
         return
     homes = tmp_path_factory.mktemp("live")
     homes.chmod(0o700)
-    database = with_schema(make_database())
+    # The other flow has the embedded PostgreSQL: between them they run on both kinds of server.
+    database = with_schema(servers.make(servers.best()))
     is_quiet = Event()
     with ThreadPoolExecutor(1, thread_name_prefix="live") as pool:
         yield LiveFlows(pool.submit(run_both, homes, database, is_quiet), is_quiet)
