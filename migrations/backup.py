@@ -204,9 +204,10 @@ def _restoring(dsn: str) -> Iterator[None]:
         try:
             connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
         except psycopg.Error as error:
+            said = str(error).splitlines()[0]
             raise ConfigError(
-                "this file is of a database with TimescaleDB, and it cannot be created here: "
-                f"{str(error).strip()}; restore a file of `candlewax db backup --portable` instead"
+                f"this file is of a database with TimescaleDB, and it cannot be created here: {said}"
+                "; restore a file of `candlewax db backup --portable` instead"
             ) from None
         connection.execute("SELECT timescaledb_pre_restore()")
     try:

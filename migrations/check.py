@@ -56,12 +56,8 @@ def faults(dsn: str) -> list[str]:
         try:
             wanted = _wanted(connection)
         except psycopg.errors.InsufficientPrivilege:
-            return [
-                (
-                    f"role {connection.info.user} may not create schemas in this database, which the "
-                    "check needs for a moment: GRANT CREATE ON DATABASE to it, or run it as the owner"
-                )
-            ]
+            lack = f"role {connection.info.user} may not create a schema here for a moment"
+            return [f"{lack}: GRANT CREATE ON DATABASE, or run the check as the owner"]
         told = list(_differences(wanted, found))
         told += [
             f"index {name} is broken: REINDEX INDEX {name}"

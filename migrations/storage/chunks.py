@@ -29,6 +29,9 @@ def cut(connection: psycopg.Connection, table: TimedTable, server: Server, dsn: 
         server: what the connection leads to.
         dsn: the same database, for a second connection that watches a long conversion.
     """
+    if not exists(connection, table.name):
+        reason = "the table is not there: `candlewax db upgrade`"
+        return StorageStep(f"table {table.name}", is_done=False, reason=reason)
     if server.kind is ServerKind.PLAIN:
         return _create_brin(connection, table)
     return _create_hypertable(connection, table, server, dsn)

@@ -33,7 +33,7 @@ CREATE VIEW latest_bars AS
 SELECT bar.*
 FROM (SELECT venue, symbol FROM instruments
       UNION ALL
-      SELECT DISTINCT 'merged', symbol FROM instruments) AS series
+      SELECT DISTINCT 'merged' AS venue, symbol FROM instruments) AS series
 CROSS JOIN LATERAL (
     WITH RECURSIVE lengths AS (
         (SELECT b."interval" FROM bars AS b
@@ -62,7 +62,7 @@ SELECT top.venue, top.symbol, top.time, top.bid_prices[1] AS bid, top.bid_sizes[
        top.bid_prices, top.bid_sizes, top.ask_prices, top.ask_sizes, top.sequence, top.received_at
 FROM (SELECT venue, symbol FROM instruments
       UNION ALL
-      SELECT DISTINCT 'merged', symbol FROM instruments) AS series
+      SELECT DISTINCT 'merged' AS venue, symbol FROM instruments) AS series
 CROSS JOIN LATERAL (
     SELECT * FROM book_tops AS t
     WHERE t.venue = series.venue AND t.symbol = series.symbol

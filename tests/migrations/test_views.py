@@ -6,43 +6,41 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-FILL = (
-    (
-        "INSERT INTO instruments SELECT v, s || '-USDT', s, s, 'USDT', 0, 0, 'spot' "
-        "FROM unnest(ARRAY['binance', 'bybit', 'silent']) v, unnest(ARRAY['BTC', 'ETH']) s"
-    ),
-    (
-        "INSERT INTO bars SELECT v, 'BTC-USDT', l, at, at + len, 100 + n % 7, 110 + n % 11, 90 - n % 5,"
-        " 101 + n % 3, n % 13, 1, 100 * (n % 13), 100, n % 17, 0, n = 3, n = 5 FROM "
-        "unnest(ARRAY['binance', 'bybit', 'merged']) v, (VALUES ('1s', interval '1 second'), "
-        "('1m', interval '1 minute')) AS lengths (l, len), generate_series(0, 4000) n, "
-        "LATERAL (SELECT '2026-01-02 00:03+00'::timestamptz + n * len AS at) AS times WHERE n % 9 <> 4"
-    ),
-    (
-        "INSERT INTO book_tops SELECT v, 'BTC-USDT', '2026-01-02 00:00+00'::timestamptz + n * interval "
-        "'1 second', now(), n, ARRAY[100.0, 99], ARRAY[1.0, 2], CASE WHEN n = 4000 AND v = 'bybit' THEN "
-        "'{}' ELSE ARRAY[101.0] END, ARRAY[3.0], 1, 0, 'live' FROM "
-        "unnest(ARRAY['binance', 'bybit']) v, generate_series(0, 4000) n"
-    ),
-    (
-        "INSERT INTO alerts SELECT 'k' || n, 'dip', 'h', 'binance', 'BTC-USDT', '1m', now(), "
-        "date_trunc('day', now(), 'UTC') + interval '6 hours' * n, 'info', 'x', '{}', '{console}' "
-        "FROM generate_series(-4, 3) n"
-    ),
-    "ANALYZE",
-)
-SAME_BARS = (
-    'SELECT venue, symbol, "interval", start FROM latest_bars EXCEPT '
-    'SELECT DISTINCT ON (venue, symbol, "interval") venue, symbol, "interval", start FROM bars '
-    'ORDER BY venue, symbol, "interval", start DESC)'
-)
+FILL = """
+INSERT INTO instruments SELECT v, s || '-USDT', s, s, 'USDT', 0, 0, 'spot'
+FROM unnest(ARRAY['binance', 'bybit', 'silent']) v, unnest(ARRAY['BTC', 'ETH']) s;
+
+INSERT INTO bars SELECT v, 'BTC-USDT', l, at, at + len, 100 + n % 7, 110 + n % 11, 90 - n % 5,
+    101 + n % 3, n % 13, 1, 100 * (n % 13), 100, n % 17, 0, n = 3, n = 5
+FROM unnest(ARRAY['binance', 'bybit', 'merged']) v,
+    (VALUES ('1s', interval '1 second'), ('1m', interval '1 minute')) AS lengths (l, len),
+    generate_series(0, 4000) n,
+    LATERAL (SELECT '2026-01-02 00:03+00'::timestamptz + n * len AS at) AS times
+WHERE n % 9 <> 4;
+
+INSERT INTO book_tops SELECT v, 'BTC-USDT',
+    '2026-01-02 00:00+00'::timestamptz + n * interval '1 second', now(), n,
+    ARRAY[100.0, 99], ARRAY[1.0, 2],
+    CASE WHEN n = 4000 AND v = 'bybit' THEN '{}' ELSE ARRAY[101.0] END, ARRAY[3.0], 1, 0, 'live'
+FROM unnest(ARRAY['binance', 'bybit']) v, generate_series(0, 4000) n;
+
+INSERT INTO alerts SELECT 'k' || n, 'dip', 'h', 'binance', 'BTC-USDT', '1m', now(),
+    date_trunc('day', now(), 'UTC') + interval '6 hours' * n, 'info', 'x', '{}', '{console}'
+FROM generate_series(-4, 3) n;
+
+ANALYZE bars, book_tops, alerts, instruments;
+"""
+SAME_BARS = """
+SELECT venue, symbol, "interval", start FROM latest_bars EXCEPT
+(SELECT DISTINCT ON (venue, symbol, "interval") venue, symbol, "interval", start FROM bars
+ ORDER BY venue, symbol, "interval", start DESC)
+"""
 
 
 @pytest.fixture
 def filled(database: str) -> Iterator[psycopg.Connection]:
     with psycopg.connect(database, autocommit=True) as connection:
-        for statement in FILL:
-            connection.execute(statement.encode())
+        connection.execute(FILL.encode())
         yield connection
 
 
