@@ -206,8 +206,8 @@ def _restoring(dsn: str) -> Iterator[None]:
         except psycopg.Error as error:
             said = str(error).splitlines()[0]
             raise ConfigError(
-                f"this file is of a database with TimescaleDB, which cannot be created here: {said}; "
-                "restore a file of `candlewax db backup --portable` instead"
+                f"{said}; this file is of a database with TimescaleDB: restore one of "
+                "`candlewax db backup --portable` instead"
             ) from None
         connection.execute("SELECT timescaledb_pre_restore()")
     try:

@@ -6,12 +6,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
+import psycopg
 import pytest
 
 from tests.end_to_end.live_scenario import Both, run_both
 from tests.fixtures_database import Servers, with_schema
 
 HERE = Path(__file__).parent
+OLD_TRADE = (
+    "INSERT INTO trades VALUES ('old', 'A-B', now() - interval '40 days', '1', 1, 1, 'buy', now())"
+)
+"""What a flow finds in its database, and does not keep."""
 
 
 @pytest.hookimpl(trylast=True)
@@ -50,6 +55,8 @@ def live_flows(
     homes.chmod(0o700)
     # The other flow has the embedded PostgreSQL: between them they run on both kinds of server.
     database = with_schema(servers.make(servers.best()))
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(OLD_TRADE)
     is_quiet = Event()
     with ThreadPoolExecutor(1, thread_name_prefix="live") as pool:
         yield LiveFlows(pool.submit(run_both, homes, database, is_quiet), is_quiet)

@@ -72,6 +72,12 @@ def test_rows_handed_over_are_rows_in_the_database(which: str, both: Both) -> No
     assert stored["bars"] > 3 * 15
 
 
+def test_a_flow_removes_what_is_older_than_it_is_kept(cluster: Ended) -> None:
+    with psycopg.connect(cluster.dsn) as connection:
+        row = connection.execute("SELECT count(*) FROM trades WHERE venue = 'old'").fetchone()
+    assert row == (0,)
+
+
 def test_exactly_the_scripted_dips_alert(both: Both) -> None:
     for ended in (both.alone, both.cluster):
         with psycopg.connect(ended.dsn) as connection:

@@ -7,6 +7,7 @@ unpacked. The mirror is the one that this system's apt uses.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -55,10 +56,8 @@ def unpack() -> None:
     for folder in ("lists/partial", "archives/partial"):
         (state / folder).mkdir(parents=True)
     (state / "status").touch()
-    signed = f"[signed-by={KEYS}] " if KEYS.exists() else ""
-    (state / "sources.list").write_text(f"deb {signed}{_mirror()} {SUITE} main\n")
     print(f"downloading {PACKAGES[0]} of {SUITE} and what it needs", flush=True)
-    _run([*_apt(state), "update"])
+    _find(state, _mirrors())
     _run([*_apt(state), "install", "--download-only", "--yes", *PACKAGES])
     fresh = FOLDER / "root.new"
     fresh.mkdir(mode=0o755)
@@ -77,17 +76,32 @@ def unpack() -> None:
         raise ConfigError(f"{SUITE} of this mirror has no {LIBRARY} in {PACKAGES[0]}")
 
 
-def _mirror() -> str:
-    """Return the address that this system's apt has for the same distribution's packages."""
-    told = _run(
-        ["apt-get", "indextargets", "--format", "$(CREATED_BY) $(REPO_URI) $(RELEASE) $(COMPONENT)"]
-    )
+def _find(state: Path, mirrors: list[str]) -> None:
+    """Read the list of packages from the first mirror that has it."""
+    signed = f"[signed-by={KEYS}] " if KEYS.exists() else ""
+    for place, mirror in enumerate(mirrors, 1):
+        (state / "sources.list").write_text(f"deb {signed}{mirror} {SUITE} main\n")
+        try:
+            _run([*_apt(state), "update", "--error-on=any"])
+        except ConfigError:
+            if place == len(mirrors):
+                raise
+        else:
+            return
+
+
+def _mirrors() -> list[str]:
+    """Return the addresses that this system's apt has for its own suite, the likeliest first."""
     codename = _codename()
-    for line in told.splitlines():
-        created_by, address, release, component = line.split(maxsplit=3)
-        if (created_by, release, component) == ("Packages", codename, "main"):
-            return address
-    raise ConfigError(f"apt's sources name no mirror of Debian's {codename}")
+    # Unlike the files that apt has fetched, what it would fetch is known on a fresh system too.
+    told = _run(["apt-get", "update", "--print-uris"])
+    suites = re.findall(r"^'(\S+?)/+dists/(\S+)/InRelease'", told, re.MULTILINE)
+    found = {address for address, suite in suites if suite == codename}
+    # Other makers' archives use Debian's names of suites, but have no updates of them.
+    updated = {address for address, suite in suites if suite == f"{codename}-updates"}
+    if not found:
+        raise ConfigError(f"apt's sources name no mirror of Debian's {codename}")
+    return sorted(found, key=lambda address: (address not in updated, address))
 
 
 def _codename() -> str:
