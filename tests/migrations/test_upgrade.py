@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from market.errors import ConfigError
-from migrations.storage import prepare
+from migrations.storage import TIMED, prepare
 from migrations.upgrade import LOCK, current, downgrade, newest, revisions, upgrade
 from sinks.tables import TABLES
 from tests.fixtures_database import with_schema
@@ -200,6 +200,16 @@ def test_every_table_and_column_is_explained(database: str) -> None:
     assert [fact for fact in facts if not (fact[4] and fact[5])] == []
 
 
+def test_no_key_refers_to_a_table_that_may_become_a_hypertable(database: str) -> None:
+    keys = rows_of(
+        database,
+        "SELECT conrelid::regclass::text, confrelid::regclass::text FROM pg_constraint "
+        "WHERE contype = 'f' AND connamespace = 'public'::regnamespace",
+    )
+    timed = {table.name for table in TIMED}
+    assert [key for key in keys if timed & set(key)] == []
+
+
 def test_the_writer_knows_the_columns_and_keys_of_the_schema(database: str) -> None:
     spelled = {"double precision": "float8", "bigint": "int8", "integer": "int4", "boolean": "bool"}
     spelled |= {"timestamp with time zone": "timestamptz", "double precision[]": "float8[]"}
@@ -222,7 +232,7 @@ def test_the_writer_knows_the_columns_and_keys_of_the_schema(database: str) -> N
 
 FOUR = """
 import os, sys
-from migrations.storage import prepare
+from migrations.storage import TIMED, prepare
 from migrations.upgrade import upgrade
 children = []
 for _ in range(4):

@@ -21,6 +21,7 @@ from tests.servers.timescaledb_packages import PROGRAMS, ROOT
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 ATTEMPTS = 10
+_PREFIX = "candlewax-"
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -74,7 +75,8 @@ class TimescaleServer:
 
     def __enter__(self) -> str:
         self._prepare_root()
-        self._folder = Path(tempfile.mkdtemp(prefix="candlewax-", dir=ROOT / "tmp"))
+        prefix = f"{_PREFIX}{os.getpid()}-"
+        self._folder = Path(tempfile.mkdtemp(prefix=prefix, dir=ROOT / "tmp"))
         os.chown(self._folder, self._account.uid, self._account.gid)
         try:
             self._initialise()
@@ -118,6 +120,10 @@ class TimescaleServer:
 
     def _prepare_root(self) -> None:
         """Give the chroot the user and the few devices that no package holds."""
+        for left in (ROOT / "tmp").glob(f"{_PREFIX}*"):
+            owner = left.name.removeprefix(_PREFIX).partition("-")[0]
+            if not Path("/proc", owner).exists():  # it was killed
+                shutil.rmtree(left, ignore_errors=True)
         account = self._account
         users = f"root:x:0:0::/:/bin/sh\npostgres:x:{account.uid}:{account.gid}::/:/bin/sh\n"
         (ROOT / "etc" / "passwd").write_text(users)

@@ -5,8 +5,8 @@ CREATE TABLE book_updates (
     symbol        text        NOT NULL,
     time          timestamptz NOT NULL,
     sequence      bigint      NOT NULL,
-    prev_sequence bigint,
     kind          text        NOT NULL CHECK (kind IN ('snapshot', 'delta')),
+    prev_sequence bigint,
     bid_prices    float8[]    NOT NULL,
     bid_sizes     float8[]    NOT NULL,
     ask_prices    float8[]    NOT NULL,
@@ -18,9 +18,9 @@ COMMENT ON TABLE book_updates IS 'Whole books and their changes, from which a bo
 COMMENT ON COLUMN book_updates.venue IS 'Lower-case name of the venue.';
 COMMENT ON COLUMN book_updates.symbol IS 'BASE-QUOTE.';
 COMMENT ON COLUMN book_updates.time IS 'The venue''s time of the update.';
-COMMENT ON COLUMN book_updates.sequence IS 'The venue''s id of the update, or our count where it has none.';
-COMMENT ON COLUMN book_updates.prev_sequence IS 'The sequence that a delta follows on; null for a snapshot.';
+COMMENT ON COLUMN book_updates.sequence IS 'The venue''s update id; our clock in ns where it has none.';
 COMMENT ON COLUMN book_updates.kind IS 'snapshot: the whole book; delta: the levels that changed.';
+COMMENT ON COLUMN book_updates.prev_sequence IS 'The sequence that a delta follows on; null for a snapshot.';
 COMMENT ON COLUMN book_updates.bid_prices IS 'In the quote asset.';
 COMMENT ON COLUMN book_updates.bid_sizes IS 'The new size in the base asset, one for each of bid_prices; 0 removes the level.';
 COMMENT ON COLUMN book_updates.ask_prices IS 'In the quote asset.';

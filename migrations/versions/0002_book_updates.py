@@ -7,8 +7,8 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    run("0002_book_updates_and_views.up.sql")
+    run("0002_book_updates.up.sql")
 
 
 def downgrade() -> None:
-    run("0002_book_updates_and_views.down.sql")
+    run("0002_book_updates.down.sql")
