@@ -117,6 +117,7 @@ def downgrade(revision: str, /, *, yes: Yes = False, config: Config = None) -> i
             "then say --yes"
         )
     with _attached(config, "downgrade") as (_, store):
+        _refuse_while_in_use(store.database_url.reveal())
         done = undo(store.database_url.reveal(), revision)
     print(f"schema version {done.after or 'none'}, was {done.before or 'none'}")
     return 0
@@ -265,6 +266,7 @@ def restore(file: Path, /, *, replace: Replace = False, config: Config = None) -
 
     with _attached(config, "restore") as (told, store):
         address = store.database_url.reveal()
+        _refuse_while_in_use(address)
         saved = make(address, file, replace=replace)
         report = prepare_database(address, told.settings.store)
         rows = _rows(address)
@@ -272,6 +274,25 @@ def restore(file: Path, /, *, replace: Replace = False, config: Config = None) -
     for table, count in rows.items():
         print(f"{count:>13,}  {table}")
     return 0
+
+
+def _refuse_while_in_use(address: str) -> None:
+    """Keep a running flow from losing its tables.
+
+    Raises:
+        ConfigError: a flow is connected.
+    """
+    from migrations.upgrade import connect
+    from sinks.store_connection import DRIVER_SETTINGS
+
+    with connect(address) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND application_name = %s",
+            (DRIVER_SETTINGS["application_name"],),
+        ).fetchone()
+    if row is not None and row[0]:
+        raise ConfigError(f"a flow uses this database ({row[0]} connections): stop it first")
 
 
 @contextmanager

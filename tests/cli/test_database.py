@@ -6,6 +6,7 @@ import pytest
 
 from cli.main import main
 from migrations.upgrade import current, newest, revisions
+from sinks.store_connection import complete, connect
 from tests.fixtures_database import Servers
 
 PASSWORD = "hidden-hidden"
@@ -133,6 +134,17 @@ def test_going_down_asks_first(fresh: str, capsys: pytest.CaptureFixture[str]) -
     assert "no schema version 'nine'" in capsys.readouterr().err
     assert main(["db", "downgrade", "base", "--yes"]) == 0
     assert current(fresh) is None
+
+
+def test_tables_are_not_taken_away_from_a_running_flow(
+    fresh: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["db", "backup", "saved"]) == 0
+    with connect(complete(fresh)):
+        for command in (["downgrade", "base", "--yes"], ["restore", "saved", "--replace"]):
+            assert main(["db", *command]) == 2
+            assert "a flow uses this database (1 connections): stop it" in capsys.readouterr().err
+    assert current(fresh) == newest()
 
 
 def test_a_backup_comes_back(fresh: str, capsys: pytest.CaptureFixture[str]) -> None:
