@@ -18,7 +18,7 @@ PATIENCE_S = 20.0
 FILL = {
     "trades": "SELECT 'v', 'A-B', {at}, n::text, 1, 1, 'buy', now()",
     "book_tops": "SELECT 'v', 'A-B', {at}, now(), n, '{{}}', '{{}}', '{{}}', '{{}}', 1, 0, 'live'",
-    "book_updates": "SELECT 'v', 'A-B', {at}, n, 0, 'delta', '{{}}', '{{}}', '{{}}', '{{}}', now()",
+    "book_updates": "SELECT 'v', 'A-B', {at}, n, 'delta', 0, '{{}}', '{{}}', '{{}}', '{{}}', now()",
     "bars": "SELECT 'v', 'A-B', '1m', {at}, {at}, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, false, false",
     "features": "SELECT 'v', 'A-B', '1m', 'rsi(14)', {at}, 1, 'live', 0",
 }
