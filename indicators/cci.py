@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from math import fsum
 from operator import attrgetter
 
-from indicators.contract import LARGEST, checked
+from indicators.contract import LARGEST, LEAST, checked
 from indicators.kinds import BarKind, Output, period
 from indicators.window_mean import WindowMean
 from market.events import Bar
@@ -42,10 +42,12 @@ class CCI:
         ta_CCI.c.
 
     Example:
+        >>> from indicators.example_bar import example_bar
         >>> cci = CCI(period=2)
-        >>> values = [cci.add(price, price, price) for price in (1.0, 3.0, 3.0, 2.0)]
-        >>> [value if value is None else round(value, 6) for value in values]
-        [None, 66.666667, 0.0, -66.666667]
+        >>> for price in (1.0, 3.0, 3.0, 2.0):
+        ...     cci.update(example_bar(price))
+        >>> round(cci.value, 6)
+        -66.666667
     """
 
     period: int
@@ -62,7 +64,8 @@ class CCI:
         """Refuse a period in which nothing can deviate."""
         if self.period < 2:
             raise ValueError(f"cci: period {self.period}: expected 2 or more")
-        self.mean.length = self.period
+        if not self.count:
+            self.mean = WindowMean(self.period)
 
     @property
     def name(self) -> str:
@@ -86,48 +89,37 @@ class CCI:
 
     def update(self, bar: Bar) -> None:
         """Take the next closed bar."""
-        self.add(bar.high, bar.low, bar.close)
-
-    def revise(self, bar: Bar) -> None:
-        """Take the last bar again, corrected."""
-        self.correct(bar.high, bar.low, bar.close)
-
-    def add(self, high: float, low: float, close: float) -> float | None:
-        """Take the next bar's high, low and close and return the index."""
-        if not -LARGEST < low <= close <= high < LARGEST:
+        high = bar.high
+        low = bar.low
+        close = bar.close
+        if not LEAST < low <= close <= high < LARGEST:
             checked(high)
             checked(low)
             checked(close)
         typical = (high + low + close) / 3.0
         self.count = count = self.count + 1
-        period = self.period
         window = self.mean
         ordered = self.ordered
-        if count > period:
+        if count > self.period:
             self.left = left = window.window[window.place]
             del ordered[bisect_left(ordered, left)]
         insort(ordered, typical)
         mean = window.add(typical)
-        if count < period:
-            return None
+        if count < self.period:
+            return
         # What lies above the mean deviates by as much as what lies below: half the work.
         above = ordered[bisect_right(ordered, mean) :]
         deviation = 2.0 * (fsum(above) - mean * len(above)) / window.divisor
-        value = 0.0
         if deviation > ROUNDING * abs(mean):
-            value = (typical - mean) / deviation / 0.015
-        self.values = (value,)
-        return value
+            self.values = ((typical - mean) / deviation / 0.015,)
+        else:
+            self.values = (0.0,)
 
-    def correct(self, high: float, low: float, close: float) -> float | None:
-        """Take the last high, low and close again, corrected, and return the index.
-
-        Raises:
-            ValueError: there is no last one.
-        """
-        checked(high)
-        checked(low)
-        checked(close)
+    def revise(self, bar: Bar) -> None:
+        """Take the last bar again, corrected."""
+        checked(bar.high)
+        checked(bar.low)
+        checked(bar.close)
         if not self.count:
             raise ValueError(f"{self.name}: no bar to correct")
         window = self.mean
@@ -137,7 +129,7 @@ class CCI:
             insort(self.ordered, self.left)
             window.window[window.place] = self.left
         self.count -= 1
-        return self.add(high, low, close)
+        self.update(bar)
 
     def __reduce__(self) -> tuple[type["CCI"], tuple[object, ...]]:
         # Slots are written four times as quickly as a Struct, but pickled slowly without this.

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from indicators.contract import LARGEST, checked
+from indicators.contract import LARGEST, LEAST, checked
 from indicators.kinds import BarKind, Output, period
-from indicators.window_mean import WindowMean
+from indicators.window_mean import Mean, ShortMean, mean_over
 from indicators.window_range import WindowRange
 from market.events import Bar
 
@@ -36,11 +36,14 @@ class StochasticFast:
         ta_STOCHF.c.
 
     Example:
+        >>> from indicators.example_bar import example_bar
         >>> stoch = StochasticFast(period=2, signal=2)
-        >>> bars = [(3.0, 1.0, 2.0), (5.0, 3.0, 4.0), (5.0, 4.0, 4.0)]
-        >>> [stoch.add(high, low, close) for high, low, close in bars][-1]
+        >>> for high, low, close in [(3.0, 1.0, 2.0), (5.0, 3.0, 4.0), (5.0, 4.0, 4.0)]:
+        ...     stoch.update(example_bar(close, high=high, low=low))
+        >>> stoch.values
         (50.0, 62.5)
-        >>> stoch.correct(5.0, 4.0, 5.0)
+        >>> stoch.revise(example_bar(5.0, high=5.0, low=4.0))
+        >>> stoch.values
         (100.0, 87.5)
     """
 
@@ -52,15 +55,16 @@ class StochasticFast:
     warm_up: int = 0
     """Bars until the first values, that one included; made from the parameters."""
     window: WindowRange = field(default_factory=WindowRange)
-    signalled: WindowMean = field(default_factory=WindowMean)
+    signalled: Mean = field(default_factory=ShortMean)
 
     def __post_init__(self) -> None:
         """Refuse windows of nothing."""
         if min(self.period, self.signal) < 1:
             raise ValueError(f"{self.name}: expected 1 or more each")
         self.warm_up = self.period + self.signal - 1
-        self.window.length = self.period
-        self.signalled.length = self.signal
+        if not self.count:
+            self.window = WindowRange(self.period)
+            self.signalled = mean_over(self.signal)
 
     @property
     def name(self) -> str:
@@ -74,15 +78,10 @@ class StochasticFast:
 
     def update(self, bar: Bar) -> None:
         """Take the next closed bar."""
-        self.add(bar.high, bar.low, bar.close)
-
-    def revise(self, bar: Bar) -> None:
-        """Take the last bar again, corrected."""
-        self.correct(bar.high, bar.low, bar.close)
-
-    def add(self, high: float, low: float, close: float) -> tuple[float | None, float | None]:
-        """Take the next bar's high, low and close and return %K and %D."""
-        if not -LARGEST < low <= close <= high < LARGEST:
+        high = bar.high
+        low = bar.low
+        close = bar.close
+        if not LEAST < low <= close <= high < LARGEST:
             low, high = min(checked(low), checked(close)), max(checked(high), close)
         self.count = count = self.count + 1
         k = self.window.add(high, low, close)
@@ -90,24 +89,19 @@ class StochasticFast:
             d = self.signalled.add(k)
             if count >= self.warm_up:
                 self.values = (k, d)
-        return self.values
 
-    def correct(self, high: float, low: float, close: float) -> tuple[float | None, float | None]:
-        """Take the last high, low and close again, corrected, and return %K and %D.
-
-        Raises:
-            ValueError: there is no last one.
-        """
-        checked(high)
-        checked(low)
-        checked(close)
+    def revise(self, bar: Bar) -> None:
+        """Take the last bar again, corrected."""
+        checked(bar.high)
+        checked(bar.low)
+        checked(bar.close)
         if not self.count:
             raise ValueError(f"{self.name}: no bar to correct")
         self.window.take_back()
         if self.count >= self.period:
             self.signalled.take_back()
         self.count -= 1
-        return self.add(high, low, close)
+        self.update(bar)
 
     def __reduce__(self) -> tuple[type["StochasticFast"], tuple[object, ...]]:
         # Slots are written four times as quickly as a Struct, but pickled slowly without this.

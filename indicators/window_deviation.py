@@ -16,7 +16,7 @@ class WindowDeviation:
     large for its square is measured again, value by value.
 
     Args:
-        length: values in the window, at least 1; whoever holds this sets it once.
+        length: values in the window, at least 1.
 
     State: the values of the window, two tables of sums of the same size, and a few numbers.
 
@@ -27,16 +27,21 @@ class WindowDeviation:
     """
 
     length: int = 0
-    divisor: float = 1.0
-    """The length, as in `WindowMean`."""
     place: int = 0
     """Where in its block the next value goes."""
+    divisor: float = 1.0
+    """The length, as in `WindowMean`."""
     centre: float = 0.0
     running: float = 0.0
     squares: float = 0.0
     window: list[float] = field(default_factory=list)
     kept: list[float] = field(default_factory=list)
     kept_squares: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Make room for the window."""
+        self.divisor = float(self.length)
+        self.window = self.window or [0.0] * self.length
 
     def add(self, value: float) -> tuple[float, float]:
         """Take the next value and return both; they mean nothing before the window is full."""
@@ -73,9 +78,6 @@ class WindowDeviation:
 
     def _turn(self, value: float) -> None:
         """Begin a block: the one before becomes the older."""
-        if not self.window:
-            self.window = [value] * self.length
-            self.divisor = float(self.length)
         self.centre = value
         older = [each - value for each in reversed(self.window)]
         self.kept = [*accumulate(older, initial=0.0)]
