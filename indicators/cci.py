@@ -1,6 +1,6 @@
 """Commodity channel index."""
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from math import fsum
 from operator import attrgetter
@@ -30,7 +30,7 @@ class CCI:
     `period / 0.03`; `None` for the first `period - 1` bars.
     State: the typical prices of the window, once in their order and once by size, and a table of
     sums of the same size. Work a bar grows with `period`, though slowly: those above the mean are
-    added up anew, for the mean has moved.
+    added up anew, for the mean has moved, and those that it passed change sides.
     Edge: 0 when nothing moved in the whole window (0/0 in the formula; TA-Lib gives 0 too). A huge
     price leaves no trace after `period` bars.
 
@@ -55,8 +55,12 @@ class CCI:
     values: tuple[float | None] = (None,)
     """The index alone; None while warming."""
     mean: WindowMean = field(default_factory=WindowMean)
-    ordered: list[float] = field(default_factory=list)
-    """The window's typical prices, lowest first."""
+    pivot: float = 0.0
+    """What parts them: the mean after the last bar."""
+    above: list[float] = field(default_factory=list)
+    """The window's typical prices above `pivot`, lowest first."""
+    below: list[float] = field(default_factory=list)
+    """The others, lowest first."""
     left: float = 0.0
     """What left the window last."""
 
@@ -99,18 +103,25 @@ class CCI:
         typical = (high + low + close) / 3.0
         self.count = count = self.count + 1
         window = self.mean
-        ordered = self.ordered
+        above = self.above
+        below = self.below
+        pivot = self.pivot
         if count > self.period:
             self.left = left = window.window[window.place]
-            del ordered[bisect_left(ordered, left)]
-        insort(ordered, typical)
-        mean = window.add(typical)
+            side = above if left > pivot else below
+            del side[bisect_left(side, left)]
+        insort(above if typical > pivot else below, typical)
+        self.pivot = mean = window.add(typical)
+        while above and above[0] <= mean:
+            below.append(above.pop(0))
+        while below and below[-1] > mean:
+            above.insert(0, below.pop())
         if count < self.period:
             return
         # What lies above the mean deviates by as much as what lies below: half the work.
-        above = ordered[bisect_right(ordered, mean) :]
         deviation = 2.0 * (fsum(above) - mean * len(above)) / window.divisor
-        if deviation > ROUNDING * abs(mean):
+        least = ROUNDING * mean
+        if deviation > least and deviation > -least:
             self.values = ((typical - mean) / deviation / 0.015,)
         else:
             self.values = (0.0,)
@@ -124,10 +135,12 @@ class CCI:
             raise ValueError(f"{self.name}: no bar to correct")
         window = self.mean
         window.take_back()
-        del self.ordered[bisect_left(self.ordered, window.window[window.place])]
+        last = window.window[window.place]
+        side = self.above if last > self.pivot else self.below
+        del side[bisect_left(side, last)]
         if self.count > self.period:
-            insort(self.ordered, self.left)
-            window.window[window.place] = self.left
+            left = window.window[window.place] = self.left
+            insort(self.above if left > self.pivot else self.below, left)
         self.count -= 1
         self.update(bar)
 

@@ -1,7 +1,6 @@
 """Mean and standard deviation of the last values."""
 
 from dataclasses import dataclass, field
-from itertools import accumulate
 from math import hypot, inf, sqrt
 from operator import attrgetter
 
@@ -42,6 +41,8 @@ class WindowDeviation:
         """Make room for the window."""
         self.divisor = float(self.length)
         self.window = self.window or [0.0] * self.length
+        self.kept = self.kept or [0.0] * (self.length + 1)
+        self.kept_squares = self.kept_squares or [0.0] * (self.length + 1)
 
     def add(self, value: float) -> tuple[float, float]:
         """Take the next value and return both; they mean nothing before the window is full."""
@@ -62,8 +63,10 @@ class WindowDeviation:
         mean = (running + self.kept[place]) / divisor
         variance = (squares + self.kept_squares[place]) / divisor - mean * mean
         mean += centre
-        if variance < inf:
-            return mean, sqrt(variance) if variance > 0.0 else 0.0
+        if 0.0 < variance < inf:
+            return mean, sqrt(variance)
+        if variance <= 0.0:
+            return mean, 0.0
         return mean, hypot(*[each - mean for each in self.window]) / sqrt(divisor)
 
     def take_back(self) -> None:
@@ -79,11 +82,15 @@ class WindowDeviation:
     def _turn(self, value: float) -> None:
         """Begin a block: the one before becomes the older."""
         self.centre = value
-        older = [each - value for each in reversed(self.window)]
-        self.kept = [*accumulate(older, initial=0.0)]
-        self.kept.reverse()
-        self.kept_squares = [*accumulate([each * each for each in older], initial=0.0)]
-        self.kept_squares.reverse()
+        kept = self.kept
+        kept_squares = self.kept_squares
+        place = self.length
+        total = squares = 0.0
+        for each in reversed(self.window):
+            place -= 1
+            difference = each - value
+            kept[place] = total = total + difference
+            kept_squares[place] = squares = squares + difference * difference
 
     def __reduce__(self) -> tuple[type["WindowDeviation"], tuple[object, ...]]:
         # As in `WindowMean`.

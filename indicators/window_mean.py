@@ -1,7 +1,6 @@
 """Mean of the last values, without a running sum that drifts."""
 
 from dataclasses import dataclass, field
-from itertools import accumulate
 from math import fsum
 from operator import attrgetter
 from typing import TypeAlias
@@ -105,6 +104,7 @@ class WindowMean:
         """Make room for the window."""
         self.divisor = float(self.length)
         self.window = self.window or [0.0] * self.length
+        self.kept = self.kept or [0.0] * (self.length + 1)
 
     def add(self, value: float) -> float:
         """Take the next value and return the mean; it means nothing before the window is full."""
@@ -132,9 +132,12 @@ class WindowMean:
     def _turn(self, value: float) -> float:
         """Begin a block, and return its first value: the one before becomes the older."""
         self.centre = value
-        older = [each - value for each in reversed(self.window)]
-        self.kept = [*accumulate(older, initial=0.0)]
-        self.kept.reverse()
+        kept = self.kept
+        place = self.length
+        total = 0.0
+        for each in reversed(self.window):  # in place: quicker than a list made by `accumulate`
+            place -= 1
+            kept[place] = total = total + (each - value)
         return value
 
     def __reduce__(self) -> tuple[type["WindowMean"], tuple[object, ...]]:
