@@ -376,3 +376,23 @@ def test_the_past_is_asked_for_by_the_venues_clock() -> None:
     assert [(wish.until, wish.clock_offset) for wish in again.wishes] == [
         (START + 101 * SECOND, ahead)
     ]
+
+
+def test_bars_of_a_hole_are_told_when_the_past_fills_it_and_never_fire() -> None:
+    market = make_market(MarketSettings(bar_intervals=("1s",), features=("obv",)))
+    market.advance([specs(bar_spec("close > 0")), gap(100), snapshot(100.5), trade(100.6)])
+    market.advance([past(100), trade(101.2), trade(102.2)])
+    market.advance([past(101)])
+    before = market.advance([gap(102.5, "trade"), trade(106.5), trade(107.5)])
+    assert [(bar.start - START) // SECOND for bar in before.bars] == [102, 106]
+    wished = before.wishes[-1]
+    assert wished.until == START + 107 * SECOND
+    assert wished.bars >= 5
+    told = market.advance([past(107)])
+    assert [((bar.start - START) // SECOND, bar.revision, bar.gap) for bar in told.bars] == [
+        (number, 1, False) for number in range(102, 107)
+    ]
+    assert not told.moments
+    filters = SymbolFilters()
+    filters.advance([MarketOutput(moments=[specs(bar_spec("close > 0"))])])
+    assert not filters.advance([told]).alerts
