@@ -254,6 +254,15 @@ class BarSeries:
         """Whether a bar is one that the past has put right, told again by a late trade of ours."""
         return bar.revision > 0 and bar.start in self._healed
 
+    def answers(self, history: History) -> bool:
+        """Whether these bars are what is awaited, as far back and as new."""
+        asked = MOST_HISTORY if history.asked is None else history.asked
+        return (
+            self.awaited_until > 0
+            and history.until >= self.awaited_until
+            and asked >= self.awaited_bars
+        )
+
     def absorb(self, history: History) -> tuple[list[Bar], list[Feature]]:
         """Take bars of the past: return bars that they put right, and what indicators say now.
 
@@ -262,13 +271,7 @@ class BarSeries:
 
         An answer without bars is one too: there is nothing to be had, and who is cold warms up.
         """
-        asked = MOST_HISTORY if history.asked is None else history.asked
-        if (
-            not self.awaited_until
-            or self._hole == FOREVER
-            or history.until < self.awaited_until
-            or asked < self.awaited_bars
-        ):
+        if self._hole == FOREVER or not self.answers(history):
             return [], []
         is_whole = history.until >= self._hole
         end = history.until if self.last is None or not is_whole else self.last.end
@@ -360,10 +363,10 @@ class BarSeries:
         """Join the bars collected meanwhile to those of the past; return which were put right."""
         healed = []
         told = {ours.start for ours in self._collected}
-        for start, theirs in known.items() if self._hole_from else ():
-            is_missed = self._hole_from <= start and theirs.end <= self.awaited_until
-            if is_missed and start not in told:
-                known[start] = right = msgspec.structs.replace(theirs, revision=1)
+        for start, missed in known.items() if self._hole_from else ():
+            is_in_it = self._hole_from <= start and missed.end <= self.awaited_until
+            if is_in_it and start not in told:
+                known[start] = right = msgspec.structs.replace(missed, revision=1)
                 healed.append(right)
                 self._healed.append(start)
         for ours in self._collected:

@@ -273,8 +273,10 @@ class InstrumentMarket:
     def remembered(self, history: History, out: MarketOutput) -> None:
         """Take bars of the past; what they heal is told again, and never fires."""
         healed, features = self.bars.absorb(history)
-        self._closed(healed, self.last_recv, out)
+        self._closed(healed, self.last_recv, out, are_healed=True)
         out.features = [*out.features, *features]
+        if self._merged is not None:
+            self._merged.remember(history, out)
 
     def inherit(self, event: LeftOpen) -> None:
         """Close with the first data what an earlier run has left open."""
@@ -285,7 +287,7 @@ class InstrumentMarket:
         for channel in list(self.open_gaps):
             self.gaps.end(channel, event.ts_recv, out)
         if self._merged is not None:
-            self._merged.left(self.instrument, out)
+            self._merged.left(self.instrument, event.ts_recv, out)
         out.forgotten = [*out.forgotten, self.instrument]
 
     def beat(self, heartbeat: Heartbeat, out: MarketOutput) -> None:
@@ -299,9 +301,8 @@ class InstrumentMarket:
             self._watch_trades(heartbeat, out)
             self._close_bars(heartbeat.ts_recv, venue_time, out)
             if self._merged is not None:
-                self._merged.beat(
-                    self.instrument, venue_time, is_connected=heartbeat.heard > 0, out=out
-                )
+                offset = self.offset.value or 0
+                self._merged.beat(heartbeat, venue_time, clock_offset=offset, out=out)
         if heartbeat.channel != "trade":
             self._watch_book(heartbeat, out)
             self._judge_book(heartbeat, venue_time, out)
@@ -544,17 +545,21 @@ class InstrumentMarket:
         self.is_interrupted = False
         self.bars.resume(ts)
         if self._merged is not None:
-            self._merged.resume(self.instrument, ts)
+            self._merged.resume(self.instrument, ts, out)
         self.wish(out)
 
-    def _closed(self, closed: Iterable[Closed], now: int, out: MarketOutput) -> None:
+    def _closed(
+        self, closed: Iterable[Closed], now: int, out: MarketOutput, *, are_healed: bool = False
+    ) -> None:
         """Tell bars that closed or were corrected, and what follows from them."""
         for each in closed:
             bar, features = each.bar, each.features
             out.bars = [*out.bars, bar]
             if self._merged is not None:
                 offset = self.offset.value or 0
-                self._merged.take(bar, each.times, clock_offset=offset, out=out)
+                self._merged.take(
+                    bar, each.times, clock_offset=offset, now=now, out=out, is_healed=are_healed
+                )
             observer = self._bar_observers.get(bar.interval)
             if features:
                 out.features = [*out.features, *features]

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from connectors.drain import FlowEvent
 from filters.alerts import Observation
+from filters.specs import Source, Spec
 from flows.market_output import MarketOutput
 from flows.settings import MarketSettings
 from flows.symbol_filters import SymbolFilters
@@ -44,6 +45,11 @@ SPECS = specs(
     bar_spec("rsi(3) < 45"),
     bar_spec("book.imbalance(5) > 0 or close > ema(4)", name="mixed", interval="5s"),
     book_spec(),
+    Spec(
+        id="merged",
+        source=Source(stream="bar", symbols=("*",), interval="1s", venues=("merged",)),
+        when="close > ema(2) or obv > 0",
+    ),
 )
 CUTS = st.integers(0, 150)
 SIZES = st.lists(st.integers(1, 20), min_size=1, max_size=5)
