@@ -11,7 +11,7 @@ from market.empty_bars import is_flat
 from market.events import Bar
 from market.instruments import MERGED, instrument_id
 from market.intervals import Interval
-from market.rollup import accumulator_of
+from market.rollup import accumulator_of, total_of
 
 _start = attrgetter("start")
 
@@ -60,12 +60,7 @@ def merge_bars(instrument: str, bars: Iterable[Bar]) -> Bar:
         bars: at least one, all of the same interval.
     """
     ordered = sorted(bars, key=attrgetter("instrument"))
-    total = accumulator_of(ordered[0])
-    for bar in ordered[1:]:
-        total.merge(accumulator_of(bar))
-    if not all(bar.count for bar in ordered if bar.volume):
-        total.count = 0
-    return bar_of(total, instrument, ordered[0].interval)
+    return bar_of(total_of(ordered), instrument, ordered[0].interval)
 
 
 class MergedBarsState(msgspec.Struct, frozen=True, kw_only=True):
