@@ -1,7 +1,7 @@
 import pickle
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.drain import FlowEvent
@@ -79,6 +79,7 @@ def said(filters: SymbolFilters, outputs: list[MarketOutput]) -> tuple[list[obje
 
 
 @given(events=streams(), sizes=SIZES)
+@settings(deadline=None)
 def test_what_it_says_does_not_depend_on_how_events_are_batched(
     events: list[FlowEvent], sizes: list[int]
 ) -> None:
@@ -94,6 +95,7 @@ def test_what_it_says_does_not_depend_on_how_events_are_batched(
 
 
 @given(events=streams(), sizes=SIZES, at=CUTS)
+@settings(deadline=None)
 def test_a_restart_with_books_changes_nothing(
     events: list[FlowEvent], sizes: list[int], at: int
 ) -> None:
@@ -116,6 +118,7 @@ def test_a_restart_with_books_changes_nothing(
 
 
 @given(events=streams(), sizes=SIZES, at=CUTS)
+@settings(deadline=None)
 def test_a_restart_keeps_what_only_a_spec_asks_for(
     events: list[FlowEvent], sizes: list[int], at: int
 ) -> None:
@@ -132,6 +135,7 @@ def test_a_restart_keeps_what_only_a_spec_asks_for(
 
 
 @given(events=streams(), at=CUTS)
+@settings(deadline=None)
 def test_a_restart_without_books_is_like_a_gap(events: list[FlowEvent], at: int) -> None:
     """A live flow's snapshots carry no books: its opening gap would empty them anyway."""
     began = max((one.ts_recv for one in events[: at + 1] if hasattr(one, "ts_recv")), default=0)
