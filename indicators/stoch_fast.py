@@ -1,17 +1,13 @@
 """Fast stochastic oscillator."""
 
-from dataclasses import dataclass, field
-from operator import attrgetter
+import msgspec
 
-from indicators.contract import LARGEST, LEAST, checked
 from indicators.kinds import BarKind, Output, period
-from indicators.window_mean import Mean, ShortMean, mean_over
-from indicators.window_range import WindowRange
+from indicators.stoch import Stochastic
 from market.events import Bar
 
 
-@dataclass(slots=True)
-class StochasticFast:
+class StochasticFast(msgspec.Struct):
     """Fast stochastic oscillator.
 
     %K is where the close lies in the range of the last `period` bars, 0 at the lowest price and 100
@@ -49,22 +45,15 @@ class StochasticFast:
 
     period: int
     signal: int
-    count: int = 0
-    values: tuple[float | None, float | None] = (None, None)
-    """%K and %D; None while warming."""
-    warm_up: int = 0
-    """Bars until the first values, that one included; made from the parameters."""
-    window: WindowRange = field(default_factory=WindowRange)
-    signalled: Mean = field(default_factory=ShortMean)
+    slow: Stochastic = msgspec.field(default_factory=lambda: Stochastic(1, 1, 1))
+    """Does the work: the slow oscillator whose %K is the mean of one value."""
 
     def __post_init__(self) -> None:
         """Refuse windows of nothing."""
         if min(self.period, self.signal) < 1:
             raise ValueError(f"{self.name}: expected 1 or more each")
-        self.warm_up = self.period + self.signal - 1
-        if not self.count:
-            self.window = WindowRange(self.period)
-            self.signalled = mean_over(self.signal)
+        if not self.slow.count:
+            self.slow = Stochastic(self.period, 1, self.signal)
 
     @property
     def name(self) -> str:
@@ -72,43 +61,32 @@ class StochasticFast:
         return f"stoch_fast({self.period},{self.signal})"
 
     @property
+    def warm_up(self) -> int:
+        """Bars until the first values, that one included."""
+        return self.period + self.signal - 1
+
+    @property
     def settled(self) -> int:
         """Full windows know nothing of what was before."""
         return self.warm_up
 
+    @property
+    def count(self) -> int:
+        """Bars taken so far."""
+        return self.slow.count
+
+    @property
+    def values(self) -> tuple[float | None, float | None]:
+        """%K and %D; None while warming."""
+        return self.slow.values
+
     def update(self, bar: Bar) -> None:
         """Take the next closed bar."""
-        high = bar.high
-        low = bar.low
-        close = bar.close
-        if not LEAST < low <= close <= high < LARGEST:
-            low, high = min(checked(low), checked(close)), max(checked(high), close)
-        self.count = count = self.count + 1
-        k = self.window.add(high, low, close)
-        if count >= self.period:
-            d = self.signalled.add(k)
-            if count >= self.warm_up:
-                self.values = (k, d)
+        self.slow.update(bar)
 
     def revise(self, bar: Bar) -> None:
         """Take the last bar again, corrected."""
-        checked(bar.high)
-        checked(bar.low)
-        checked(bar.close)
-        if not self.count:
-            raise ValueError(f"{self.name}: no bar to correct")
-        self.window.take_back()
-        if self.count >= self.period:
-            self.signalled.take_back()
-        self.count -= 1
-        self.update(bar)
-
-    def __reduce__(self) -> tuple[type["StochasticFast"], tuple[object, ...]]:
-        # Slots are written four times as quickly as a Struct, but pickled slowly without this.
-        return StochasticFast, _values(self)
-
-
-_values = attrgetter(*StochasticFast.__annotations__)
+        self.slow.revise(bar)
 
 
 KIND = BarKind(
