@@ -90,8 +90,8 @@ types: $(READY)  ## mypy, strict
 
 lock:  ## both lock files anew (needs uv)
 	@command -v uv >/dev/null || { echo "error: uv is needed: pip install uv" >&2; exit 2; }
-	$(LOCK) --output-file requirements.lock
-	$(LOCK) --group dev --output-file requirements-dev.lock
+	$(LOCK) --extra charts --output-file requirements.lock
+	$(LOCK) --all-extras --group dev --output-file requirements-dev.lock
 
 docs: $(READY)  ## docs/indicators.md anew, from the catalogue
 	@$(BIN)/python -m cli.indicator_page
