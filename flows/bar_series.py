@@ -241,7 +241,7 @@ class BarSeries:
             self._hole = 0
         elif is_first:
             self.ask(bar.start)
-        if bar.start <= self._taken:
+        if bar.start <= self._taken_before:
             return []  # the past had it already: it was told later than it was over
         for indicator in self.indicators.values():
             indicator.update(bar)
