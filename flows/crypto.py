@@ -142,6 +142,7 @@ def _flow() -> Dataflow:
             embedded.database_url.reveal(),
             settings.settings.store,
             place=row_placement(settings.settings.store.partitions, cluster.workers),
+            spool=home.spool,
             closed=partial(sender.stop, drain_s=DRAIN_S),
         ),
         lines=output.sink(),
