@@ -186,7 +186,11 @@ class Lane:
             number = int(path.stem.partition("-")[2])
             if position is not None and number < position.segment:
                 continue
-            segment = _Segment(number, path, path.stat().st_size, dict(self._written), 0)
+            try:
+                size = path.stat().st_size
+            except FileNotFoundError:
+                continue  # whoever reads it has come to its end; we only look
+            segment = _Segment(number, path, size, dict(self._written), 0)
             found = self._first_of(segment)
             if found is None:
                 self.torn += segment.size
@@ -294,7 +298,7 @@ class Lane:
         yield from chunk.entries if chunk is not None else ()
 
     def _read(self, limit: int | None) -> Chunk | None:
-        if not self._segments or not self.pending:
+        if not self.pending:
             return None
         reading = _Reading(self.position)
         for segment in self._segments:
@@ -346,7 +350,7 @@ class Lane:
 
         The caller keeps the position, then calls `remove_read`.
         """
-        if self._held or not self._segments:
+        if self._held or not self._segments or not self.pending:
             return None
         first = self._segments[0]
         following = self._segments[1] if len(self._segments) > 1 else None
