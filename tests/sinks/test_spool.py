@@ -320,7 +320,7 @@ class FullFile:
         self._disk.room -= written
         return written
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the rest is the file's
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
 
 
@@ -347,9 +347,7 @@ def test_a_full_disk_costs_what_is_told_and_nothing_else(room: int, sizes: list[
         again.close()
 
 
-def test_a_disk_that_fails_to_sync_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_fails_to_sync_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spool = Spool(tmp_path, limit=ROOM)
     spool.append(0, [entry(1)])
     synced: list[int] = []
@@ -405,9 +403,7 @@ def test_a_second_process_is_refused_with_a_message(tmp_path: Path) -> None:
 
     def ask() -> str:
         command = [sys.executable, "-c", SECOND_PROCESS, str(tmp_path / "store-0")]
-        return subprocess.run(
-            command, cwd=root, check=True, capture_output=True, text=True
-        ).stdout
+        return subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
 
     said = ask()
     assert f"in use by process {os.getpid()}" in said

@@ -1,5 +1,8 @@
 """Whatever happens to the bytes, the records that are whole are found."""
 
+import bisect
+import itertools
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -45,11 +48,9 @@ def test_a_damaged_byte_costs_one_record(bodies: list[bytes], place: int, flip: 
     data = bytearray(b"".join(map(frame, bodies)))
     place %= len(data)
     data[place] ^= flip
-    hit = end = 0
-    for hit, body in enumerate(bodies):
-        end += HEADER_BYTES + len(body)
-        if place < end:
-            break
+    ends = list(itertools.accumulate(HEADER_BYTES + len(body) for body in bodies))
+    hit = bisect.bisect_right(ends, place)
+    end = ends[hit]
     assert bodies_of(bytes(data)) == bodies[:hit] + bodies[hit + 1 :]
     (damage,) = [found for found in scan(bytes(data)) if isinstance(found, Damage)]
     assert damage.is_tail == (hit == len(bodies) - 1)
