@@ -47,6 +47,7 @@ from sinks.redaction import Redactor
 from sinks.rows import instrument_row, pack, unpack
 from sinks.secret import Secret
 from sinks.sender import Sender
+from sinks.spool_database import EMBEDDED, bind, name_of
 from sinks.store_connection import RETRIABLE, complete, connect
 from sinks.tables import TABLES
 from sinks.targets import make_targets
@@ -86,6 +87,9 @@ def _flow() -> Dataflow:
     embedded = Embedded.enter(settings, home, cluster, command="python -m bytewax.run flows.crypto")
     atexit.register(embedded.stop)
     redactor.add(embedded.database_url)
+    if settings.settings.store.spool_bytes:
+        told = settings.database_url
+        bind(home.spool, EMBEDDED if told is None else name_of(told.reveal()))
     feeds = list(_feeds(settings, embedded))
     helm = Helm()
     records = any(feed.record for feed in settings.settings.feeds.values())

@@ -168,15 +168,16 @@ class AlertJournal:
             How many were taken, from the first on, and what had to go for them.
         """
         table = _DOUBTFUL if in_doubt else ALERTS
-        kept = self.spool.append(0, [Entry(table, 1, ts, _encode(row)) for row in rows])
-        try:
-            self.spool.sync()
-        except OSError as error:
-            _log.error(
-                "alerts may not be on the disk",
-                extra={"path": str(self.folder), "reason": error.strerror},
-            )
+        # One step for others: an alert that has been moved already must not become claimable.
         with self._mutex:
+            kept = self.spool.append(0, [Entry(table, 1, ts, _encode(row)) for row in rows])
+            try:
+                self.spool.sync()
+            except OSError as error:
+                _log.error(
+                    "alerts may not be on the disk",
+                    extra={"path": str(self.folder), "reason": error.strerror},
+                )
             for row in rows[: kept.taken]:
                 self._note(row, in_doubt=in_doubt)
         return kept
