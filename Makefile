@@ -22,7 +22,7 @@ LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-outer test-inner fuzz soak check fmt lint types lock docs bench
+.PHONY: help setup demo test test-outer test-inner fuzz soak outage check fmt lint types lock docs bench
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -72,6 +72,10 @@ fuzz: $(READY)  ## a million book updates under drawn faults, in virtual time (m
 
 soak: $(READY)  ## all venues on real sockets, a fault every five seconds (five minutes)
 	@$(BIN)/python -m bench.soak $(ARGS)
+
+outage: $(READY)  ## the database away in every way, killed for 20 s, with its figures (two minutes)
+	@CANDLEWAX_AWAY_S=20 $(BIN)/pytest -q -s tests/faults/test_store.py \
+		tests/end_to_end/test_outage.py $(ARGS)
 
 check: lint types test  ## what the merge gate runs
 
