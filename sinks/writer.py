@@ -270,10 +270,6 @@ class Writer:
                 COMMIT_SECONDS.labels(self.name).set(time.monotonic() - began)
             self._drain(connection)
         except RETRIABLE as error:
-            with self._changed:
-                if self._abandoned.is_set():
-                    return False
-                self._backlog.give_back(error, in_doubt=self._commit.is_in_doubt)
             return self._wait_out(error)
         finally:
             BUFFERED.labels(self.name).set(self._buffer.rows)
@@ -407,11 +403,14 @@ class Writer:
         CONNECTED.labels(self.name).set(0)
 
     def _wait_out(self, error: Exception) -> bool:
-        """Pause after trouble that passes; return whether to go on."""
+        """Take back what was not taken and pause, for the trouble passes; return whether to go on."""
         if self._connection is None or self._connection.closed:
             self._disconnect()
         now = time.monotonic()
         with self._changed:
+            if self._abandoned.is_set():
+                return False
+            self._backlog.give_back(error, in_doubt=self._commit.is_in_doubt)
             was_away = self._outage.since is not None
             where = "in memory" if self._overflow is None else "on the disk"
             self._outage.met(error, now=now, rows=self._backlog.rows, where=where)
