@@ -403,7 +403,7 @@ class Writer:
         CONNECTED.labels(self.name).set(0)
 
     def _wait_out(self, error: Exception) -> bool:
-        """Take back what was not taken and pause, for the trouble passes; return whether to go on."""
+        """Take back what was not taken, and pause; return whether to go on."""
         if self._connection is None or self._connection.closed:
             self._disconnect()
         now = time.monotonic()
