@@ -105,6 +105,7 @@ class Feed:
 
     def emptied(self) -> None:
         until(lambda: self.barrier() and not self.spooled and not self.writer.buffered_rows)
+        self.barrier()  # what emptied the disk has been counted when this returns
 
     def tell(self, dsn: str, name: str) -> TableTotals:
         """Print the figures and check them."""
