@@ -23,7 +23,7 @@ LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 
 
 .DEFAULT_GOAL := help
 TEST_PARTS := test-whole test-store test-services test-venues test-rest
-.PHONY: help setup demo test $(TEST_PARTS) timescaledb fuzz soak check fmt lint types lock docs bench
+.PHONY: help setup demo test $(TEST_PARTS) timescaledb fuzz soak outage check fmt lint types lock docs bench
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -91,6 +91,10 @@ fuzz: $(READY)  ## any bytes, and a million book updates under drawn faults (min
 
 soak: $(READY)  ## all venues on real sockets, a fault every five seconds (five minutes)
 	@$(BIN)/python -m bench.soak $(ARGS)
+
+outage: $(READY)  ## the database away in every way, killed for 20 s, with its figures (two minutes)
+	@CANDLEWAX_AWAY_S=20 $(BIN)/pytest -q -s tests/faults/test_store.py \
+		tests/end_to_end/test_outage.py $(ARGS)
 
 check: lint types test  ## what the merge gate runs
 

@@ -49,6 +49,7 @@ from sinks.retention import RetentionJob
 from sinks.rows import instrument_row, pack, unpack
 from sinks.secret import Secret
 from sinks.sender import Sender
+from sinks.spool_database import EMBEDDED, bind, name_of
 from sinks.store_connection import RETRIABLE, complete, connect
 from sinks.tables import TABLES
 from sinks.targets import make_targets
@@ -88,6 +89,9 @@ def _flow() -> Dataflow:
     embedded = Embedded.enter(settings, home, cluster, command="python -m bytewax.run flows.crypto")
     atexit.register(embedded.stop)
     redactor.add(embedded.database_url)
+    if settings.settings.store.spool_bytes:
+        told = settings.database_url
+        bind(home.spool, EMBEDDED if told is None else name_of(told.reveal()))
     feeds = list(_feeds(settings, embedded))
     helm = Helm()
     records = any(feed.record for feed in settings.settings.feeds.values())
@@ -151,6 +155,7 @@ def _flow() -> Dataflow:
             embedded.database_url.reveal(),
             settings.settings.store,
             place=row_placement(settings.settings.store.partitions, cluster.workers),
+            spool=home.spool,
             closed=partial(sender.stop, drain_s=DRAIN_S),
         ),
         lines=output.sink(),

@@ -51,7 +51,10 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             recovery has seen may grow but not shrink: Bytewax then misses a partition.
         flush_rows: rows that are written at once when so many wait.
         flush_interval_s: seconds after which the oldest waiting row is written in any case.
-        buffer_rows: rows that a writer keeps in memory while the database is away.
+        buffer_rows: rows that a writer keeps in memory, where the spool cannot take them.
+        spool_bytes: what each partition's spool may hold on the disk while the database is away; 0
+            for no spool at all.
+        spool_free_bytes: what the spool leaves free on the disk.
         retention: how long rows stay.
     """
 
@@ -60,4 +63,6 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     flush_rows: Annotated[int, msgspec.Meta(ge=1, le=50_000)] = 2_000
     flush_interval_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 0.25
     buffer_rows: Annotated[int, msgspec.Meta(ge=1_000, le=10_000_000)] = 200_000
+    spool_bytes: Annotated[int, msgspec.Meta(ge=0)] = 1024**3
+    spool_free_bytes: Annotated[int, msgspec.Meta(ge=0)] = 256 * 1024**2
     retention: RetentionSettings = msgspec.field(default_factory=RetentionSettings)

@@ -9,6 +9,8 @@ import pytest
 from cli.main import main
 from flows.home import Home, Owner, OwnerLock, Process, Running
 from migrations.table_sizes import TableSize
+from sinks.spool import Spool
+from sinks.spool_lane import Entry
 
 
 @pytest.fixture(autouse=True)
@@ -158,3 +160,27 @@ def test_an_embedded_database_that_runs_tells_when_the_disk_is_full(
     found = findings(capsys)
     assert found["growth"] == told
     assert found["database"].startswith("ok embedded PostgreSQL 18.")
+
+
+def test_what_waits_for_the_database_is_told_by_partition(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["doctor"]) == 0
+    assert findings(capsys)["spool"] == "ok empty, room for 1.0 GiB for each of 2 partitions"
+    for number in (0, 5):
+        spool = Spool(Path(f".candlewax/spool/store-{number}"), limit=1 << 20)
+        spool.append(0, [Entry("trades", 7, 1_732_112_220_000_000_000, b"rows")])
+        spool.set_aside("x", b"?")
+        journal = Spool(Path(f".candlewax/spool/alerts-{number}"), limit=1 << 20)
+        journal.append(0, [Entry("alerts", 1, 1_732_112_230_000_000_000, b"row")])
+        for each in (spool, journal):
+            each.close()
+    assert main(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    waits = "1 of alerts, 7 of trades wait, 0.0 MiB, the oldest since 2024-11-20 14:17:00 UTC"
+    assert f"note  spool store-0  {waits}\n" in shown
+    assert (
+        f"note  spool store-5  {waits}; nobody drains it: raise store.partitions above 5" in shown
+    )
+    assert "1 damaged or refused pieces in " in shown
+    assert "empty" not in shown
