@@ -30,6 +30,7 @@ from sinks.rows import (
     alert_row,
     bar_row,
     book_top_row,
+    book_update_row,
     feature_row,
     gap_row,
     pack,
@@ -152,6 +153,9 @@ class MarketRows:
             if output.kept_tops or output.bars or output.features or output.gaps:
                 for table, rows in _rarer(output):
                     together.setdefault((partition, table), []).extend(rows)
+            if output.book_updates:
+                rows = [book_update_row(update) for update in output.book_updates]
+                together.setdefault((partition, "book_updates"), []).extend(rows)
         batches = [
             (keys[partition], pack("trades", trade_rows(some)))
             for partition, some in trades.items()

@@ -33,6 +33,7 @@ from flows.status import StatusFile, Tally
 from flows.stopping import Stopping
 from flows.symbol_market import SymbolMarket
 from market.errors import ConfigError, RecordingError
+from market.kept_depth import KeptDepth
 from sinks.redaction import Redactor
 from sinks.secret import Secret
 from sinks.timescale import TimescaleSink
@@ -136,6 +137,7 @@ def _flow() -> Dataflow:
             wants_tops="books" in output.kinds,
             wants_events="events" in output.kinds,
             keeps_books=True,
+            kept_depth=(settings.settings.store.kept_depth() if options.store else KeptDepth()),
         ),
         resync=_no_resync,
         tally=tally,
