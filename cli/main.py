@@ -35,6 +35,7 @@ COMMANDS = {
     "telegram": ("cli.telegram:app", "Connect a Telegram bot."),
     "gaps": ("cli.gaps:gaps", "Show when data may be missing, and why."),
     "backfill": ("cli.backfill:backfill", "Store a venue's candles where bars are missing."),
+    "export": ("cli.export:export", "Write rows of the store to a CSV, Parquet or Arrow file."),
     "db": ("cli.database:app", "Look after the database."),
     "config": ("cli.config:app", "Show the configuration."),
     "doctor": ("cli.doctor:doctor", "Say what could keep Candlewax from working here."),
