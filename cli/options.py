@@ -12,6 +12,8 @@ from cyclopts import Parameter, Token
 from market.errors import ConfigError
 
 SECOND = 1_000_000_000
+INTERRUPTED = 130
+"""Exit code of what a person has stopped before its end."""
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
 

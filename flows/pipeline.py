@@ -51,6 +51,7 @@ def build(
     store: FixedPartitionedSink[RowBatch, None] | None = None,
     lines: LineSink | None = None,
     kinds: frozenset[str] = frozenset(),
+    stores_alerts: bool = True,
 ) -> Dataflow:
     """Join a source, the two keyed steps and the sinks.
 
@@ -64,6 +65,7 @@ def build(
         store: where rows go; None to store nothing.
         lines: where emitted lines go; None to emit nothing.
         kinds: what is emitted.
+        stores_alerts: alerts are rows too; without, a store gets what the market told.
     """
     flow = Dataflow("candlewax")
     events = op.input("feeds", flow, source)
@@ -85,12 +87,10 @@ def build(
 
     alerted = op.flat_map_batch("alert-tally", filtered, count_alerts)
     if store is not None:
-        rows = op.merge(
-            "rows",
-            op.flat_map_batch("market-rows", market, MarketRows(store).batches),
-            op.flat_map_batch("alert-rows", alerted, partial(alert_rows, route)),
-        )
-        op.output("store", rows, store)
+        streams = [op.flat_map_batch("market-rows", market, MarketRows(store).batches)]
+        if stores_alerts:
+            streams.append(op.flat_map_batch("alert-rows", alerted, partial(alert_rows, route)))
+        op.output("store", op.merge("rows", *streams), store)
     if lines is not None:
 
         def write_market(

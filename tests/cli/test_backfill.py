@@ -6,7 +6,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from cli.main import INTERRUPTED, USER_MISTAKE, main
+from cli.main import USER_MISTAKE, main
+from cli.options import INTERRUPTED
 from connectors import VENUES
 from connectors.history import CandleHistory
 
