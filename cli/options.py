@@ -89,6 +89,11 @@ def moment(name: str, text: str, now: int) -> int:
     return int(at.timestamp()) * SECOND + at.microsecond * 1000
 
 
+def iso(ns: int) -> str:
+    """Write a moment for people, to the second, in UTC."""
+    return datetime.fromtimestamp(ns // SECOND, UTC).isoformat()
+
+
 def check_processes(count: int) -> None:
     """Refuse a number of processes that makes no sense.
 

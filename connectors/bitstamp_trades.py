@@ -3,9 +3,9 @@
 Source (read 2026-11-27): bitstamp.net/api, Market info, Get transactions, as the clients crypto-
 rest-client, ccxt and bitstamper have it.
 
-`GET /api/v2/transactions/{market}/?time=minute|hour|day`, newest first: `date` in whole seconds, `tid`,
-`price`, `amount`, all as text, `type` 0 buy and 1 sell. The stream's ids are the same, its times
-are microseconds.
+`GET /api/v2/transactions/{market}/?time=minute|hour|day`, newest first: `date` in whole seconds,
+`tid`, `price`, `amount`, all as text, `type` 0 buy and 1 sell. The stream's ids are the same, its
+times are microseconds.
 """
 
 import msgspec
