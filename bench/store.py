@@ -33,6 +33,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from bench.__main__ import RESULTS, machine
+from flows.collector import tune_collector
 from market.events import Bar, BookTop, Side, State, Trade
 from market.instruments import Instrument, symbol_of, venue_of
 from migrations.storage import prepare
@@ -368,6 +369,7 @@ def main() -> None:
     parser.add_argument("--dsn", default=os.environ.get("CANDLEWAX_TEST_DSN", ""))
     parser.add_argument("--no-file", action="store_true", help="print only")
     options = parser.parse_args()
+    tune_collector()  # as every flow does
     found = []
     with (
         tempfile.TemporaryDirectory(prefix="candlewax-bench-") as folder,

@@ -7,6 +7,7 @@ known, which happens only after a restart; then the batch goes through a tempora
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import psycopg
@@ -133,15 +134,13 @@ def _moment(cell: Cell) -> datetime:
     return moment(cell)
 
 
-def _encode_times(table: Table, rows: list[list[Cell]]) -> None:
+def _encode_times(table: Table, rows: list[list[Any]]) -> None:
     # COPY's binary form of a timestamptz is an int8: microseconds since 2000. So no datetime is
-    # ever made on this way, and none is rounded.
-    places = [place for place, (_, kind) in enumerate(table.columns) if kind == TIME]
-    for row in rows:
-        for place in places:
-            cell = row[place]
-            if isinstance(cell, int):
-                row[place] = cell // 1000 - _POSTGRES_EPOCH_US
+    # ever made on this way, and none is rounded. No time of a table that is copied is null.
+    for place, (_, kind) in enumerate(table.columns):
+        if kind == TIME:
+            for row in rows:
+                row[place] = row[place] // 1000 - _POSTGRES_EPOCH_US
 
 
 def _copy(connection: psycopg.Connection, table: Table, into: str, rows: list[list[Cell]]) -> None:
