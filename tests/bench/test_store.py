@@ -1,5 +1,7 @@
 """The benchmark of the store measures what it says, on a real server."""
 
+from collections.abc import Callable
+
 import psycopg
 import pytest
 
@@ -29,12 +31,13 @@ def test_each_way_writes_the_same_rows_and_what_people_ask_is_answered(
 
 def test_plain_rows_and_the_sink_make_the_same_table(fresh_database: str) -> None:
     trades = store.make_trades(200)
-    found = []
-    for write in (
+    ways: list[Callable[[], float]] = [
         lambda: store.copied(fresh_database, [store.plain_rows(trades)]),
         lambda: store.executed(fresh_database, [store.plain_rows(trades)]),
         lambda: store.written(fresh_database, [pack("trades", trade_rows(trades))]),
-    ):
+    ]
+    found = []
+    for write in ways:
         store.empty(fresh_database)
         assert write() > 0
         with psycopg.connect(fresh_database) as connection:
