@@ -1,7 +1,8 @@
-"""What the store takes and gives: `python -m bench.store [--rounds 5] [--dsn ADDRESS]`.
+"""What the store takes and gives: `python -m bench.store [--rounds 30] [--dsn ADDRESS]`.
 
 On the embedded PostgreSQL, and on the server that `--dsn` or CANDLEWAX_TEST_DSN names, each in a
-database of its own. Ways of writing the same trades take turns in one run:
+database of its own. Ways of writing the same trades take turns in one run, some thousand rows at a
+time:
 
 * `copy`: psycopg's binary COPY of rows that are made already, the floor;
 * `sink`: the store's writer, from packed batches as the flow hands them over to the commit;
@@ -22,9 +23,10 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -48,8 +50,9 @@ from sinks.writer import Writer
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 START = 1_795_132_800 * SECOND  # a midnight
-ROWS = 100_000
-FEWER = 10_000
+SLICE = 20_000
+"""Rows of one turn."""
+FEWER = 2_000
 BATCH = 5_000
 LOADED = 1_000_000
 SYMBOLS = 20
@@ -57,9 +60,13 @@ SYMBOLS = 20
 PlainRow: TypeAlias = tuple[str, str, datetime, str, float, float, str, datetime]
 
 
-def make_trades(count: int) -> list[Trade]:
-    """Return trades of five venues and ten symbols, a quarter with ids like Massive's."""
-    chance = random.Random(1)
+def make_trades(count: int, part: int = 0) -> list[Trade]:
+    """Return trades of five venues and ten symbols, a quarter with long ids.
+
+    Those of another part are others, a quarter of an hour later.
+    """
+    chance = random.Random(part)
+    start = START + part * 15 * MINUTE
     names = [
         f"{venue}:{base}-USDT"
         for venue in ("binance", "bitstamp", "bybit", "htx", "massive")
@@ -68,12 +75,12 @@ def make_trades(count: int) -> list[Trade]:
     return [
         Trade(
             instrument=names[number % len(names)],
-            ts_event=START + number * 86_000_000,
-            ts_recv=START + number * 86_000_000 + 20_000_000,
+            ts_event=start + number * 40_000_000,
+            ts_recv=start + number * 40_000_000 + 20_000_000,
             price=60_000 + chance.random() * 100,
             size=chance.random(),
             side=Side.BUY if chance.random() < 0.5 else Side.SELL,
-            trade_id=f"{chance.getrandbits(96):024x}" if number % 4 == 0 else str(number),
+            trade_id=f"{chance.getrandbits(96):024x}" if number % 4 == 0 else f"{part}{number:07}",
         )
         for number in range(count)
     ]
@@ -101,105 +108,121 @@ def plain_rows(trades: Sequence[Trade]) -> list[PlainRow]:
     ]
 
 
-def copied(dsn: str, rows: list[list[PlainRow]]) -> float:
-    """COPY made rows, a batch a commit; return seconds."""
-    table = TABLES["trades"]
-    kinds = [kind for _, kind in table.columns]
-    with psycopg.connect(dsn) as connection:
-        began = time.perf_counter()
-        for batch in rows:
-            with (
-                connection.cursor() as cursor,
-                cursor.copy(
-                    f"COPY trades ({table.column_list}) FROM STDIN (FORMAT BINARY)"
-                ) as copy,
-            ):
+class Floor:
+    """psycopg's binary COPY of made rows, a batch a commit."""
+
+    def __init__(self, dsn: str) -> None:
+        self._connection = psycopg.connect(dsn)
+
+    def write(self, batches: Sequence[Sequence[PlainRow]]) -> None:
+        """COPY the rows."""
+        table = TABLES["trades"]
+        kinds = [kind for _, kind in table.columns]
+        command = f"COPY trades ({table.column_list}) FROM STDIN (FORMAT BINARY)"
+        for batch in batches:
+            with self._connection.cursor() as cursor, cursor.copy(command) as copy:
                 copy.set_types(kinds)
                 for row in batch:
                     copy.write_row(row)
-            connection.commit()
-        return time.perf_counter() - began
+            self._connection.commit()
+
+    def execute(self, batches: Sequence[Sequence[PlainRow]]) -> None:
+        """Insert row by row."""
+        table = TABLES["trades"]
+        places = ", ".join(["%s"] * len(table.columns))
+        with self._connection.cursor() as cursor:
+            for batch in batches:
+                cursor.executemany(
+                    f"INSERT INTO trades ({table.column_list}) VALUES ({places})"
+                    " ON CONFLICT DO NOTHING",
+                    batch,
+                )
+                self._connection.commit()
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._connection.close()
 
 
-def executed(dsn: str, rows: list[list[PlainRow]]) -> float:
-    """Insert row by row, a batch a commit; return seconds."""
-    table = TABLES["trades"]
-    places = ", ".join(["%s"] * len(table.columns))
-    with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
-        began = time.perf_counter()
-        for batch in rows:
-            cursor.executemany(
-                f"INSERT INTO trades ({table.column_list}) VALUES ({places})"
-                " ON CONFLICT DO NOTHING",
-                batch,
-            )
-            connection.commit()
-        return time.perf_counter() - began
+class Sink:
+    """The store's writer, as a flow has it."""
 
+    def __init__(self, dsn: str) -> None:
+        settings = StoreSettings(flush_rows=BATCH, flush_interval_s=1.0, buffer_rows=10_000_000)
+        self._writer = Writer(dsn, settings, name="bench", notify=False, patient=True)
+        self.write([pack("instruments", [instrument_row(one) for one in instruments()])])
 
-def written(dsn: str, batches: Iterator[RowBatch] | Sequence[RowBatch]) -> float:
-    """Hand batches to the store's writer until all are committed; return seconds."""
-    settings = StoreSettings(flush_rows=BATCH, flush_interval_s=1.0, buffer_rows=10_000_000)
-    writer = Writer(dsn, settings, name="bench", notify=False, patient=True)
-    try:
-        writer.put(pack("instruments", [instrument_row(one) for one in instruments()]))
-        writer.barrier(60.0)  # it is connected
-        began = time.perf_counter()
+    def write(self, batches: Iterable[RowBatch]) -> None:
+        """Hand batches over until all are committed."""
         for batch in batches:
-            writer.put(batch)
-        writer.barrier(60.0)
-        return time.perf_counter() - began
-    finally:
-        writer.close(10.0)
+            self._writer.put(batch)
+        self._writer.barrier(60.0)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._writer.close(10.0)
+
+
+def packed(trades: Sequence[Trade]) -> RowBatch:
+    """Return a batch as the flow hands it over."""
+    return pack("trades", trade_rows(trades))
 
 
 def rates(dsn: str, rounds: int, say: Callable[[str], None]) -> list[dict[str, float | str]]:
-    """Return rows a second of each way, medians, and what part of the floor they are."""
-    trades = make_trades(ROWS)
-    batches = [pack("trades", trade_rows(some)) for some in chunks(trades)]
-    rows = [plain_rows(some) for some in chunks(trades)]
-    few = [plain_rows(some) for some in chunks(trades[:FEWER])]
-    ways: dict[str, tuple[int, bool, Callable[[], float]]] = {
-        "copy": (ROWS, True, lambda: copied(dsn, rows)),
-        "sink": (ROWS, True, lambda: written(dsn, batches)),
-        "sink, known rows": (ROWS, False, lambda: written(dsn, batches)),
-        "sink from events": (
-            ROWS,
-            True,
-            lambda: written(dsn, (pack("trades", trade_rows(some)) for some in chunks(trades))),
-        ),
-        "executemany": (FEWER, True, lambda: executed(dsn, few)),
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for number in range(rounds + 1):
-        for name, (_, is_fresh, way) in ways.items():
-            say(f"round {number} of {rounds}: {name}")
-            if is_fresh:
-                empty(dsn)
-            took = way()
-            if number:  # the first one warms up
-                seconds[name].append(took)
+    """Return rows a second of each way, medians, and what part of the floor they are.
+
+    The ways take turns slice by slice, in another order each time: a machine that changes its
+    speed changes all of them.
+    """
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("TRUNCATE trades")
+    names = ("copy", "sink", "sink, known rows", "sink from events", "executemany")
+    counts = dict.fromkeys(names, SLICE) | {"executemany": FEWER}
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    floor, sink = Floor(dsn), Sink(dsn)
+    try:
+        for number in range(rounds + 1):
+            say(f"round {number} of {rounds}")
+            fresh = {
+                name: chunks(make_trades(counts[name], number * len(names) + place))
+                for place, name in enumerate(names)
+            }
+            rows = [plain_rows(some) for some in fresh["copy"]]
+            few = [plain_rows(some) for some in fresh["executemany"]]
+            ready = [packed(some) for some in fresh["sink"]]
+            known = [packed(some) for some in fresh["sink, known rows"]]
+            sink.write(known)
+            ways: dict[str, Callable[[], None]] = {
+                "copy": partial(floor.write, rows),
+                "sink": partial(sink.write, ready),
+                "sink, known rows": partial(sink.write, known),
+                "sink from events": partial(sink.write, map(packed, fresh["sink from events"])),
+                "executemany": partial(floor.execute, few),
+            }
+            turn = number % len(names)
+            for name in (*names[turn:], *names[:turn]):
+                began = time.perf_counter()
+                ways[name]()
+                if number:  # the first round warms up
+                    seconds[name].append(time.perf_counter() - began)
+    finally:
+        floor.close()
+        sink.close()
     table: list[dict[str, float | str]] = []
-    for name, (count, _, _) in ways.items():
+    for name in names:
+        each = counts[name]
         shares = [
-            (count / mine) / (ROWS / floor)
-            for mine, floor in zip(seconds[name], seconds["copy"], strict=True)
+            (each / mine) / (SLICE / its)
+            for mine, its in zip(seconds[name], seconds["copy"], strict=True)
         ]
         table.append(
             {
                 "name": name,
-                "rows_per_s": round(count / statistics.median(seconds[name])),
+                "rows_per_s": round(each / statistics.median(seconds[name])),
                 "ratio_to_copy": round(statistics.median(shares), 3),
             }
         )
     return table
-
-
-def empty(dsn: str) -> None:
-    """Remove all trades, and have the log of changes written out before the clock runs."""
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("TRUNCATE trades")
-        connection.execute("CHECKPOINT")
 
 
 def instruments() -> list[Instrument]:
@@ -218,7 +241,8 @@ def instruments() -> list[Instrument]:
 
 def load(dsn: str) -> dict[str, int]:
     """Store a million trades, a day of bars and an hour of book tops of 20 symbols."""
-    empty(dsn)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("TRUNCATE trades")
     names = [one.id for one in instruments()]
     bars = [
         Bar(
@@ -241,13 +265,15 @@ def load(dsn: str) -> dict[str, int]:
 
     def batches() -> Iterator[RowBatch]:
         for some in chunks(make_trades(LOADED)):
-            yield pack("trades", trade_rows(some))
+            yield packed(some)
         for at in range(0, len(bars), BATCH):
             yield pack("bars", [bar_row(bar) for bar in bars[at : at + BATCH]])
         for at in range(0, len(tops), BATCH):
             yield pack("book_tops", [book_top_row(top) for top in tops[at : at + BATCH]])
 
-    written(dsn, batches())
+    sink = Sink(dsn)
+    sink.write(batches())
+    sink.close()
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("ANALYZE")
     return {"trades": LOADED, "bars": len(bars), "book_tops": len(tops)}
@@ -365,7 +391,7 @@ def own_database(server: str) -> Iterator[str]:
 def main() -> None:
     """Measure each server, print the tables, write the file."""
     parser = argparse.ArgumentParser(prog="python -m bench.store", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--dsn", default=os.environ.get("CANDLEWAX_TEST_DSN", ""))
     parser.add_argument("--no-file", action="store_true", help="print only")
     options = parser.parse_args()

@@ -6,13 +6,12 @@ import psycopg
 import pytest
 
 from bench import store
-from sinks.rows import pack, trade_rows
 
 
 def test_each_way_writes_the_same_rows_and_what_people_ask_is_answered(
     fresh_database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in (("ROWS", 600), ("FEWER", 200), ("BATCH", 100), ("LOADED", 1000)):
+    for name, value in (("SLICE", 600), ("FEWER", 200), ("BATCH", 100), ("LOADED", 1000)):
         monkeypatch.setattr(store, name, value)
     told = store.measure(fresh_database, 1)
     rates = told["rates"]
@@ -31,16 +30,19 @@ def test_each_way_writes_the_same_rows_and_what_people_ask_is_answered(
 
 def test_plain_rows_and_the_sink_make_the_same_table(fresh_database: str) -> None:
     trades = store.make_trades(200)
-    ways: list[Callable[[], float]] = [
-        lambda: store.copied(fresh_database, [store.plain_rows(trades)]),
-        lambda: store.executed(fresh_database, [store.plain_rows(trades)]),
-        lambda: store.written(fresh_database, [pack("trades", trade_rows(trades))]),
+    floor, sink = store.Floor(fresh_database), store.Sink(fresh_database)
+    ways: list[Callable[[], None]] = [
+        lambda: floor.write([store.plain_rows(trades)]),
+        lambda: floor.execute([store.plain_rows(trades)]),
+        lambda: sink.write([store.packed(trades)]),
     ]
     found = []
     for write in ways:
-        store.empty(fresh_database)
-        assert write() > 0
-        with psycopg.connect(fresh_database) as connection:
+        with psycopg.connect(fresh_database, autocommit=True) as connection:
+            connection.execute("TRUNCATE trades")
+            write()
             found.append(connection.execute("SELECT * FROM trades ORDER BY 1, 2, 3, 4").fetchall())
+    floor.close()
+    sink.close()
     assert len(found[0]) == 200
     assert found[0] == found[1] == found[2]
