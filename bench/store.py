@@ -54,6 +54,9 @@ SLICE = 20_000
 """Rows of one turn."""
 FEWER = 2_000
 BATCH = 5_000
+"""Rows of a commit."""
+HANDED = 500
+"""Rows that the flow packs together: those of a micro-batch."""
 LOADED = 1_000_000
 SYMBOLS = 20
 
@@ -86,8 +89,9 @@ def make_trades(count: int, part: int = 0) -> list[Trade]:
     ]
 
 
-def chunks(trades: Sequence[Trade], size: int = BATCH) -> list[Sequence[Trade]]:
+def chunks(trades: Sequence[Trade], size: int = 0) -> list[Sequence[Trade]]:
     """Cut trades into batches."""
+    size = size or BATCH
     return [trades[at : at + size] for at in range(0, len(trades), size)]
 
 
@@ -184,19 +188,20 @@ def rates(dsn: str, rounds: int, say: Callable[[str], None]) -> list[dict[str, f
         for number in range(rounds + 1):
             say(f"round {number} of {rounds}")
             fresh = {
-                name: chunks(make_trades(counts[name], number * len(names) + place))
+                name: make_trades(counts[name], number * len(names) + place)
                 for place, name in enumerate(names)
             }
-            rows = [plain_rows(some) for some in fresh["copy"]]
-            few = [plain_rows(some) for some in fresh["executemany"]]
-            ready = [packed(some) for some in fresh["sink"]]
-            known = [packed(some) for some in fresh["sink, known rows"]]
+            rows = [plain_rows(some) for some in chunks(fresh["copy"])]
+            few = [plain_rows(some) for some in chunks(fresh["executemany"])]
+            ready = [packed(some) for some in chunks(fresh["sink"], HANDED)]
+            known = [packed(some) for some in chunks(fresh["sink, known rows"], HANDED)]
+            events = chunks(fresh["sink from events"], HANDED)
             sink.write(known)
             ways: dict[str, Callable[[], None]] = {
                 "copy": partial(floor.write, rows),
                 "sink": partial(sink.write, ready),
                 "sink, known rows": partial(sink.write, known),
-                "sink from events": partial(sink.write, map(packed, fresh["sink from events"])),
+                "sink from events": partial(sink.write, map(packed, events)),
                 "executemany": partial(floor.execute, few),
             }
             turn = number % len(names)

@@ -16,7 +16,7 @@ import psycopg
 from prometheus_client import Counter, Gauge
 
 from market.errors import SinkError
-from sinks.insertion import Written, insert, insert_alerts, insert_loss
+from sinks.insertion import Written, insert_alerts, insert_batches, insert_loss
 from sinks.lost_rows import LostRows
 from sinks.row_buffer import RowBuffer, Waiting
 from sinks.row_totals import RowTotals
@@ -267,8 +267,8 @@ class Writer:
     ) -> dict[str, Written]:
         outcome = {}
         for name in dict.fromkeys(waiting.batch.table for waiting in taken):
-            rows = _rows_of(waiting.batch for waiting in taken if waiting.batch.table == name)
-            outcome[name] = insert(connection, TABLES[name], rows)
+            batches = [waiting.batch for waiting in taken if waiting.batch.table == name]
+            outcome[name] = insert_batches(connection, TABLES[name], batches)
         return outcome
 
     def _tell_losses(self, connection: psycopg.Connection) -> None:
