@@ -183,6 +183,7 @@ def rates(dsn: str, rounds: int, say: Callable[[str], None]) -> list[dict[str, f
     names = ("copy", "sink", "sink, known rows", "sink from events", "executemany")
     counts = dict.fromkeys(names, SLICE) | {"executemany": FEWER}
     seconds: dict[str, list[float]] = {name: [] for name in names}
+    chance = random.Random(0)
     floor, sink = Floor(dsn), Sink(dsn)
     try:
         for number in range(rounds + 1):
@@ -204,8 +205,7 @@ def rates(dsn: str, rounds: int, say: Callable[[str], None]) -> list[dict[str, f
                 "sink from events": partial(sink.write, map(packed, events)),
                 "executemany": partial(floor.execute, few),
             }
-            turn = number % len(names)
-            for name in (*names[turn:], *names[:turn]):
+            for name in chance.sample(names, len(names)):
                 began = time.perf_counter()
                 ways[name]()
                 if number:  # the first round warms up
