@@ -6,6 +6,43 @@ import msgspec
 
 from market.kept_depth import KeptDepth
 
+Days = Annotated[float, msgspec.Meta(ge=0, le=36_500)]
+Gigabytes = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long rows stay, by their own time, and how much room files may take.
+
+    Attributes:
+        trades_days: days; 0 for ever, as below.
+        book_tops_days: days.
+        book_updates_days: days; whole books are much.
+        bars_days: days.
+        features_days: days.
+        recordings_gb: gigabytes (10^9 bytes) that `recordings/` may hold before the oldest go; 0
+            for no limit.
+        dead_letters_gb: the same for `dead/`.
+    """
+
+    trades_days: Days = 30
+    book_tops_days: Days = 14
+    book_updates_days: Days = 7
+    bars_days: Days = 0
+    features_days: Days = 90
+    recordings_gb: Gigabytes = 20
+    dead_letters_gb: Gigabytes = 1
+
+    @property
+    def days(self) -> dict[str, float]:
+        """Days by table; 0 for ever."""
+        return {
+            "trades": self.trades_days,
+            "book_tops": self.book_tops_days,
+            "book_updates": self.book_updates_days,
+            "bars": self.bars_days,
+            "features": self.features_days,
+        }
+
 
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How rows get into the database; where it is says `DATABASE_URL`, which is a secret.
@@ -19,6 +56,7 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         buffer_rows: rows that a writer keeps in memory while the database is away.
         depth: what is stored of whole books: `off`, `snapshots 60s` (of so many seconds), or `all`
             for every change.
+        retention: how long rows stay.
     """
 
     require_timescaledb: bool = False
@@ -35,3 +73,5 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             ValueError: `depth` says nothing that we know.
         """
         return KeptDepth.parse(self.depth)
+
+    retention: RetentionSettings = msgspec.field(default_factory=RetentionSettings)

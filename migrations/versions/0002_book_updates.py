@@ -1,4 +1,4 @@
-"""Whole books."""
+"""Updates of books, and views for people."""
 
 from migrations.sql_file import run
 
