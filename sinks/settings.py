@@ -65,6 +65,7 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     flush_interval_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 0.25
     buffer_rows: Annotated[int, msgspec.Meta(ge=1_000, le=10_000_000)] = 200_000
     depth: str = "off"
+    retention: RetentionSettings = msgspec.field(default_factory=RetentionSettings)
 
     def kept_depth(self) -> KeptDepth:
         """Return what is stored of whole books.
@@ -73,5 +74,3 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             ValueError: `depth` says nothing that we know.
         """
         return KeptDepth.parse(self.depth)
-
-    retention: RetentionSettings = msgspec.field(default_factory=RetentionSettings)
