@@ -47,6 +47,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from connectors.bitstamp_candles import BitstampCandles
+from connectors.bitstamp_trades import BitstampTrades
 from connectors.contract import (
     DeadLetter,
     FeedDescription,
@@ -899,6 +900,7 @@ class Bitstamp:
     channel_groups = (("trade", "book"),)
     key_names = ()
     candles = BitstampCandles()
+    past_trades = BitstampTrades()
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:
         """Bitstamp has `book` and `max_age_s`."""

@@ -49,6 +49,7 @@ from connectors.contract import (
     caught_up,
 )
 from connectors.htx_candles import HtxCandles
+from connectors.htx_trades import HtxTrades
 from market.errors import StaleFeedError, SubscriptionError, VenueProtocolError
 from market.events import BookDelta, BookSnapshot, FeedGap, Level, Side, Trade
 from market.instruments import Instrument
@@ -724,6 +725,7 @@ class Htx:
     channel_groups = (("trade",), ("book",))
     key_names = ()
     candles = HtxCandles()
+    past_trades = HtxTrades()
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:
         """HTX has one setting, `max_age_s`."""

@@ -146,6 +146,7 @@ def _flow() -> Dataflow:
             settings.settings.market,
             wants_tops="books" in output.kinds,
             wants_events="events" in output.kinds,
+            kept_depth=settings.settings.store.kept_depth(),
         ),
         resync=helm.resync,
         tally=tally,

@@ -89,6 +89,7 @@ class FlowStatus(msgspec.Struct, frozen=True, kw_only=True):
         crossed: events that another process read and sent here: of venues that allow one
             connection, and none else.
         past: how many series of bars have the past that they asked for, and how many asked.
+        share_read: how much of the recordings of a replay has been read, 0 to 1.
         books: the best of every book, by instrument.
         last_alerts: texts of the last alerts, oldest first.
         problems: what went wrong with the input, for people.
@@ -110,6 +111,7 @@ class FlowStatus(msgspec.Struct, frozen=True, kw_only=True):
     dead_letters: int = 0
     crossed: int = 0
     past: tuple[int, int] = (0, 0)
+    share_read: float = 0.0
     books: dict[str, BookLine] = {}
     last_alerts: list[str] = []
     problems: list[str] = []
@@ -123,6 +125,7 @@ class Tally:
         problems: what went wrong with the input.
         reads: whether this process's own input has told of an instrument.
         past: how many series have their past, and how many wanted it.
+        share_read: how much of the recordings has been read, 0 to 1.
     """
 
     def __init__(
@@ -132,11 +135,13 @@ class Tally:
         *,
         reads: Callable[[str], bool] = lambda _: True,
         past: Callable[[], tuple[int, int]] = lambda: (0, 0),
+        share_read: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._counts = counts
         self._problems = problems
         self._reads = reads
         self._past = past
+        self._share_read = share_read
         self._crossed = 0
         self._began: float | None = None
         self._bars = 0
@@ -259,6 +264,7 @@ class Tally:
                 dead_letters=sum(count["dead_letters"] for count in drained),
                 crossed=self._crossed,
                 past=self._past(),
+                share_read=self._share_read(),
                 books={
                     name: _line(top, self._states.get(name, top.state))
                     for name, top in sorted(self._latest.items())

@@ -175,6 +175,7 @@ class ScriptedVenue:
     limits = Limits()
     channel_groups = (("trade", "book"),)
     candles = None
+    past_trades = None
     key_names = ()
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:
