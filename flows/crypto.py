@@ -121,7 +121,7 @@ def _flow() -> Dataflow:
     atexit.register(status.close)
     sender = Sender(
         embedded.database_url,
-        make_targets(settings.settings.telegram, settings.bot_token, sys.stdout),
+        make_targets(settings.channels, sys.stdout),
         settings.settings.alerts,
     )
     sender.start()
