@@ -32,6 +32,7 @@ COMMANDS = {
     "simulate": ("cli.simulate:simulate", "Run the simulated exchange alone."),
     "indicators": ("cli.indicators:app", "List indicators; compute them over a file of bars."),
     "filters": ("cli.filters:app", "Check and list filter specs."),
+    "alerts": ("cli.alerts:app", "Show what was fired, and what became of it."),
     "telegram": ("cli.telegram:app", "Connect a Telegram bot."),
     "gaps": ("cli.gaps:gaps", "Show when data may be missing, and why."),
     "backfill": ("cli.backfill:backfill", "Store a venue's candles where bars are missing."),

@@ -1,14 +1,20 @@
 """Options that several commands share."""
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import msgspec
 from cyclopts import Parameter, Token
 
 from market.errors import ConfigError
+
+if TYPE_CHECKING:
+    import psycopg
 
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
@@ -55,6 +61,59 @@ def seconds(text: str) -> float:
     if found is None:
         raise ConfigError(f"{text!r} is no length of time: expected one such as 30s, 5m or 1h")
     return float(found[1]) * _UNITS[found[2]]
+
+
+def moment(text: str, now: int) -> int:
+    """Read a moment, or a length of time before now, as ns UTC; without a zone it is UTC.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            return max(0, now - int(seconds(text) * 1_000_000_000))
+        except ConfigError:
+            raise ConfigError(
+                f"--since {text}: expected a length of time such as 2h, or a moment such as "
+                "2026-11-20T08:00"
+            ) from None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return int(at.timestamp() * 1_000_000_000)
+
+
+@contextmanager
+def stored(config: Path | None, command: str) -> "Iterator[psycopg.Connection]":
+    """Connect to the store, which is started when nobody has; for commands about alerts.
+
+    Args:
+        config: the file, as `--config` names it.
+        command: how to name this process to people, without `candlewax`.
+
+    Raises:
+        ConfigError: no database, or none with tables of this version.
+    """
+    from flows import configuration
+    from flows.embedded import Embedded
+    from flows.home import Home
+    from migrations.upgrade import connect
+
+    told = configuration.load(config, os.environ)
+    store = Embedded.attach(
+        told, Home.of(os.environ), command=f"candlewax {command}", migrate=False
+    )
+    try:
+        with connect(store.database_url.reveal()) as connection:
+            there = connection.execute("SELECT to_regclass('alert_acks') IS NOT NULL").fetchone()
+            if there is None or not there[0]:
+                raise ConfigError(
+                    "the database has no tables for this yet: `candlewax db upgrade` makes them"
+                )
+            yield connection
+    finally:
+        store.stop()
 
 
 def check_processes(count: int) -> None:

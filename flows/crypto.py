@@ -20,6 +20,7 @@ from connectors.venue_feeds import VenueFeeds
 from filters.load import load_specs
 from filters.specs import DEFAULT_TARGET, SpecsChanged
 from flows import configuration, logs
+from flows.alert_delivery import make_sender
 from flows.cluster import Cluster
 from flows.collector import tune_collector
 from flows.configuration import Configuration
@@ -46,10 +47,8 @@ from sinks.insertion import insert
 from sinks.redaction import Redactor
 from sinks.rows import instrument_row, pack, unpack
 from sinks.secret import Secret
-from sinks.sender import Sender
 from sinks.store_connection import RETRIABLE, complete, connect
 from sinks.tables import TABLES
-from sinks.targets import make_targets
 from sinks.timescale import TimescaleSink
 
 DRAIN_S = 1.0
@@ -119,11 +118,7 @@ def _flow() -> Dataflow:
     status = StatusFile(home.status / f"flow-{cluster.process}.json", tally)
     status.start()
     atexit.register(status.close)
-    sender = Sender(
-        embedded.database_url,
-        make_targets(settings.channels, sys.stdout),
-        settings.settings.alerts,
-    )
+    sender = make_sender(settings, embedded.database_url, sys.stdout)
     sender.start()
     atexit.register(sender.stop)
     return build(

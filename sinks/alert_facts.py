@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import psycopg
 
+from filters.alerts import Clause
+
 _NS = "(extract(epoch FROM {}) * 1000000)::bigint * 1000"
 _PRICES = ("close", "price", "book.mid", "mid", "book.microprice")
 """Fields that are a price of the series, the best first."""
@@ -12,7 +14,7 @@ _PRICES = ("close", "price", "book.mid", "mid", "book.microprice")
 _QUERY = f"""
 SELECT
     a.key, a.spec, a.venue, a.symbol, a."interval", a.severity, a.text,
-    {_NS.format("a.time")}, {_NS.format("a.fired_at")}, a."values", a.clauses,
+    {_NS.format("a.time")}, {_NS.format("a.fired_at")}, a."values", a.chart, a.clauses,
     {_NS.format("e.ended_at")},
     coalesce(
         (SELECT close FROM bars b
@@ -26,22 +28,6 @@ SELECT
 FROM alerts a LEFT JOIN alert_endings e ON e.key = a.key
 WHERE a.key = ANY(%s)
 """
-
-
-class Clause(msgspec.Struct, frozen=True):
-    """One part of a spec's condition, as it was when the alert fired.
-
-    Attributes:
-        text: as the spec has it, `"rsi(14) < 30"`.
-        value: what its left side was; None when it was not known.
-        threshold: what it was held against; None when there is no number.
-        holds: whether it was true.
-    """
-
-    text: str
-    value: float | None = None
-    threshold: float | None = None
-    holds: bool = True
 
 
 class AlertFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +44,7 @@ class AlertFacts(msgspec.Struct, frozen=True, kw_only=True):
         time: the venue's time of what it fired on, ns UTC.
         fired_at: our time when it fired, ns UTC.
         values: fields that the condition looked at.
+        chart: the spec wants a picture.
         clauses: parts of the condition; empty where the filters did not tell them.
         ended_at: our time when it was true no more, ns UTC; None when no end was told.
         price: of the series when it fired, as far as it is stored.
@@ -73,6 +60,7 @@ class AlertFacts(msgspec.Struct, frozen=True, kw_only=True):
     time: int
     fired_at: int
     values: dict[str, float | None]
+    chart: bool = False
     clauses: tuple[Clause, ...] = ()
     ended_at: int | None = None
     price: float | None = None
@@ -99,7 +87,7 @@ def _facts(row: Sequence[object]) -> AlertFacts:
     *told, stored_price = row
     names = ("key", "spec", "venue", "symbol", "interval", "severity", "text", "time", "fired_at")
     facts = msgspec.convert(
-        dict(zip((*names, "values", "clauses", "ended_at"), told, strict=True)), AlertFacts
+        dict(zip((*names, "values", "chart", "clauses", "ended_at"), told, strict=True)), AlertFacts
     )
     own = next((facts.values[name] for name in _PRICES if name in facts.values), None)
     price = own if own is not None else stored_price

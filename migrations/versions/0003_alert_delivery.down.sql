@@ -5,4 +5,4 @@ DROP TABLE alert_endings;
 DROP INDEX outbox_fired_at;
 DROP INDEX outbox_carried_by;
 ALTER TABLE outbox DROP COLUMN escalates, DROP COLUMN waits_until, DROP COLUMN carried_by;
-ALTER TABLE alerts DROP COLUMN clauses;
+ALTER TABLE alerts DROP COLUMN clauses, DROP COLUMN chart;

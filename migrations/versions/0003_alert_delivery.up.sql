@@ -1,4 +1,7 @@
-ALTER TABLE alerts ADD COLUMN clauses jsonb NOT NULL DEFAULT '[]';
+ALTER TABLE alerts
+    ADD COLUMN chart   boolean NOT NULL DEFAULT false,
+    ADD COLUMN clauses jsonb   NOT NULL DEFAULT '[]';
+COMMENT ON COLUMN alerts.chart IS 'The spec wants a picture with the message.';
 COMMENT ON COLUMN alerts.clauses IS 'Parts of the condition then: text, value, threshold, holds.';
 
 ALTER TABLE outbox
@@ -48,9 +51,11 @@ COMMENT ON COLUMN alert_mutes.created_at IS 'When it began, our clock.';
 COMMENT ON COLUMN alert_mutes.created_by IS 'Name in [telegram.users].';
 
 CREATE TABLE telegram_polls (
-    bot         text   NOT NULL PRIMARY KEY,
-    next_update bigint NOT NULL
+    bot         text        NOT NULL PRIMARY KEY,
+    next_update bigint      NOT NULL,
+    read_at     timestamptz NOT NULL
 );
 COMMENT ON TABLE telegram_polls IS 'How far each bot has read what people write to it.';
 COMMENT ON COLUMN telegram_polls.bot IS 'Number of the bot, the part of its token that is public.';
 COMMENT ON COLUMN telegram_polls.next_update IS 'Every update below this has been acted on.';
+COMMENT ON COLUMN telegram_polls.read_at IS 'When the last update came, our clock.';
