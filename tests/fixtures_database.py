@@ -18,6 +18,9 @@ from migrations.upgrade import upgrade
 from sinks.embedded_postgres import EmbeddedPostgres
 from sinks.tables import TABLES
 
+DELIVERY = ("outbox", "alert_acks", "alert_mutes", "telegram_polls")
+"""Tables that no row batch names."""
+
 _numbers = itertools.count(1)
 
 
@@ -81,7 +84,7 @@ def database(kept_database: str) -> str:
             "WHERE datname = current_database() AND pid <> pg_backend_pid() "
             "AND backend_type = 'client backend'"
         )
-        tables = ", ".join(f'"{name}"' for name in [*TABLES, "outbox"])
+        tables = ", ".join(f'"{name}"' for name in [*TABLES, *DELIVERY])
         connection.execute(f"TRUNCATE {tables} RESTART IDENTITY")
     return kept_database
 
