@@ -38,7 +38,7 @@ def alerts(
     """
     from sinks.outbox_report import counts_by_target, newest
 
-    start = options.moment(since, time.time_ns()) if since else None
+    start = options.moment("--since", since, time.time_ns()) if since else None
     if rows < 0:
         raise ConfigError(f"--rows {rows}: expected 0 or more")
     with options.stored(config, "alerts") as connection:

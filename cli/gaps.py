@@ -64,7 +64,7 @@ def gaps(
     from flows.home import Home
 
     now = time.time_ns()
-    start = options.moment(since, now) if since else None
+    start = options.moment("--since", since, now) if since else None
     if rows < 0:
         raise ConfigError(f"--rows {rows}: expected 0 or more")
     told = configuration.load(config, os.environ)

@@ -16,6 +16,7 @@ from market.errors import ConfigError
 if TYPE_CHECKING:
     import psycopg
 
+_SECOND = 1_000_000_000
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
 
@@ -63,8 +64,13 @@ def seconds(text: str) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
-def moment(text: str, now: int) -> int:
+def moment(name: str, text: str, now: int) -> int:
     """Read a moment, or a length of time before now, as ns UTC; without a zone it is UTC.
+
+    Args:
+        name: of the option, `--from`.
+        text: what was given.
+        now: ns UTC.
 
     Raises:
         ConfigError: it is neither.
@@ -73,15 +79,17 @@ def moment(text: str, now: int) -> int:
         at = datetime.fromisoformat(text)
     except ValueError:
         try:
-            return max(0, now - int(seconds(text) * 1_000_000_000))
+            return max(0, now - int(seconds(text) * _SECOND))
         except ConfigError:
             raise ConfigError(
-                f"--since {text}: expected a length of time such as 2h, or a moment such as "
-                "2026-11-20T08:00"
+                f"{name} {text}: expected a date such as 2026-11-20, a moment such as "
+                "2026-11-20T08:00, or a length of time back such as 2h"
             ) from None
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
-    return int(at.timestamp() * 1_000_000_000)
+    if at.year < 1971:
+        raise ConfigError(f"{name} {text}: no venue is that old")
+    return int(at.timestamp()) * _SECOND
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from connectors.venue_feeds import VenueFeeds
 from filters.load import load_specs
 from filters.specs import DEFAULT_TARGET, SpecsChanged
 from flows import configuration, logs
-from flows.alert_delivery import make_sender
+from flows.alert_delivery import make_sender, stored_pictures
 from flows.cluster import Cluster
 from flows.collector import tune_collector
 from flows.configuration import Configuration
@@ -118,7 +118,12 @@ def _flow() -> Dataflow:
     status = StatusFile(home.status / f"flow-{cluster.process}.json", tally)
     status.start()
     atexit.register(status.close)
-    sender = make_sender(settings, embedded.database_url, sys.stdout)
+    sender = make_sender(
+        settings,
+        embedded.database_url,
+        sys.stdout,
+        picture=stored_pictures(settings, embedded.database_url),
+    )
     sender.start()
     atexit.register(sender.stop)
     return build(

@@ -236,7 +236,24 @@ class BarBuilder:
         """
         forming = self._forming
         if forming is not None and forming.start <= ts < forming.end:
-            forming.add(ts, price, size, is_buy)
+            # `Accumulator.add`, in this place: nearly every trade comes here.
+            if price > forming.high:
+                forming.high = price
+            elif price < forming.low:
+                forming.low = price
+            if ts >= forming.last_ts:
+                forming.close = price
+                forming.last_ts = ts
+            elif ts < forming.first_ts:
+                forming.open = price
+                forming.first_ts = ts
+            forming.volume += size
+            if is_buy:
+                forming.buy_volume += size
+            elif is_buy is None:
+                forming.buy_volume += size / 2
+            forming.notional += price * size
+            forming.count += 1
             return []
         start = ts - (ts - self._offset) % self._length
         if start < self._closed_until or (forming is not None and start < forming.start):
