@@ -21,6 +21,7 @@ PACKAGES = ("bytewax", "msgspec", "psycopg", "alembic", "websocket-client", "pyt
 FREE_DISK = 2 * 1024**3
 WRONG_CLOCK_S = 2.0
 ANSWER_S = 5.0
+SOON_DAYS = 14
 
 
 class Finding(NamedTuple):
@@ -65,6 +66,7 @@ def _findings(config: Config) -> Iterator[Finding]:
     yield from _home(home)
     yield _disk(home)
     yield _checked("database", lambda: _database(told, home))
+    yield from _growth(told, home)
     yield _checked("filters", lambda: _filters(told))
     yield from _venues(told)
     yield _telegram(told)
@@ -133,6 +135,43 @@ def _database(told: "Configuration", home: "Home") -> Finding:
         return Finding("ok", "database", f"embedded {report.kind} {report.server_version}, runs")
     binaries = find(choose(home.pg / "data"))
     return Finding("ok", "database", f"embedded PostgreSQL {binaries.major}, does not run now")
+
+
+def _growth(told: "Configuration", home: "Home") -> Iterator[Finding]:
+    """Tell how large the tables are and when the disk is full, of a database that runs."""
+    from cli.database import megabytes
+    from migrations.table_sizes import days_left, read_sizes
+    from migrations.upgrade import connect
+
+    running = home.running()
+    embedded = running.database_url if running is not None else ""
+    address = told.database_url.reveal() if told.database_url is not None else embedded
+    if not address:
+        return
+    try:
+        with connect(address) as connection:
+            sizes = read_sizes(connection, told.settings.store.retention.days)
+    except ConfigError:
+        return  # the line before says so
+    for size in sizes:
+        if size.day_size is not None:
+            kept = f"{size.keep_days:g} days" if size.keep_days else "for ever"
+            text = f"{megabytes(size.size)}, {megabytes(size.day_size)} a day, kept {kept}"
+            yield Finding("ok", size.table, text)
+    whole = sum(size.size for size in sizes)
+    growth = sum(size.day_size or 0.0 for size in sizes)
+    text = f"{megabytes(whole)} in tables, {megabytes(growth)} a day"
+    if told.database_url is not None:
+        text += "; how much room its disk has cannot be seen from here"
+        yield Finding("ok", "growth", text)
+        return
+    free = shutil.disk_usage(home.path).free
+    left = days_left(sizes, free)
+    if left is None:
+        yield Finding("ok", "growth", f"{text}; what is kept fits on this disk")
+        return
+    verdict: Literal["ok", "note"] = "note" if left < SOON_DAYS else "ok"
+    yield Finding(verdict, "growth", f"{text}; the disk is full in {left} days")
 
 
 def _filters(told: "Configuration") -> Finding:

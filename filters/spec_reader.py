@@ -20,6 +20,7 @@ from filters.yaml_nodes import Document, Mapping, Node, Scalar, Sequence
 from indicators.spelling import did_you_mean
 from market.activity import parse_bar_length
 from market.errors import SpecError
+from market.instruments import MERGED
 
 VERSION = 1
 LONGEST_TITLE = 120
@@ -191,6 +192,8 @@ class _FileReader:
             interval = nodes.required(keys, "interval", self._interval, parent=node, why=why)
         elif stream == "book" and "interval" in keys:
             nodes.report("interval: a book has none: leave it out", keys["interval"])
+        if stream == "book" and venues is not None and MERGED in venues:
+            nodes.report("venues: no book is merged, only bars are: name venues", keys["venues"])
         if stream is None or symbols is None or nodes.error_count > before:
             raise WrongError
         return Source(stream=stream, symbols=symbols, interval=interval or "", venues=venues or ())

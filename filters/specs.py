@@ -14,7 +14,7 @@ import msgspec
 from filters.compile import Condition, compile_condition
 from filters.fields import Stream
 from filters.templates import Template, parse_template
-from market.instruments import symbol_of, venue_of
+from market.instruments import MERGED, symbol_of, venue_of
 
 Severity: TypeAlias = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
@@ -33,7 +33,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         stream: `bar` (a moment a closed bar) or `book` (a moment a book change).
         symbols: symbols or globs, `"*-USDT"`.
         interval: of the bars, `"1m"`; empty for books.
-        venues: names of venues; empty for the symbol's primary one, which the flow chooses.
+        venues: names of venues, or `merged` for the bars over all of them; empty for the symbol's
+            primary one, which the flow chooses.
     """
 
     stream: Stream
@@ -47,7 +48,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
     def matches(self, series: str) -> bool:
         """Return whether a series (an instrument id) is meant."""
-        if self.venues and venue_of(series) not in self.venues:
+        venue = venue_of(series)
+        if venue not in self.venues and (self.venues or venue == MERGED):
             return False
         return self.matches_symbol(symbol_of(series))
 

@@ -27,6 +27,7 @@ from flows.configuration import Configuration
 from flows.embedded import Embedded
 from flows.home import Home
 from flows.instruments import list_instruments, resolve, unknown_venue
+from flows.kept_files import prune_home
 from flows.metrics import serve_metrics
 from flows.output import Output
 from flows.past import StoredPast, VenuePast
@@ -45,6 +46,7 @@ from market.instruments import Instrument
 from sinks.gap_ledger import open_gaps
 from sinks.insertion import insert
 from sinks.redaction import Redactor
+from sinks.retention import RetentionJob
 from sinks.rows import instrument_row, pack, unpack
 from sinks.secret import Secret
 from sinks.store_connection import RETRIABLE, complete, connect
@@ -126,6 +128,13 @@ def _flow() -> Dataflow:
     )
     sender.start()
     atexit.register(sender.stop)
+    retention = RetentionJob(
+        embedded.database_url,
+        settings.settings.store.retention.days,
+        also=partial(prune_home, home, settings.settings.store.retention),
+    )
+    retention.start()
+    atexit.register(retention.stop)
     return build(
         source,
         new_market=partial(
