@@ -592,6 +592,7 @@ class Binance:
     limits = Limits(connects=60, connects_per_s=0.5, weight=2000, weight_per_s=50.0)
     channel_groups = (("trade", "book"),)
     key_names = ()
+    market_page = "https://www.binance.com/en/trade/{base}_{quote}?type=spot"
     candles = BinanceCandles()
     past_trades = BinanceTrades()
 

@@ -724,6 +724,7 @@ class Htx:
     limits = Limits()
     channel_groups = (("trade",), ("book",))
     key_names = ()
+    market_page = "https://www.htx.com/trade/{base_lower}_{quote_lower}?type=spot"
     candles = HtxCandles()
     past_trades = HtxTrades()
 

@@ -528,6 +528,7 @@ class Massive:
     limits = Limits()
     channel_groups = (("trade", "book"),)
     key_names = KEY_NAMES
+    market_page = ""  # it sells data and has no market of its own
     candles = MassiveCandles()
     past_trades = MassiveTrades()
 

@@ -20,6 +20,7 @@ from connectors.venue_feeds import VenueFeeds
 from filters.load import load_specs
 from filters.specs import DEFAULT_TARGET, SpecsChanged
 from flows import configuration, logs
+from flows.alert_delivery import make_sender, stored_pictures
 from flows.cluster import Cluster
 from flows.collector import tune_collector
 from flows.configuration import Configuration
@@ -48,11 +49,9 @@ from sinks.redaction import Redactor
 from sinks.retention import RetentionJob
 from sinks.rows import instrument_row, pack, unpack
 from sinks.secret import Secret
-from sinks.sender import Sender
 from sinks.spool_database import EMBEDDED, bind, name_of
 from sinks.store_connection import RETRIABLE, complete, connect
 from sinks.tables import TABLES
-from sinks.targets import make_targets
 from sinks.timescale import TimescaleSink
 
 DRAIN_S = 1.0
@@ -125,10 +124,11 @@ def _flow() -> Dataflow:
     status = StatusFile(home.status / f"flow-{cluster.process}.json", tally)
     status.start()
     atexit.register(status.close)
-    sender = Sender(
+    sender = make_sender(
+        settings,
         embedded.database_url,
-        make_targets(settings.settings.telegram, settings.bot_token, sys.stdout),
-        settings.settings.alerts,
+        sys.stdout,
+        picture=stored_pictures(settings, embedded.database_url),
     )
     sender.start()
     atexit.register(sender.stop)

@@ -177,6 +177,7 @@ class ScriptedVenue:
     candles = None
     past_trades = None
     key_names = ()
+    market_page = ""
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:
         del options

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.alerts import Alert
+from filters.alerts import Alert, Clause
 from market.events import Bar, BookTop, BookUpdate, Feature, GapInterval, Side, State, Trade
 from market.instruments import Instrument
 from sinks.rows import (
@@ -15,6 +15,7 @@ from sinks.rows import (
     bar_row,
     book_top_row,
     book_update_row,
+    ending_row,
     feature_row,
     gap_row,
     instrument_row,
@@ -92,6 +93,7 @@ ROWS: dict[str, Row] = {
             targets=("console", "telegram/main"),
             text="it \x00fell",
             values={"rsi(14)": 21.5, "ema(9)": None},
+            clauses=(Clause("rsi(14) < 30", 21.5, 30.0),),
         )
     ),
     "book_updates": book_update_row(
@@ -106,6 +108,7 @@ ROWS: dict[str, Row] = {
             asks=[],
         )
     ),
+    "alert_endings": ending_row("k", NOW),
     "gaps": gap_row(
         GapInterval(instrument="binance:BTC-USDT", channel="book", reason="lost", started=NOW)
     ),
