@@ -22,7 +22,8 @@ LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-outer test-inner fuzz soak check fmt lint types lock docs bench
+TEST_PARTS := test-whole test-services test-venues test-rest
+.PHONY: help setup demo test $(TEST_PARTS) fuzz soak check fmt lint types lock docs bench
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -50,24 +51,35 @@ endif
 demo: $(READY)  ## everything at work, with no network and no key; Ctrl-C ends it
 	@$(BIN)/candlewax demo $(ARGS)
 
-# Two halves at once, of about the same length: what runs the whole, and the rest.
-OUTER := tests/end_to_end tests/sinks tests/faults tests/test_documents.py
+# Parts that run at once, each about as long as the others: some compute all the time, and some
+# mostly wait for processes, sockets and pauses.
+WHOLE := tests/end_to_end tests/faults tests/test_documents.py
+SERVICES := tests/sinks tests/migrations tests/flows tests/cli
+VENUES := tests/connectors tests/simulator tests/faults/test_sockets.py
 
 test: $(READY)  ## all tests
 ifneq ($(ARGS),)
 	$(BIN)/pytest -q $(ARGS)
 else
-	@echo "two halves at once; what each says comes when it has ended"
-	@$(MAKE) --no-print-directory --keep-going -j2 --output-sync=target test-outer test-inner
+	@echo "four parts at once; what each says comes when it has ended"
+	@$(MAKE) --no-print-directory --keep-going -j4 --output-sync=target $(TEST_PARTS)
 endif
 
-test-outer: $(READY)
-	@$(BIN)/pytest -q $(OUTER)
+test-whole: $(READY)
+	@$(BIN)/pytest -q $(WHOLE) $(addprefix --ignore=,$(VENUES))
 
-test-inner: $(READY)
-	@$(BIN)/pytest -q tests $(addprefix --ignore=,$(OUTER))
+test-services: $(READY)
+	@$(BIN)/pytest -q $(SERVICES)
 
-fuzz: $(READY)  ## a million book updates under drawn faults, in virtual time (minutes)
+test-venues: $(READY)
+	@$(BIN)/pytest -q $(VENUES)
+
+test-rest: $(READY)
+	@$(BIN)/pytest -q tests $(addprefix --ignore=,$(WHOLE) $(SERVICES) $(VENUES))
+
+fuzz: $(READY)  ## any bytes, and a million book updates under drawn faults (minutes)
+	@CANDLEWAX_FUZZ=20 $(BIN)/pytest -q --timeout=600 tests/connectors/test_binance_fuzz.py \
+		tests/connectors/test_htx_fuzz.py
 	@$(BIN)/python -m tests.faults.fuzz $(ARGS)
 
 soak: $(READY)  ## all venues on real sockets, a fault every five seconds (five minutes)

@@ -60,8 +60,8 @@ def backfill(
     if known is None:
         raise ConfigError(f"{venue}: unknown venue{configuration.near(venue, sorted(VENUES))}")
     now = time.time_ns()
-    start = _moment("--from", from_, now)
-    end = _moment("--to", to, now) if to else now
+    start = options.moment("--from", from_, now)
+    end = options.moment("--to", to, now) if to else now
     if start >= min(end, now):
         raise ConfigError(f"--from {from_} is not before {f'--to {to}' if to else 'now'}")
     try:
@@ -172,25 +172,6 @@ def _words(done: "Backfilled") -> str:
         f"{done.wanted:,} were missing; {done.new:,} stored, {done.replaced:,} replaced that may"
         " have lacked trades; where nothing traded there is none"
     )
-
-
-def _moment(name: str, text: str, now: int) -> int:
-    """Read a moment, or a length of time before now; without a zone it is UTC."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        try:
-            return max(0, now - int(options.seconds(text) * SECOND))
-        except ConfigError:
-            raise ConfigError(
-                f"{name} {text}: expected a date such as 2026-11-20, a moment such as "
-                "2026-11-20T08:00, or a length of time back such as 2h"
-            ) from None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    if at.year < 1971:
-        raise ConfigError(f"{name} {text}: no venue is that old")
-    return int(at.timestamp()) * SECOND
 
 
 def _iso(ns: int) -> str:

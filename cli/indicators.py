@@ -42,7 +42,7 @@ def list_(
     if name in LIBRARIES:
         _table(_library_rows(name))
     elif name:
-        print("\n".join(_described(_parsed(name))))
+        print("\n".join(_described(parsed(name))))
     else:
         rows = [("name", "reads", "first", "settled", "meaning")]
         for kind in KINDS.values():
@@ -78,7 +78,7 @@ def compute(
 
     if not names:
         raise ConfigError("name an indicator, as in 'rsi(14)'")
-    asked = [_over_bars(each) for each in names]
+    asked = [over_bars(each) for each in names]
     columns = list(dict.fromkeys(value for each in asked for value in every_output(each)))
     file = read_bars(bars)
     for each in columns:
@@ -137,7 +137,12 @@ def compute_over(
         yield row.time, [made[each.indicator].values[each.place] for each in columns]
 
 
-def _parsed(text: str) -> "IndicatorName":
+def parsed(text: str) -> "IndicatorName":
+    """Read a name as a person writes it.
+
+    Raises:
+        ConfigError: it names no indicator; the text shows where it goes wrong.
+    """
     from indicators.names import IndicatorNameError, parse
 
     try:
@@ -147,8 +152,13 @@ def _parsed(text: str) -> "IndicatorName":
         raise ConfigError(f"{error.message}{shown}") from None
 
 
-def _over_bars(text: str) -> "IndicatorName":
-    name = _parsed(text)
+def over_bars(text: str) -> "IndicatorName":
+    """Read the name of an indicator that a file of bars is enough for.
+
+    Raises:
+        ConfigError: as `parsed`, or it wants the order book.
+    """
+    name = parsed(text)
     if name.reads != "bar":
         raise ConfigError(
             f"{name.text!r} is computed from the order book, which a file of bars has not"

@@ -31,6 +31,7 @@ COMMANDS = {
     "symbols": ("cli.symbols:symbols", "List what a venue trades."),
     "simulate": ("cli.simulate:simulate", "Run the simulated exchange alone."),
     "indicators": ("cli.indicators:app", "List indicators; compute them over a file of bars."),
+    "chart": ("cli.chart:chart", "Draw bars and indicators as a picture."),
     "filters": ("cli.filters:app", "Check and list filter specs."),
     "telegram": ("cli.telegram:app", "Connect a Telegram bot."),
     "gaps": ("cli.gaps:gaps", "Show when data may be missing, and why."),

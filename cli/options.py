@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -10,6 +11,7 @@ from cyclopts import Parameter, Token
 
 from market.errors import ConfigError
 
+_SECOND = 1_000_000_000
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
 
@@ -55,6 +57,34 @@ def seconds(text: str) -> float:
     if found is None:
         raise ConfigError(f"{text!r} is no length of time: expected one such as 30s, 5m or 1h")
     return float(found[1]) * _UNITS[found[2]]
+
+
+def moment(name: str, text: str, now: int) -> int:
+    """Read a moment, or a length of time before now, as ns UTC; without a zone it is UTC.
+
+    Args:
+        name: of the option, `--from`.
+        text: what was given.
+        now: ns UTC.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            return max(0, now - int(seconds(text) * _SECOND))
+        except ConfigError:
+            raise ConfigError(
+                f"{name} {text}: expected a date such as 2026-11-20, a moment such as "
+                "2026-11-20T08:00, or a length of time back such as 2h"
+            ) from None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    if at.year < 1971:
+        raise ConfigError(f"{name} {text}: no venue is that old")
+    return int(at.timestamp()) * _SECOND
 
 
 def check_processes(count: int) -> None:

@@ -134,7 +134,7 @@ KIND = BarKind(
         period(34, name="slow", meaning="bars of the slow average, more than `fast`"),
     ),
     inputs=("high", "low"),
-    outputs=(Output("", "quote currency"),),
+    outputs=(Output("", "quote currency", shown="bars"),),
     make=AO,
     refuse=refuse,
     notes="""Over `(high + low) / 2`, as pandas-ta's `ao`; TA-Lib has none. Exactly 0

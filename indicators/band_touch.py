@@ -125,8 +125,22 @@ KIND = BarKind(
     ),
     inputs=(),
     outputs=(
-        Output("lower", "0 or 1", 0.0, 1.0, "1 on the first bar that reaches the lower edge"),
-        Output("upper", "0 or 1", 0.0, 1.0, "1 on the first bar that reaches the upper edge"),
+        Output(
+            "lower",
+            "0 or 1",
+            0.0,
+            1.0,
+            "1 on the first bar that reaches the lower edge",
+            shown="bars",
+        ),
+        Output(
+            "upper",
+            "0 or 1",
+            0.0,
+            1.0,
+            "1 on the first bar that reaches the upper edge",
+            shown="bars",
+        ),
     ),
     make=BandTouch,
     notes="""To be on the edge is to touch it. Only the first bar of a stay counts; after a bar

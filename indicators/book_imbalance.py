@@ -150,7 +150,7 @@ KINDS = (
         name="book.imbalance",
         meaning="(bid size - ask size) / (bid size + ask size) over the best levels",
         parameters=(DEPTH,),
-        outputs=(Output("", "-1 to 1", -1.0, 1.0),),
+        outputs=(Output("", "-1 to 1", -1.0, 1.0, shown="bars"),),
         make=VolumeImbalance,
         notes="1 when only bids weigh, -1 when only asks do. No value when a side is empty.",
     ),
@@ -158,7 +158,7 @@ KINDS = (
         name="book.count_imbalance",
         meaning="the same with the number of levels in the band that both sides fill",
         parameters=(DEPTH,),
-        outputs=(Output("", "-1 to 1", -1.0, 1.0),),
+        outputs=(Output("", "-1 to 1", -1.0, 1.0, shown="bars"),),
         make=CountImbalance,
         notes="""The best `depth` levels of each side reach some distance from the mid
 price; the shorter reach of the two is the band, and only levels inside it count, those on its

@@ -124,8 +124,12 @@ KIND = BarKind(
     parameters=(Parameter("period", 60, FEWEST, LONGEST_WINDOW, "bars that make the norm"),),
     inputs=("volume", "buy_volume"),
     outputs=(
-        Output("volume", "standard deviations", -MOST, MOST, "volume against the norm"),
-        Output("direction", "standard deviations", -MOST, MOST, "above 0: unusual buying"),
+        Output(
+            "volume", "standard deviations", -MOST, MOST, "volume against the norm", shown="bars"
+        ),
+        Output(
+            "direction", "standard deviations", -MOST, MOST, "above 0: unusual buying", shown="bars"
+        ),
     ),
     make=Burst,
     notes="""Robust z-scores against the median and the median absolute deviation of the `period`

@@ -152,7 +152,7 @@ KIND = BarKind(
     meaning="commodity channel index",
     parameters=(period(20),),
     inputs=("high", "low", "close"),
-    outputs=(Output("", "around 0, mostly -100 to 100"),),
+    outputs=(Output("", "around 0, mostly -100 to 100", guides=(-100.0, 100.0)),),
     make=CCI,
     notes="""The typical price `(high + low + close) / 3` less its mean over the window,
 over 0.015 times the mean absolute deviation, as TA-Lib's `CCI`. 0 when nothing has moved in the

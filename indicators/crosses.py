@@ -124,7 +124,9 @@ KIND = BarKind(
         SeriesParameter("other", "ema(20)", "what is crossed", may_be_number=True),
     ),
     inputs=(),
-    outputs=(Output("", "+1, 0, -1", -1.0, 1.0, "+1 crossed above, -1 crossed below"),),
+    outputs=(
+        Output("", "+1, 0, -1", -1.0, 1.0, "+1 crossed above, -1 crossed below", shown="bars"),
+    ),
     make=Crosses,
     notes="""It tells the bar at which the series comes out on the other side, once. A value
 exactly equal is on no side: to touch and go back is no crossing, and after bars of equality the

@@ -229,7 +229,7 @@ KIND = BarKind(
     ),
     inputs=("high", "low"),
     outputs=(
-        Output("signal", "+1, 0, -1", -1.0, 1.0, "+1 bullish, -1 bearish"),
+        Output("signal", "+1, 0, -1", -1.0, 1.0, "+1 bullish, -1 bearish", shown="bars"),
         Output("price_1", _PIVOT, meaning="price at the first pivot", is_rare=True),
         Output("price_2", _PIVOT, meaning="price at the second pivot", is_rare=True),
         Output("oscillator_1", _READ, meaning="oscillator at the first pivot", is_rare=True),

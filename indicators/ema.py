@@ -113,7 +113,7 @@ KIND = BarKind(
     meaning="exponential moving average of the close",
     parameters=(period(20),),
     inputs=("close",),
-    outputs=(Output("", "quote currency"),),
+    outputs=(Output("", "quote currency", shown="price"),),
     make=EMA,
     notes="""The first value is the plain mean of the first `period` closes, as TA-Lib
 has it; then each close moves the average by `2 / (period + 1)` of its distance. Charts that

@@ -13,6 +13,9 @@ from indicators.contract import BarIndicator, BookIndicator, DepthIndicator
 Reads: TypeAlias = Literal["bar", "book", "depth"]
 """Closed bars; the best levels of a book; a whole book and what it was in the last minutes."""
 
+Shown: TypeAlias = Literal["line", "bars", "price"]
+"""On a chart: a line or columns in a pane of their own, or a line among the prices."""
+
 LONGEST_WINDOW = 100_000
 """Most bars that a parameter may ask for."""
 
@@ -54,6 +57,8 @@ class Output(msgspec.Struct, frozen=True):
         most: most value, None for no bound.
         meaning: one line where the name does not say it.
         is_rare: it is there only when there is something to tell, and None otherwise.
+        shown: how a chart draws it.
+        guides: values at which a chart has a line, as 30 and 70 for the RSI.
     """
 
     name: str
@@ -62,6 +67,8 @@ class Output(msgspec.Struct, frozen=True):
     most: float | None = None
     meaning: str = ""
     is_rare: bool = False
+    shown: Shown = "line"
+    guides: tuple[float, ...] = ()
 
 
 class Declared(msgspec.Struct, frozen=True, kw_only=True):

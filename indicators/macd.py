@@ -165,7 +165,7 @@ KIND = BarKind(
     outputs=(
         Output("line", "quote currency", meaning="fast average less slow"),
         Output("signal", "quote currency", meaning="exponential average of the line"),
-        Output("hist", "quote currency", meaning="line less signal"),
+        Output("hist", "quote currency", meaning="line less signal", shown="bars"),
     ),
     make=MACD,
     refuse=refuse,

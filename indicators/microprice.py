@@ -46,7 +46,7 @@ class Microprice(msgspec.Struct, frozen=True):
 KIND = BookKind(
     name="book.microprice",
     meaning="mid price, each best price weighed with the size on the other side",
-    outputs=(Output("", "quote currency"),),
+    outputs=(Output("", "quote currency", shown="price"),),
     make=Microprice,
     notes="""`(bid * ask size + ask * bid size) / (bid size + ask size)` of the best
 level on each side, as Gatheral and Oomen define the micro-price (2010). Stoikov (2018) calls this

@@ -50,6 +50,12 @@ def _parameter(setting: pandas_ta_functions.Setting) -> Parameter:
 
 def _outputs(function: Function) -> tuple[Output, ...]:
     return tuple(
-        Output(name, "as pandas-ta-classic defines it", is_rare=rare)
+        Output(
+            name,
+            "as pandas-ta-classic defines it",
+            is_rare=rare,
+            # Some of these give a width or a direction; a chart sees that it is far from the price.
+            shown="price" if function.group in ("overlap", "volatility") else "line",
+        )
         for name, rare in zip(function.outputs, function.rare, strict=True)
     )

@@ -125,7 +125,9 @@ KIND = BarKind(
         Parameter("wing", 1, 1, WIDEST_WING, "steps on either side that must be lower (higher)"),
     ),
     inputs=(),
-    outputs=(Output("", "+1, 0, -1", -1.0, 1.0, "+1 after a peak, -1 after a trough"),),
+    outputs=(
+        Output("", "+1, 0, -1", -1.0, 1.0, "+1 after a peak, -1 after a trough", shown="bars"),
+    ),
     make=Peak,
     notes="""Equal values in a row are one step, so a flat top is one peak, told by the first
 lower value after it (with a wing of 1). A turn down below zero, or up above it, is not told.""",

@@ -112,7 +112,7 @@ KIND = BarKind(
     meaning="Wilder's moving average of the close",
     parameters=(period(14),),
     inputs=("close",),
-    outputs=(Output("", "quote currency"),),
+    outputs=(Output("", "quote currency", shown="price"),),
     make=RMA,
     notes="""The average inside RSI and ATR: the first value is the plain mean of the
 first `period` closes, then each close moves it by `1 / period` of its distance. An `ema` of

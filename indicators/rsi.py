@@ -144,7 +144,7 @@ KIND = BarKind(
     meaning="relative strength index, Wilder's smoothing",
     parameters=(period(14),),
     inputs=("close",),
-    outputs=(Output("", "0 to 100", 0.0, 100.0),),
+    outputs=(Output("", "0 to 100", 0.0, 100.0, guides=(30.0, 70.0)),),
     make=RSI,
     notes="""The first average gain and loss are plain means of the first `period`
 changes; later ones decay by `1 / period`. It equals TA-Lib's `RSI` from the first value on, but

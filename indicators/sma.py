@@ -104,7 +104,7 @@ KIND = BarKind(
     meaning="simple moving average of the close",
     parameters=(period(20),),
     inputs=("close",),
-    outputs=(Output("", "quote currency"),),
+    outputs=(Output("", "quote currency", shown="price"),),
     make=SMA,
     notes="""The plain mean of the last `period` closes, as TA-Lib's `SMA`. No running
 sum is kept that could drift: a huge price leaves no trace after it has left the window, and a flat

@@ -140,8 +140,15 @@ KIND = BarKind(
     ),
     inputs=("high", "low", "close"),
     outputs=(
-        Output("k", "0 to 100", 0.0, 100.0, "%K, smoothed place of the close in the range"),
-        Output("d", "0 to 100", 0.0, 100.0, "%D, mean of %K"),
+        Output(
+            "k",
+            "0 to 100",
+            0.0,
+            100.0,
+            "%K, smoothed place of the close in the range",
+            guides=(20.0, 80.0),
+        ),
+        Output("d", "0 to 100", 0.0, 100.0, "%D, mean of %K", guides=(20.0, 80.0)),
     ),
     make=Stochastic,
     notes="""Equals TA-Lib's `STOCH` with simple averages, both outputs from the same

@@ -126,8 +126,10 @@ KIND = BarKind(
     ),
     inputs=("high", "low", "close"),
     outputs=(
-        Output("k", "0 to 100", 0.0, 100.0, "%K, place of the close in the range"),
-        Output("d", "0 to 100", 0.0, 100.0, "%D, mean of %K"),
+        Output(
+            "k", "0 to 100", 0.0, 100.0, "%K, place of the close in the range", guides=(20.0, 80.0)
+        ),
+        Output("d", "0 to 100", 0.0, 100.0, "%D, mean of %K", guides=(20.0, 80.0)),
     ),
     make=StochasticFast,
     notes="""Equals TA-Lib's `STOCHF` with simple averages, but for a range of no height,

@@ -81,7 +81,14 @@ def _outputs(function: Function) -> tuple[Output, ...]:
     else:
         unit = "as its inputs" if function.is_price else "as TA-Lib defines it"
     return tuple(
-        Output(name, unit, least, most, is_rare=rare)
+        Output(
+            name,
+            unit,
+            least,
+            most,
+            is_rare=rare,
+            shown="price" if function.is_price else "line",
+        )
         for name, rare in zip(function.outputs, function.rare, strict=True)
     )
 

@@ -115,7 +115,7 @@ KIND = BarKind(
     meaning="bought less sold volume over all volume of the window",
     parameters=(period(20, least=1),),
     inputs=("volume", "buy_volume"),
-    outputs=(Output("", "-1 to 1", -1.0, 1.0),),
+    outputs=(Output("", "-1 to 1", -1.0, 1.0, shown="bars"),),
     make=TradeImbalance,
     notes="""A trade is bought when the buyer crossed the spread, as the venue says. Where it does
 not say, one half counts as bought and the value is pulled towards 0. It is 0 when nothing traded in

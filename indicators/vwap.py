@@ -163,7 +163,7 @@ KIND = BarKind(
     name="vwap",
     meaning="mean price of the day's trades, weighted by size, from 00:00 UTC",
     inputs=("high", "low", "close", "volume", "notional"),
-    outputs=(Output("", "quote currency"),),
+    outputs=(Output("", "quote currency", shown="price"),),
     make=VWAP,
     since_midnight=True,
     notes="""It adds up price times size of every trade, where many charts take a bar's mean of

@@ -95,7 +95,9 @@ KIND = BarKind(
     meaning="a series changes its sign",
     parameters=(SeriesParameter("series", "macd(12,26,9).hist", "what crosses zero"),),
     inputs=(),
-    outputs=(Output("", "+1, 0, -1", -1.0, 1.0, "+1 became positive, -1 became negative"),),
+    outputs=(
+        Output("", "+1, 0, -1", -1.0, 1.0, "+1 became positive, -1 became negative", shown="bars"),
+    ),
     make=ZeroCross,
     notes="""The same as `crosses(series,0)`. A value of zero has no sign: to touch zero and go
 back is no crossing.""",

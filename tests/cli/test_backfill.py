@@ -6,7 +6,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from cli import backfill as command
 from cli.main import INTERRUPTED, USER_MISTAKE, main
 from connectors import VENUES
 from connectors.history import CandleHistory
@@ -128,10 +127,3 @@ def test_ctrl_c_says_what_was_kept(
         row = connection.execute("SELECT count(*) FROM bars").fetchone()
     assert row is not None
     assert row[0] == 3
-
-
-def test_a_moment_is_utc_where_it_says_nothing_else() -> None:
-    moment = command._moment
-    assert moment("--from", "2023-11-14T22:13:20", 0) == 1_700_000_000 * 10**9
-    assert moment("--from", "2023-11-14T23:13:20+01:00", 0) == 1_700_000_000 * 10**9
-    assert moment("--from", "1h", 3600 * 10**9 + 5) == 5

@@ -12,15 +12,16 @@ from tests.end_to_end.live_scenario import Both, run_both
 from tests.fixtures_database import with_schema
 
 HERE = Path(__file__).parent
+LIVE = HERE / "test_live.py"
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the tests of the live flows come last here: the flows run meanwhile."""
-    places = [at for at, item in enumerate(items) if HERE in item.path.parents]
-    ours = sorted((items[at] for at in places), key=lambda item: item.path.name == "test_live.py")
-    for at, item in zip(places, ours, strict=True):
-        items[at] = item
+    """Let the tests here come first, and those of the live flows last of them.
+
+    The flows run from the first of these tests to the last, and so no longer than they must.
+    """
+    items.sort(key=lambda item: (HERE not in item.path.parents, item.path == LIVE))
 
 
 class LiveFlows:

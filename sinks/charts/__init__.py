@@ -1,0 +1,1 @@
+"""Pictures of bars and indicators: what is on them, and how it is drawn."""
