@@ -78,10 +78,7 @@ def _flow() -> Dataflow:
     logs.configure(settings.settings.log, redactor, file=settings.log_file)
     home = Home.of(os.environ)
     cluster = Cluster.of(sys.argv[1:], os.environ)
-    reading = read_place(settings.specs_folder, Known(venues=frozenset(VENUES)))
-    specs = in_force(reading.specs)
-    for warning in reading.warnings:
-        log.warning("a filter may not do what it says", extra={"reason": str(warning)})
+    specs = in_force(read_place(settings.specs_folder).specs)
     routes = Routes(settings)
     routes.check({name for spec in specs for name in spec.targets} | {DEFAULT_TARGET})
     tune_collector()
@@ -90,7 +87,9 @@ def _flow() -> Dataflow:
     embedded = Embedded.enter(settings, home, cluster, command="python -m bytewax.run flows.crypto")
     atexit.register(embedded.stop)
     redactor.add(embedded.database_url)
-    feeds = list(_feeds(settings, embedded))
+    listed: set[str] = set()
+    feeds = list(_feeds(settings, embedded, listed))
+    _warn_of_specs(settings, listed)
     symbols = tuple(sorted({one.symbol for each in feeds for one in each.instruments}))
     helm = Helm()
     records = any(feed.record for feed in settings.settings.feeds.values())
@@ -154,8 +153,18 @@ def _flow() -> Dataflow:
     )
 
 
-def _feeds(settings: Configuration, embedded: Embedded) -> list[VenueFeeds]:
-    """Ask every venue what it trades, and refuse what it does not before anything is subscribed."""
+def _warn_of_specs(settings: Configuration, symbols: set[str]) -> None:
+    """Say which filters will hardly do what they say, now that it is known what is listed."""
+    known = Known(symbols=frozenset(symbols), venues=frozenset(VENUES))
+    for warning in read_place(settings.specs_folder, known).warnings:
+        log.warning("a filter may not do what it says", extra={"reason": str(warning)})
+
+
+def _feeds(settings: Configuration, embedded: Embedded, symbols: set[str]) -> list[VenueFeeds]:
+    """Ask every venue what it trades, and refuse what it does not before anything is subscribed.
+
+    `symbols` gets all that are listed.
+    """
     feeds = []
     for name, wanted in settings.settings.feeds.items():
         venue = VENUES.get(name)
@@ -164,6 +173,7 @@ def _feeds(settings: Configuration, embedded: Embedded) -> list[VenueFeeds]:
         rest_url = embedded.rest_url(name)
         key = key_for(venue, wanted, settings.keys)
         listed = list_instruments(venue, rest_url, key=key)
+        symbols.update(one.symbol for one in listed)
         instruments = resolve(wanted.symbols, listed, venue=name)
         _store_instruments(embedded.database_url, instruments)
         feeds.append(

@@ -16,7 +16,7 @@ from flows.instrument_bars import Closed, InstrumentBars, InstrumentBarsState
 from flows.market_output import MarketOutput
 from flows.merged_series import MergedSeries
 from flows.observer import BarObserver, BookObserver
-from flows.spec_moments import SpecMoments
+from flows.spec_moments import MomentsState, SpecMoments
 from flows.venue_bars import VenueBars
 from flows.watched_channel import GOES_ON, WatchedChannel
 from indicators.book_imbalance import VolumeImbalance
@@ -83,6 +83,7 @@ class InstrumentState(msgspec.Struct):
     exchange: str = ""
     venue_bars: dict[str, Bar] = {}
     liquidity: LiquidityMap | None = None
+    moments: MomentsState | None = None
 
 
 class InstrumentMarket:
@@ -145,6 +146,7 @@ class InstrumentMarket:
         self._book_features: dict[str, BookFeatures] = {}
         self._book_observer: BookObserver | None = None
         self._moments: SpecMoments | None = None
+        self.moments_state = MomentsState()
 
     def want(
         self,
@@ -449,6 +451,7 @@ class InstrumentMarket:
             silent_sequence=self.silent_sequence,
             asked_at=self.asked_at,
             awaits_answer=self.awaits_answer,
+            moments=copy.copy(self.moments_state),
         )
 
     def restore(self, kept: InstrumentState) -> None:
@@ -470,6 +473,7 @@ class InstrumentMarket:
         self.silent_sequence = kept.silent_sequence
         self.asked_at = kept.asked_at
         self.awaits_answer = kept.awaits_answer
+        self.moments_state = kept.moments or MomentsState()
         self.liquidity = kept.liquidity
         self.crossed = kept.crossed
         self.state = kept.state

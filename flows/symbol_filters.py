@@ -10,9 +10,11 @@ import msgspec
 
 from filters.alerts import Alert, Copied, Observation, Passed
 from filters.engine import EngineState, FilterEngine
+from filters.explain import Explanation
 from flows.market_output import FilterOutput, MarketOutput
 from flows.symbol_market import SnapshotError
 from market.events import BookTop, Heartbeat, State, StateChange
+from market.instruments import MERGED, instrument_id, symbol_of
 
 
 class _Remembered(msgspec.Struct):
@@ -48,6 +50,8 @@ class SymbolFilters:
                     fired = engine.heartbeat(
                         moment.instrument, moment.ts_recv, state=state, reason=reason
                     )
+                    merged = instrument_id(MERGED, symbol_of(moment.instrument))
+                    fired += engine.heartbeat(merged, moment.ts_recv)
                 elif isinstance(moment, StateChange):
                     self._states[moment.instrument] = (moment.state, moment.reason)
                     if moment.state is State.RESYNCING:
@@ -63,6 +67,10 @@ class SymbolFilters:
                 for alert in fired:
                     self._tell(alert, out)
         return out
+
+    def explain(self, series: str) -> list[Explanation]:
+        """Say of each spec in force for a series why it has fired, or why not."""
+        return self._engine.explain(series)
 
     def snapshot(self) -> bytes:
         """Return the state for recovery."""

@@ -210,7 +210,7 @@ class SymbolMarket:
             self._merged.want(of_all_venues)
             market.join(self._merged)
         demanded = {**dict.fromkeys(of_all_venues, ()), **self._demand}
-        moments = SpecMoments.of(instrument, needs)
+        moments = SpecMoments.of(instrument, needs, market.moments_state)
         market.want(self._settings.features, needs.bars, needs.book or None, demanded, moments)
 
     def _merge(self, symbol: str, state: MergedState | None) -> MergedSeries:
