@@ -15,7 +15,7 @@ from filters.alerts import Alert, Observation, Passed
 from filters.explain import Explanation, explain
 from filters.memory import fresh, step
 from filters.messages import Running, make_alert, missing, ready
-from filters.needs import Needs, needs_of
+from filters.needs import Needs, looks_at, needs_of
 from filters.others import Others, OthersState
 from filters.places import split
 from filters.specs import Spec, SpecsChanged
@@ -83,6 +83,7 @@ class FilterEngine:
         self._watches: dict[tuple[str, str, str], list[_Watch]] = {}
         self._by_series: dict[str, list[_Watch]] = {}
         self._looks_at_others = False
+        self._looked_at: dict[tuple[str, str], bool] = {}
         self._others = Others(None if state is None else state.others)
         if state is not None:
             self._states = {key: each.copy() for key, each in state.states.items()}
@@ -123,6 +124,7 @@ class FilterEngine:
         self._waiting = {key: each for key, each in self._waiting.items() if key in self._states}
         self._watches = {}
         self._by_series = {}
+        self._looked_at = {}
 
     def looks_at_others(self, spec: str) -> bool:
         """Whether a spec in force, by its id, looks at other bars than its own."""
@@ -141,7 +143,7 @@ class FilterEngine:
         """
         if observation.revision > 0:
             return []
-        if self._looks_at_others and observation.stream == "bar":
+        if self._looks_at_others and self._is_looked_at(observation):
             self._others.take(observation)
         key = (observation.series, observation.stream, observation.interval)
         watches = self._watches.get(key)
@@ -222,6 +224,20 @@ class FilterEngine:
             {key: list(each) for key, each in self._waiting.items() if each},
             self._others.snapshot(),
         )
+
+    def _is_looked_at(self, observation: Observation) -> bool:
+        """Whether a spec looks at these bars besides its own."""
+        if observation.stream != "bar":
+            return False
+        key = observation.series, observation.interval
+        known = self._looked_at.get(key)
+        if known is None:
+            known = self._looked_at[key] = any(
+                looks_at(running.spec, name, *key)
+                for running in self._running
+                for name in running.others
+            )
+        return known
 
     def _watch(self, series: str, stream: str, interval: str) -> list[_Watch]:
         watches: list[_Watch] = []

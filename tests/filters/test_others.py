@@ -1,12 +1,15 @@
 """Other series: the last bar that ended by a time, once they are past it."""
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.alerts import Observation, Passed
+from filters.engine import FilterEngine
 from filters.needs import needs_of
 from filters.others import KEPT, Others
 from filters.spec_reader import read_specs
+from filters.specs import SpecsChanged
 from market.events import State
 
 BTC = "binance:BTC-USDT"
@@ -127,3 +130,19 @@ def test_a_series_is_asked_for_what_others_look_at() -> None:
     htx = needs_of(specs, "htx:BTC-USDT", followed)
     assert (htx.bars, htx.forming) == ({"1h": ("close",)}, {"1h": ("close",)})
     assert (htx.quote, htx.passes) == (("book.spread_bps",), False)
+
+
+def test_only_bars_that_are_looked_at_are_kept() -> None:
+    specs = read_specs([("x.yaml", SPECS)])
+    engine = FilterEngine()
+    engine.specs_changed(SpecsChanged(generation=1, specs=specs))
+    for series in (BTC, "binance:SOL-USDT", "htx:BTC-USDT"):
+        for interval in ("1m", "5m", "15m", "1h"):
+            seen = msgspec.structs.replace(bar(60, 1.0), series=series, interval=interval)
+            engine.observe(seen)
+    kept = engine.snapshot().others.bars
+    assert {series: set(intervals) for series, intervals in kept.items()} == {
+        BTC: {"5m", "15m"},
+        "binance:SOL-USDT": {"5m"},
+        "htx:BTC-USDT": {"15m"},
+    }

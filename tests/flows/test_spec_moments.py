@@ -325,3 +325,16 @@ def test_the_filters_of_a_symbol_say_why() -> None:
     rig.advance(trade(0), trade(1), trade(2))
     (told,) = rig.filters.explain(BTC)
     assert told.because == "its condition is false: close > 100"
+
+
+def test_two_venues_of_one_symbol_can_be_compared() -> None:
+    spec = bar_spec("close > close@kraken:BTC-USDT")
+    spec = msgspec.structs.replace(
+        spec, source=msgspec.structs.replace(spec.source, venues=("binance",))
+    )
+    rig = Rig(spec)
+    alerts: list[Alert] = []
+    for second in range(6):
+        alerts += rig.advance(trade(second, 100 + second))
+        alerts += rig.advance(trade(second, 102, instrument=OTHER))
+    assert [alert.values for alert in alerts] == [{"close": 103.0, "close@kraken:BTC-USDT": 102.0}]
