@@ -14,7 +14,6 @@ from filters.explain import Explanation
 from flows.market_output import FilterOutput, MarketOutput
 from flows.symbol_market import SnapshotError
 from market.events import BookTop, Heartbeat, State, StateChange
-from market.instruments import MERGED, instrument_id, symbol_of
 
 
 class _Remembered(msgspec.Struct):
@@ -50,8 +49,6 @@ class SymbolFilters:
                     fired = engine.heartbeat(
                         moment.instrument, moment.ts_recv, state=state, reason=reason
                     )
-                    merged = instrument_id(MERGED, symbol_of(moment.instrument))
-                    fired += engine.heartbeat(merged, moment.ts_recv)
                 elif isinstance(moment, StateChange):
                     self._states[moment.instrument] = (moment.state, moment.reason)
                     if moment.state is State.RESYNCING:
