@@ -27,6 +27,7 @@ from flows.configuration import Configuration
 from flows.embedded import Embedded
 from flows.home import Home
 from flows.instruments import list_instruments, resolve, unknown_venue
+from flows.kept_files import prune_home
 from flows.metrics import serve_metrics
 from flows.output import Output
 from flows.past import StoredPast, VenuePast
@@ -45,9 +46,11 @@ from market.instruments import Instrument
 from sinks.gap_ledger import open_gaps
 from sinks.insertion import insert
 from sinks.redaction import Redactor
+from sinks.retention import RetentionJob
 from sinks.rows import instrument_row, pack, unpack
 from sinks.secret import Secret
 from sinks.sender import Sender
+from sinks.spool_database import EMBEDDED, bind, name_of
 from sinks.store_connection import RETRIABLE, complete, connect
 from sinks.tables import TABLES
 from sinks.targets import make_targets
@@ -87,6 +90,9 @@ def _flow() -> Dataflow:
     embedded = Embedded.enter(settings, home, cluster, command="python -m bytewax.run flows.crypto")
     atexit.register(embedded.stop)
     redactor.add(embedded.database_url)
+    if settings.settings.store.spool_bytes:
+        told = settings.database_url
+        bind(home.spool, EMBEDDED if told is None else name_of(told.reveal()))
     listed: set[str] = set()
     feeds = list(_feeds(settings, embedded, listed))
     _warn_of_specs(settings, listed)
@@ -130,6 +136,13 @@ def _flow() -> Dataflow:
     )
     sender.start()
     atexit.register(sender.stop)
+    retention = RetentionJob(
+        embedded.database_url,
+        settings.settings.store.retention.days,
+        also=partial(prune_home, home, settings.settings.store.retention),
+    )
+    retention.start()
+    atexit.register(retention.stop)
     return build(
         source,
         new_market=partial(
@@ -146,6 +159,7 @@ def _flow() -> Dataflow:
             embedded.database_url.reveal(),
             settings.settings.store,
             place=row_placement(settings.settings.store.partitions, cluster.workers),
+            spool=home.spool,
             closed=partial(sender.stop, drain_s=DRAIN_S),
         ),
         lines=output.sink(),

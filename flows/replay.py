@@ -105,9 +105,7 @@ def _flow() -> Dataflow:
     recorded = market_of(paths)  # in any case: it reads the beginning of every file
     market = recorded if recorded and not options.own_market else settings.settings.market
     if options.store:
-        prepare_database(
-            options.store, require_timescaledb=settings.settings.store.require_timescaledb
-        )
+        prepare_database(options.store, settings.settings.store)
     tune_collector()
     stopping = Stopping()
     stopping.install()

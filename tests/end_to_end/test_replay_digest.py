@@ -23,7 +23,7 @@ from tests.end_to_end.flow_runs import (
     replay_run,
 )
 from tests.end_to_end.wire_recording import WireRun, record_wire
-from tests.fixtures_database import with_schema
+from tests.fixtures_database import EMBEDDED, Servers, with_schema
 
 ALL = frozenset(KINDS)
 OTHERS = """
@@ -140,9 +140,10 @@ def test_a_killed_replay_resumes_and_nothing_is_lost_or_twice(
     recorded: WireRun,
     told: str,
     tmp_path: Path,
-    make_database: Callable[[], str],
+    servers: Servers,
 ) -> None:
-    undisturbed, disturbed = with_schema(make_database()), with_schema(make_database())
+    undisturbed = with_schema(servers.make(EMBEDDED))
+    disturbed = with_schema(servers.make(servers.best()))
     recovery = recovery_flags(tmp_path / "recovery")
     with (
         replay_run(
