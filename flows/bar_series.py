@@ -7,6 +7,7 @@ nothing had been missed: from its state before the hole where the past reaches b
 a running total keeps its level. Where no history comes they warm up with the bars that follow.
 """
 
+import copy
 import pickle
 from bisect import insort
 from collections.abc import Iterable
@@ -324,6 +325,18 @@ class BarSeries:
             values = self.indicators[of].values
             for text, place in places:
                 told[text] = values[place]
+        return told
+
+    def provisional(self, bar: Bar) -> dict[str, float | None]:
+        """Return what the indicators would say if a bar that is still forming closed as it is."""
+        if self._hole or bar.gap or bar.partial:
+            return {}
+        told: dict[str, float | None] = {}
+        for of, places in self._places.items():
+            indicator = copy.deepcopy(self.indicators[of])
+            indicator.update(bar)
+            for text, place in places:
+                told[text] = indicator.values[place]
         return told
 
     def _restart(self) -> None:

@@ -17,8 +17,9 @@ from bytewax.dataflow import Dataflow
 from connectors import VENUES
 from connectors.source import FeedSource, Helm
 from connectors.venue_feeds import VenueFeeds
-from filters.load import load_specs
-from filters.specs import DEFAULT_TARGET, SpecsChanged
+from filters.judge import Known
+from filters.load import read_place
+from filters.specs import DEFAULT_TARGET, SpecsChanged, in_force
 from flows import configuration, logs
 from flows.alert_delivery import make_sender, stored_pictures
 from flows.cluster import Cluster
@@ -79,7 +80,7 @@ def _flow() -> Dataflow:
     logs.configure(settings.settings.log, redactor, file=settings.log_file)
     home = Home.of(os.environ)
     cluster = Cluster.of(sys.argv[1:], os.environ)
-    specs = load_specs(settings.specs_folder)
+    specs = in_force(read_place(settings.specs_folder).specs)
     routes = Routes(settings)
     routes.check({name for spec in specs for name in spec.targets} | {DEFAULT_TARGET})
     tune_collector()
@@ -91,14 +92,17 @@ def _flow() -> Dataflow:
     if settings.settings.store.spool_bytes:
         told = settings.database_url
         bind(home.spool, EMBEDDED if told is None else name_of(told.reveal()))
-    feeds = list(_feeds(settings, embedded))
+    listed: set[str] = set()
+    feeds = list(_feeds(settings, embedded, listed))
+    _warn_of_specs(settings, listed)
+    symbols = tuple(sorted({one.symbol for each in feeds for one in each.instruments}))
     helm = Helm()
     records = any(feed.record for feed in settings.settings.feeds.values())
     source = FeedSource(
         feeds,
         controls=[
             recorded_settings(settings.settings.market),
-            msgspec.json.encode(SpecsChanged(generation=1, specs=specs)),
+            msgspec.json.encode(SpecsChanged(generation=1, specs=specs, symbols=symbols)),
             *_left_open(embedded.database_url, feeds),
         ],
         helm=helm,
@@ -164,8 +168,18 @@ def _flow() -> Dataflow:
     )
 
 
-def _feeds(settings: Configuration, embedded: Embedded) -> list[VenueFeeds]:
-    """Ask every venue what it trades, and refuse what it does not before anything is subscribed."""
+def _warn_of_specs(settings: Configuration, symbols: set[str]) -> None:
+    """Say which filters will hardly do what they say, now that it is known what is listed."""
+    known = Known(symbols=frozenset(symbols), venues=frozenset(VENUES))
+    for warning in read_place(settings.specs_folder, known).warnings:
+        log.warning("a filter may not do what it says", extra={"reason": str(warning)})
+
+
+def _feeds(settings: Configuration, embedded: Embedded, symbols: set[str]) -> list[VenueFeeds]:
+    """Ask every venue what it trades, and refuse what it does not before anything is subscribed.
+
+    `symbols` gets all that are listed.
+    """
     feeds = []
     for name, wanted in settings.settings.feeds.items():
         venue = VENUES.get(name)
@@ -174,6 +188,7 @@ def _feeds(settings: Configuration, embedded: Embedded) -> list[VenueFeeds]:
         rest_url = embedded.rest_url(name)
         key = key_for(venue, wanted, settings.keys)
         listed = list_instruments(venue, rest_url, key=key)
+        symbols.update(one.symbol for one in listed)
         instruments = resolve(wanted.symbols, listed, venue=name)
         _store_instruments(embedded.database_url, instruments)
         feeds.append(

@@ -17,6 +17,7 @@ from flows.market_output import MarketOutput
 from flows.merged_series import MergedSeries
 from flows.observer import BarObserver, BookObserver
 from flows.silence_rules import SilenceRules, rules_for, tell
+from flows.spec_moments import MomentsState, SpecMoments
 from flows.venue_bars import VenueBars
 from indicators.book_imbalance import VolumeImbalance
 from indicators.liquidity import LiquidityMap, RestingDepth
@@ -74,6 +75,7 @@ class InstrumentState(msgspec.Struct):
     exchange: str = ""
     venue_bars: dict[str, Bar] = {}
     liquidity: LiquidityMap | None = None
+    moments: MomentsState | None = None
 
 
 class InstrumentMarket:
@@ -133,6 +135,8 @@ class InstrumentMarket:
         self._bar_observers: dict[str, BarObserver] = {}
         self._book_features: dict[str, BookFeatures] = {}
         self._book_observer: BookObserver | None = None
+        self._moments: SpecMoments | None = None
+        self.moments_state = MomentsState()
 
     def want(
         self,
@@ -140,6 +144,7 @@ class InstrumentMarket:
         bars: Mapping[str, Iterable[str]],
         book: Iterable[str] | None,
         demanded: Mapping[str, Iterable[str]],
+        moments: SpecMoments | None = None,
     ) -> None:
         """Compute from now on what is asked for, and nothing else.
 
@@ -148,7 +153,9 @@ class InstrumentMarket:
             bars: fields that bar specs look at, by interval.
             book: fields that book specs look at; None when there is no such spec.
             demanded: indicators that clients look at, by interval.
+            moments: makes what few specs ask for.
         """
+        self._moments = moments
         self._bar_observers = {name: BarObserver(fields) for name, fields in bars.items()}
         self._book_observer = None if book is None else BookObserver(book)
         asked = {name: [*names] for name, names in demanded.items()}
@@ -196,6 +203,10 @@ class InstrumentMarket:
         closed = self.bars.traded(ts, price, size, is_buy, believable)
         if closed:
             self._closed(closed, now, out)
+        if self._moments is not None:
+            self._moments.traded(
+                trade, self.bars, self._true_top(), self._depth, believable=believable, out=out
+            )
 
     def changed(self, delta: BookDelta, out: MarketOutput) -> None:
         """Take a book message; without a snapshot before it, it says nothing."""
@@ -286,6 +297,9 @@ class InstrumentMarket:
         if heartbeat.channel != "book":
             self._watch_trades(heartbeat, out)
             self._close_bars(heartbeat.ts_recv, venue_time, out)
+            if self._moments is not None:
+                flows = not self.is_interrupted
+                self._moments.beat(venue_time, heartbeat.ts_recv, flows=flows, out=out)
             if self._merged is not None:
                 offset = self.offset.value or 0
                 self._merged.beat(heartbeat, venue_time, clock_offset=offset, out=out)
@@ -397,6 +411,7 @@ class InstrumentMarket:
             exchange=self.exchange,
             venue_bars=dict(self.venue_bars.told),
             silence=copy.deepcopy(self.silence),
+            moments=copy.copy(self.moments_state),
         )
 
     def restore(self, kept: InstrumentState) -> None:
@@ -413,6 +428,7 @@ class InstrumentMarket:
         self.exchange = kept.exchange
         self.venue_bars.told = dict(kept.venue_bars)
         self.silence = kept.silence
+        self.moments_state = kept.moments or MomentsState()
         self.liquidity = kept.liquidity
         self.crossed = kept.crossed
         self.state = kept.state
@@ -460,6 +476,8 @@ class InstrumentMarket:
         if self._book_observer is not None and not event.catching_up:
             out.moments.append(top)
             out.moments.append(self._book_observer.observe(top, self._depth, self.reason))
+        if self._moments is not None and not event.catching_up:
+            self._moments.changed(top, self.reason, out)
 
     def _keep(self, update: BookUpdate | None, out: MarketOutput) -> None:
         if update is None:
@@ -519,6 +537,7 @@ class InstrumentMarket:
         self, closed: Iterable[Closed], now: int, out: MarketOutput, *, are_healed: bool = False
     ) -> None:
         """Tell bars that closed or were corrected, and what follows from them."""
+        until = 0
         for each in closed:
             bar, features = each.bar, each.features
             out.bars = [*out.bars, bar]
@@ -534,13 +553,25 @@ class InstrumentMarket:
                 out.features = [*out.features, *self._of_book(bar)]
             if observer is None or bar.revision:
                 continue  # a correction never fires
-            top = self.top
-            if top is not None and top.state is not self.state:
-                top = msgspec.structs.replace(top, state=self.state)
+            top = self._true_top()
             if top is not None:
                 out.moments.append(top)
-            out.moments.append(observer.observe(bar, features, top, self._depth, ts_recv=now))
+            said = {feature.name: feature.value for feature in features}
+            observation = observer.observe(bar, said, top, self._depth, ts_recv=now)
+            out.moments.append(observation)
+            until = max(until, bar.end)
+            if self._moments is not None:
+                self._moments.told(observation, out)
+        if self._moments is not None and until:
+            self._moments.passed(until, now, flows=not self.is_interrupted, out=out)
         self.wish(out)
+
+    def _true_top(self) -> BookTop | None:
+        """Return the best levels, with the state that the book is in by now."""
+        top = self.top
+        if top is not None and top.state is not self.state:
+            return msgspec.structs.replace(top, state=self.state)
+        return top
 
     def _of_book(self, bar: Bar) -> list[Feature]:
         """Tell what indicators of the book say at a bar's close."""

@@ -32,6 +32,7 @@ class MergedState(msgspec.Struct):
     flowing: list[str]
     broken: dict[str, int]
     offsets: dict[str, int]
+    late: list[tuple[str, str]] = []
 
 
 class MergedSeries:
@@ -62,6 +63,7 @@ class MergedSeries:
         self._flowing: set[str] = set()  # venues whose trades flow
         self._broken: dict[str, int] = {}  # those whose trades may be missing, and from when on
         self._offsets: dict[str, int] = {}
+        self._late: set[tuple[str, str]] = set()  # bars begun while a venue's trades flowed
         if state is not None:
             self._restore(state)
 
@@ -121,6 +123,9 @@ class MergedSeries:
                 maker.followed(instrument)
                 if venue_time is None:
                     continue
+                if (name, instrument) in self._late:
+                    self._late.discard((name, instrument))
+                    maker.resume(instrument, venue_time)
                 self._tell(name, maker.passed(instrument, venue_time - GRACE), now, out)
                 if name in self._flats:
                     # Not before the slowest venue is past it: what it says may not be empty.
@@ -253,6 +258,7 @@ class MergedSeries:
             flowing=sorted(self._flowing),
             broken=dict(self._broken),
             offsets=dict(self._offsets),
+            late=sorted(self._late),
         )
 
     # -- inside --------------------------------------------------------------------------------
@@ -270,6 +276,7 @@ class MergedSeries:
         self._flowing = set(kept.flowing)
         self._broken = dict(kept.broken)
         self._offsets = dict(kept.offsets)
+        self._late = set(kept.late)
 
     def _maker(self, interval: Interval) -> MergedBars:
         made = self._makers.get(interval.name)
@@ -277,6 +284,11 @@ class MergedSeries:
             made = MergedBars(self.symbol, interval)
             for instrument, ts in self._broken.items():
                 made.interrupt(instrument, ts)
+            for instrument in sorted(self._flowing):
+                # What it told before is in no bar of ours: they are whole from its next second on.
+                made.followed(instrument)
+                made.interrupt(instrument, 0)
+                self._late.add((interval.name, instrument))
         return made
 
     def _go_on(self, since: Mapping[str, int], out: MarketOutput) -> None:
@@ -302,7 +314,8 @@ class MergedSeries:
             out.bars = [*out.bars, bar]
             out.features = [*out.features, *features]
             if observer is not None and not bar.revision:
-                out.moments.append(observer.observe(bar, features, None, None, ts_recv=now))
+                told = {feature.name: feature.value for feature in features}
+                out.moments.append(observer.observe(bar, told, None, None, ts_recv=now))
         if series.wish is not None:
             self.wish(out)
 

@@ -8,12 +8,13 @@ import pickle
 from collections.abc import Collection, Iterable, Mapping
 
 from connectors.drain import FlowEvent
-from filters.engine import needs_of
+from filters.needs import needs_of
 from filters.specs import SpecsChanged
 from flows.instrument_market import InstrumentMarket
 from flows.market_output import MarketOutput
 from flows.merged_series import MergedSeries, MergedState
 from flows.settings import MarketSettings
+from flows.spec_moments import SpecMoments
 from indicators.names import IndicatorNameError, every_output, parse
 from market.activity import parse_bar_length
 from market.events import (
@@ -215,12 +216,14 @@ class SymbolMarket:
 
     def _want(self, market: InstrumentMarket) -> None:
         specs = () if self._specs is None else self._specs.specs
-        needs = needs_of(specs, market.instrument)
+        symbols = () if self._specs is None else self._specs.symbols
+        needs = needs_of(specs, market.instrument, symbols)
         demanded = dict(self._demand)
         if self._merged is not None:
             for interval in self._merged.intervals:
                 demanded.setdefault(interval, ())
-        market.want(self._settings.features, needs.bars, needs.book or None, demanded)
+        moments = SpecMoments.of(market.instrument, needs, market.moments_state)
+        market.want(self._settings.features, needs.bars, needs.book or None, demanded, moments)
 
     def _want_merged(self, merged: MergedSeries) -> None:
         specs = () if self._specs is None else self._specs.specs

@@ -1,12 +1,15 @@
 """A recording says the same whatever batches, speed and workers are, and after a kill."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from connectors.recording import Recording
 from filters.load import load_specs
+from filters.spec_reader import read_specs
 from flows.emission import KINDS, alert_lines, digest, market_lines
 from flows.settings import MarketSettings
 from flows.symbol_filters import SymbolFilters
@@ -23,6 +26,21 @@ from tests.end_to_end.wire_recording import WireRun, record_wire
 from tests.fixtures_database import EMBEDDED, Servers, with_schema
 
 ALL = frozenset(KINDS)
+OTHERS = """
+version: 1
+filters:
+  - id: with-bitcoin
+    source: {stream: bar, symbols: [ETH-USDT, ETH-BTC], interval: 1s}
+    when: change_bps > 0 and change_bps@BTC-USDT > 0 and close@5s > 0
+    trigger: every
+    cooldown: 5s
+  - id: large
+    source: {stream: trade, symbols: ["*"]}
+    when: side == buy
+    trigger: every
+    cooldown: 20s
+"""
+"""They look at another symbol, at longer bars, and at trades."""
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +49,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> WireRun:
     return record_wire(
         tmp_path_factory.mktemp("recorded") / "wire.jsonl.gz",
         seconds=80,
-        specs=load_specs(ROOT / "filters" / "specs"),
+        specs=(*load_specs(ROOT / "filters" / "specs"), *read_specs([("others.yaml", OTHERS)])),
         faults="cut",
         max_age_s=40,
         market=MarketSettings(merged_intervals=("1s",)),
@@ -39,20 +57,34 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> WireRun:
 
 
 @pytest.fixture(scope="module")
-def told(recorded: WireRun) -> str:
-    """Digest of what the flow's objects said while the recording was made."""
+def lines(recorded: WireRun) -> list[bytes]:
+    """What the flow's objects said while the recording was made."""
     filters: dict[str, SymbolFilters] = {}
     lines: list[bytes] = []
     for symbol, output in recorded.outputs:
         lines += market_lines(output, ALL)
-        one = filters.setdefault(symbol, SymbolFilters())
-        lines += alert_lines(one.advance([output]), ALL)
+        for asker, routed in output.for_filters(symbol):
+            one = filters.setdefault(asker, SymbolFilters())
+            lines += alert_lines(one.advance([routed]), ALL)
+    return lines
+
+
+@pytest.fixture(scope="module")
+def told(lines: list[bytes]) -> str:
+    """Digest of it."""
     return digest(lines)
 
 
-def test_the_recording_has_everything_that_can_differ(recorded: WireRun, told: str) -> None:
+def test_the_recording_has_everything_that_can_differ(
+    recorded: WireRun, lines: list[bytes]
+) -> None:
     assert recorded.records > 3500
-    assert " alerts=2" in told
+    decoded = map(msgspec.json.decode, lines)
+    alerts = [line["value"]["spec"] for line in decoded if line["kind"] == "alerts"]
+    fired = Counter(alerts)
+    assert fired["dip"] == 2
+    assert fired["with-bitcoin"] > 2
+    assert fired["large"] > 6
     gaps = {gap.reason for _, output in recorded.outputs for gap in output.gaps}
     assert gaps == {"connection lost"}
     bars = [bar for _, output in recorded.outputs for bar in output.bars]

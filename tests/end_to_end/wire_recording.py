@@ -19,7 +19,7 @@ from flows.recorded_settings import recorded_settings
 from flows.settings import MarketSettings
 from flows.symbol_market import SymbolMarket
 from flows.warm_up import both
-from market.events import History
+from market.events import Bar, History
 from market.instruments import Instrument, symbol_of
 from simulator.dialects.binance import BinanceDialect
 from simulator.faults import Faults, load_faults
@@ -186,8 +186,10 @@ def past_of(venue: BinanceDialect) -> Callable[[HistoryWish, int], History]:
 
     def past(wish: HistoryWish, now: int) -> History:
         asked = instrument(symbol_of(wish.instrument))
-        url = candles.url("", asked, wish.interval, begin(wish), wish.until)
-        bars = candles.read(venue.requested(url, now).body, asked, wish.interval)
+        bars: list[Bar] = []
+        if wish.interval in candles.intervals:  # of others the venue has nothing to tell
+            url = candles.url("", asked, wish.interval, begin(wish), wish.until)
+            bars = candles.read(venue.requested(url, now).body, asked, wish.interval)
         return History(
             instrument=wish.instrument,
             interval=wish.interval,
