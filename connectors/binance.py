@@ -53,6 +53,7 @@ from connectors.binance_book import (
     nanoseconds,
 )
 from connectors.binance_candles import BinanceCandles
+from connectors.binance_trades import BinanceTrades
 from connectors.contract import (
     DeadLetter,
     FeedDescription,
@@ -591,7 +592,9 @@ class Binance:
     limits = Limits(connects=60, connects_per_s=0.5, weight=2000, weight_per_s=50.0)
     channel_groups = (("trade", "book"),)
     key_names = ()
+    market_page = "https://www.binance.com/en/trade/{base}_{quote}?type=spot"
     candles = BinanceCandles()
+    past_trades = BinanceTrades()
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:
         """Binance has `book`, diff or partial, the `depth` of the latter, and `max_age_s`."""

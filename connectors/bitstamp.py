@@ -47,6 +47,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from connectors.bitstamp_candles import BitstampCandles
+from connectors.bitstamp_trades import BitstampTrades
 from connectors.contract import (
     DeadLetter,
     FeedDescription,
@@ -898,7 +899,9 @@ class Bitstamp:
     limits = Limits(connects=20, connects_per_s=1.0, weight=100, weight_per_s=8.0)
     channel_groups = (("trade", "book"),)
     key_names = ()
+    market_page = "https://www.bitstamp.net/trade/{base_lower}/{quote_lower}/"
     candles = BitstampCandles()
+    past_trades = BitstampTrades()
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:
         """Bitstamp has `book` and `max_age_s`."""

@@ -21,12 +21,14 @@ from filters.judge import Known
 from filters.load import read_place
 from filters.specs import DEFAULT_TARGET, SpecsChanged, in_force
 from flows import configuration, logs
+from flows.alert_delivery import make_sender, stored_pictures
 from flows.cluster import Cluster
 from flows.collector import tune_collector
 from flows.configuration import Configuration
 from flows.embedded import Embedded
 from flows.home import Home
 from flows.instruments import list_instruments, resolve, unknown_venue
+from flows.kept_files import prune_home
 from flows.metrics import serve_metrics
 from flows.output import Output
 from flows.past import StoredPast, VenuePast
@@ -45,12 +47,12 @@ from market.instruments import Instrument
 from sinks.gap_ledger import open_gaps
 from sinks.insertion import insert
 from sinks.redaction import Redactor
+from sinks.retention import RetentionJob
 from sinks.rows import instrument_row, pack, unpack
 from sinks.secret import Secret
-from sinks.sender import Sender
+from sinks.spool_database import EMBEDDED, bind, name_of
 from sinks.store_connection import RETRIABLE, complete, connect
 from sinks.tables import TABLES
-from sinks.targets import make_targets
 from sinks.timescale import TimescaleSink
 
 DRAIN_S = 1.0
@@ -78,10 +80,7 @@ def _flow() -> Dataflow:
     logs.configure(settings.settings.log, redactor, file=settings.log_file)
     home = Home.of(os.environ)
     cluster = Cluster.of(sys.argv[1:], os.environ)
-    reading = read_place(settings.specs_folder, Known(venues=frozenset(VENUES)))
-    specs = in_force(reading.specs)
-    for warning in reading.warnings:
-        log.warning("a filter may not do what it says", extra={"reason": str(warning)})
+    specs = in_force(read_place(settings.specs_folder).specs)
     routes = Routes(settings)
     routes.check({name for spec in specs for name in spec.targets} | {DEFAULT_TARGET})
     tune_collector()
@@ -90,7 +89,12 @@ def _flow() -> Dataflow:
     embedded = Embedded.enter(settings, home, cluster, command="python -m bytewax.run flows.crypto")
     atexit.register(embedded.stop)
     redactor.add(embedded.database_url)
-    feeds = list(_feeds(settings, embedded))
+    if settings.settings.store.spool_bytes:
+        told = settings.database_url
+        bind(home.spool, EMBEDDED if told is None else name_of(told.reveal()))
+    listed: set[str] = set()
+    feeds = list(_feeds(settings, embedded, listed))
+    _warn_of_specs(settings, listed)
     symbols = tuple(sorted({one.symbol for each in feeds for one in each.instruments}))
     helm = Helm()
     records = any(feed.record for feed in settings.settings.feeds.values())
@@ -124,13 +128,21 @@ def _flow() -> Dataflow:
     status = StatusFile(home.status / f"flow-{cluster.process}.json", tally)
     status.start()
     atexit.register(status.close)
-    sender = Sender(
+    sender = make_sender(
+        settings,
         embedded.database_url,
-        make_targets(settings.settings.telegram, settings.bot_token, sys.stdout),
-        settings.settings.alerts,
+        sys.stdout,
+        picture=stored_pictures(settings, embedded.database_url),
     )
     sender.start()
     atexit.register(sender.stop)
+    retention = RetentionJob(
+        embedded.database_url,
+        settings.settings.store.retention.days,
+        also=partial(prune_home, home, settings.settings.store.retention),
+    )
+    retention.start()
+    atexit.register(retention.stop)
     return build(
         source,
         new_market=partial(
@@ -138,6 +150,7 @@ def _flow() -> Dataflow:
             settings.settings.market,
             wants_tops="books" in output.kinds,
             wants_events="events" in output.kinds,
+            kept_depth=settings.settings.store.kept_depth(),
         ),
         resync=helm.resync,
         tally=tally,
@@ -147,6 +160,7 @@ def _flow() -> Dataflow:
             embedded.database_url.reveal(),
             settings.settings.store,
             place=row_placement(settings.settings.store.partitions, cluster.workers),
+            spool=home.spool,
             closed=partial(sender.stop, drain_s=DRAIN_S),
         ),
         lines=output.sink(),
@@ -154,8 +168,18 @@ def _flow() -> Dataflow:
     )
 
 
-def _feeds(settings: Configuration, embedded: Embedded) -> list[VenueFeeds]:
-    """Ask every venue what it trades, and refuse what it does not before anything is subscribed."""
+def _warn_of_specs(settings: Configuration, symbols: set[str]) -> None:
+    """Say which filters will hardly do what they say, now that it is known what is listed."""
+    known = Known(symbols=frozenset(symbols), venues=frozenset(VENUES))
+    for warning in read_place(settings.specs_folder, known).warnings:
+        log.warning("a filter may not do what it says", extra={"reason": str(warning)})
+
+
+def _feeds(settings: Configuration, embedded: Embedded, symbols: set[str]) -> list[VenueFeeds]:
+    """Ask every venue what it trades, and refuse what it does not before anything is subscribed.
+
+    `symbols` gets all that are listed.
+    """
     feeds = []
     for name, wanted in settings.settings.feeds.items():
         venue = VENUES.get(name)
@@ -164,6 +188,7 @@ def _feeds(settings: Configuration, embedded: Embedded) -> list[VenueFeeds]:
         rest_url = embedded.rest_url(name)
         key = key_for(venue, wanted, settings.keys)
         listed = list_instruments(venue, rest_url, key=key)
+        symbols.update(one.symbol for one in listed)
         instruments = resolve(wanted.symbols, listed, venue=name)
         _store_instruments(embedded.database_url, instruments)
         feeds.append(

@@ -27,12 +27,13 @@ from flows.embedded import prepare_database
 from flows.home import Home
 from flows.output import Output
 from flows.pipeline import build
-from flows.recorded_settings import market_of
+from flows.recorded_settings import market_of, symbols_of
 from flows.routing import Routes
 from flows.status import StatusFile, Tally
 from flows.stopping import Stopping
 from flows.symbol_market import SymbolMarket
 from market.errors import ConfigError, RecordingError
+from market.kept_depth import KeptDepth
 from sinks.redaction import Redactor
 from sinks.secret import Secret
 from sinks.timescale import TimescaleSink
@@ -53,6 +54,7 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         speed: times real time; 0 for as fast as it goes.
         batch: records taken together.
         own_market: use the configured `[market]` section and not the recorded one.
+        alerts: store alerts that fire, and the books that they fired on.
     """
 
     files: tuple[str, ...]
@@ -62,6 +64,7 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     speed: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     batch: Annotated[int, msgspec.Meta(ge=1)] = 500
     own_market: bool = False
+    alerts: bool = True
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> "ReplayOptions":
@@ -105,9 +108,7 @@ def _flow() -> Dataflow:
     recorded = market_of(paths)  # in any case: it reads the beginning of every file
     market = recorded if recorded and not options.own_market else settings.settings.market
     if options.store:
-        prepare_database(
-            options.store, require_timescaledb=settings.settings.store.require_timescaledb
-        )
+        prepare_database(options.store, settings.settings.store)
     tune_collector()
     stopping = Stopping()
     stopping.install()
@@ -116,13 +117,14 @@ def _flow() -> Dataflow:
         VENUES,
         batch=options.batch,
         speed=options.speed,
-        controls=_controls(options),
+        controls=_controls(options, paths),
         stopping=stopping.flag,
     )
     tally = Tally(
         lambda: [drain.counts for drain in source.drains],
         source.problems,
         reads=lambda instrument: any(drain.has_told(instrument) for drain in source.drains),
+        share_read=source.share_read,
     )
     cluster = Cluster.of(sys.argv[1:], os.environ)
     status = StatusFile(Home.of(os.environ).status / f"flow-{cluster.process}.json", tally)
@@ -136,6 +138,7 @@ def _flow() -> Dataflow:
             wants_tops="books" in output.kinds,
             wants_events="events" in output.kinds,
             keeps_books=True,
+            kept_depth=(settings.settings.store.kept_depth() if options.store else KeptDepth()),
         ),
         resync=_no_resync,
         tally=tally,
@@ -149,15 +152,17 @@ def _flow() -> Dataflow:
         ),
         lines=output.sink(),
         kinds=output.kinds,
+        stores_alerts=options.alerts,
     )
 
 
-def _controls(options: ReplayOptions) -> list[bytes] | None:
+def _controls(options: ReplayOptions, paths: list[Path]) -> list[bytes] | None:
     """Return the specs to use in place of the recorded ones."""
     if not options.specs:
         return None
     specs = load_specs(Path(options.specs))
-    return [msgspec.json.encode(SpecsChanged(generation=1, specs=specs))]
+    changed = SpecsChanged(generation=1, specs=specs, symbols=symbols_of(paths))
+    return [msgspec.json.encode(changed)]
 
 
 def _as_named(target: str) -> tuple[str, ...]:

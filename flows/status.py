@@ -23,6 +23,8 @@ from flows.market_output import MarketOutput
 from market.events import BookTop, Demand, Silence, State
 from market.instruments import venue_of
 from sinks.row_totals import store_totals
+from sinks.spool import SpoolState
+from sinks.writer import live_writers
 
 EVERY_S = 1.0
 LAST_ALERTS = 20
@@ -79,12 +81,15 @@ class FlowStatus(msgspec.Struct, frozen=True, kw_only=True):
         rows_written: rows new in the database, by table.
         rows_replaced: rows that took the place of an older version, by table.
         rows_known: rows that were there already, by table.
+        rows_lost: rows that could not be kept, by table.
+        spools: what waits on the disk for the database, by partition.
         alerts: alerts fired.
         gaps: gaps told by venues, the opening of a feed left out.
         dead_letters: messages that no one understood.
         crossed: events that another process read and sent here: of venues that allow one
             connection, and none else.
         past: how many series of bars have the past that they asked for, and how many asked.
+        share_read: how much of the recordings of a replay has been read, 0 to 1.
         books: the best of every book, by instrument.
         last_alerts: texts of the last alerts, oldest first.
         problems: what went wrong with the input, for people.
@@ -99,11 +104,14 @@ class FlowStatus(msgspec.Struct, frozen=True, kw_only=True):
     rows_written: dict[str, int] = {}
     rows_replaced: dict[str, int] = {}
     rows_known: dict[str, int] = {}
+    rows_lost: dict[str, int] = {}
+    spools: dict[str, SpoolState] = {}
     alerts: int = 0
     gaps: int = 0
     dead_letters: int = 0
     crossed: int = 0
     past: tuple[int, int] = (0, 0)
+    share_read: float = 0.0
     books: dict[str, BookLine] = {}
     last_alerts: list[str] = []
     problems: list[str] = []
@@ -117,6 +125,7 @@ class Tally:
         problems: what went wrong with the input.
         reads: whether this process's own input has told of an instrument.
         past: how many series have their past, and how many wanted it.
+        share_read: how much of the recordings has been read, 0 to 1.
     """
 
     def __init__(
@@ -126,11 +135,13 @@ class Tally:
         *,
         reads: Callable[[str], bool] = lambda _: True,
         past: Callable[[], tuple[int, int]] = lambda: (0, 0),
+        share_read: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._counts = counts
         self._problems = problems
         self._reads = reads
         self._past = past
+        self._share_read = share_read
         self._crossed = 0
         self._began: float | None = None
         self._bars = 0
@@ -230,6 +241,11 @@ class Tally:
         totals = store_totals()
         self._sample_lag()
         drained = list(self._counts())
+        spools = {
+            writer.name: state
+            for writer in live_writers()
+            if (state := writer.spool_state()) is not None
+        }
         with self._lock:
             return FlowStatus(
                 seconds=0.0 if self._began is None else time.monotonic() - self._began,
@@ -241,11 +257,14 @@ class Tally:
                 rows_written={name: each.written for name, each in totals.items() if each.written},
                 rows_replaced={name: each.updated for name, each in totals.items() if each.updated},
                 rows_known={name: each.known for name, each in totals.items() if each.known},
+                rows_lost={name: each.lost for name, each in totals.items() if each.lost},
+                spools=spools,
                 alerts=self._alerts,
                 gaps=sum(count["gaps"] for count in drained),
                 dead_letters=sum(count["dead_letters"] for count in drained),
                 crossed=self._crossed,
                 past=self._past(),
+                share_read=self._share_read(),
                 books={
                     name: _line(top, self._states.get(name, top.state))
                     for name, top in sorted(self._latest.items())

@@ -10,6 +10,7 @@ import msgspec
 
 from filters.alerts import Alert, Copied, Observation, Passed
 from filters.engine import EngineState, FilterEngine
+from filters.explain import Explanation
 from flows.market_output import FilterOutput, MarketOutput
 from flows.symbol_market import SnapshotError
 from market.events import BookTop, Heartbeat, State, StateChange
@@ -67,6 +68,10 @@ class SymbolFilters:
     def standing(self) -> EngineState:
         """Return where every spec stands with every series."""
         return self._engine.snapshot()
+
+    def explain(self, series: str) -> list[Explanation]:
+        """Say of each spec in force for a series why it has fired, or why not."""
+        return self._engine.explain(series)
 
     def snapshot(self) -> bytes:
         """Return the state for recovery."""

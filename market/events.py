@@ -170,6 +170,23 @@ class BookTop(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     state: State
 
 
+class BookUpdate(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What is kept of a book: a whole one (`is_whole`), or changed levels, sizes absolute.
+
+    `prev_sequence` is that of the update that a change follows; None for a whole book, which
+    follows nothing.
+    """
+
+    instrument: str
+    ts_event: int
+    ts_recv: int
+    sequence: int
+    prev_sequence: int | None
+    is_whole: bool
+    bids: list[Level]
+    asks: list[Level]
+
+
 class Bar(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
     """Trades of `[start, end)` by `ts_event`.
 
@@ -289,12 +306,14 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     Attributes:
         symbol: `"BTC-USDT"`.
-        features: canonical names of indicators, by bar interval; what an earlier demand of the
-            symbol asked for and this one does not is computed no longer.
+        features: canonical names of indicators of every venue's bars, by bar interval; what an
+            earlier demand of the symbol asked for and this one does not is computed no longer.
+        merged: the same of the bars over all venues, which are built of these intervals then.
     """
 
     symbol: str
     features: dict[str, tuple[str, ...]]
+    merged: dict[str, tuple[str, ...]] = {}
 
 
 MarketEvent: TypeAlias = (

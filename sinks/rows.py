@@ -11,7 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 from filters.alerts import Alert
-from market.events import Bar, BookTop, Feature, GapInterval, Side, Trade
+from market.events import Bar, BookTop, BookUpdate, Feature, GapInterval, Side, Trade
 from market.instruments import Instrument
 
 Cell: TypeAlias = (
@@ -104,6 +104,24 @@ def book_top_row(top: BookTop) -> Row:
     )
 
 
+def book_update_row(update: BookUpdate) -> Row:
+    """Return the row of `book_updates`."""
+    venue, symbol = _names[update.instrument]
+    return (
+        venue,
+        symbol,
+        update.ts_event,
+        update.sequence,
+        "snapshot" if update.is_whole else "delta",
+        update.prev_sequence,
+        [price for price, _ in update.bids],
+        [size for _, size in update.bids],
+        [price for price, _ in update.asks],
+        [size for _, size in update.asks],
+        update.ts_recv,
+    )
+
+
 def bar_row(bar: Bar) -> Row:
     """Return the row of `bars`."""
     venue, _, symbol = bar.instrument.partition(":")
@@ -159,7 +177,19 @@ def alert_row(alert: Alert) -> Row:
         alert.text.replace("\x00", ""),  # the one character that PostgreSQL's text cannot hold
         alert.values,
         list(alert.targets),
+        alert.chart,
+        msgspec.json.encode(alert.clauses).decode(),
     )
+
+
+def ending_row(key: str, ended_at: int) -> Row:
+    """Return the row of `alert_endings`: what an alert told is true no more.
+
+    Args:
+        key: of the alert.
+        ended_at: our time of the event that ended it, ns.
+    """
+    return (key, ended_at)
 
 
 def gap_row(gap: GapInterval) -> Row:

@@ -91,6 +91,18 @@ _BOOK_TOPS = (
     ("imbalance", "float8"),
     ("state", "text"),
 )
+_BOOK_UPDATES = (
+    *_PLACE,
+    ("time", TIME),
+    ("sequence", "int8"),
+    ("kind", "text"),
+    ("prev_sequence", "int8"),
+    ("bid_prices", "float8[]"),
+    ("bid_sizes", "float8[]"),
+    ("ask_prices", "float8[]"),
+    ("ask_sizes", "float8[]"),
+    ("received_at", TIME),
+)
 _BARS = (
     *_PLACE,
     ("interval", "text"),
@@ -130,7 +142,10 @@ _ALERTS = (
     ("text", "text"),
     ("values", "jsonb"),
     ("targets", "text[]"),
+    ("chart", "bool"),
+    ("clauses", "jsonb"),
 )
+_ALERT_ENDINGS = (("key", "text"), ("ended_at", TIME))
 _GAPS = (
     *_PLACE,
     ("channel", "text"),
@@ -158,6 +173,7 @@ TABLES: dict[str, Table] = {
         ),
         Table(name="trades", columns=_TRADES, key=4, precious=0),
         Table(name="book_tops", columns=_BOOK_TOPS, key=3, precious=0),
+        Table(name="book_updates", columns=_BOOK_UPDATES, key=5, precious=0),
         Table(
             name="bars",
             columns=_BARS,
@@ -183,6 +199,7 @@ TABLES: dict[str, Table] = {
             "WHERE stored.ended_at IS NULL AND excluded.ended_at IS NOT NULL",
             wins=lambda new, old: old[4] is None and new[4] is not None,
         ),
+        Table(name="alert_endings", columns=_ALERT_ENDINGS, key=1, precious=2),
         Table(name=ALERTS, columns=_ALERTS, key=1, precious=3),
     )
 }

@@ -175,7 +175,9 @@ class ScriptedVenue:
     limits = Limits()
     channel_groups = (("trade", "book"),)
     candles = None
+    past_trades = None
     key_names = ()
+    market_page = ""
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:
         del options

@@ -11,6 +11,7 @@ from connectors.recording import Recording
 from filters.load import load_specs
 from filters.spec_reader import read_specs
 from flows.emission import KINDS, alert_lines, digest, market_lines
+from flows.settings import MarketSettings
 from flows.symbol_filters import SymbolFilters
 from tests.end_to_end.flow_runs import (
     ROOT,
@@ -22,7 +23,7 @@ from tests.end_to_end.flow_runs import (
     replay_run,
 )
 from tests.end_to_end.wire_recording import WireRun, record_wire
-from tests.fixtures_database import with_schema
+from tests.fixtures_database import EMBEDDED, Servers, with_schema
 
 ALL = frozenset(KINDS)
 OTHERS = """
@@ -51,6 +52,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> WireRun:
         specs=(*load_specs(ROOT / "filters" / "specs"), *read_specs([("others.yaml", OTHERS)])),
         faults="cut",
         max_age_s=40,
+        market=MarketSettings(merged_intervals=("1s",)),
     )
 
 
@@ -85,7 +87,12 @@ def test_the_recording_has_everything_that_can_differ(
     assert fired["large"] > 6
     gaps = {gap.reason for _, output in recorded.outputs for gap in output.gaps}
     assert gaps == {"connection lost"}
-    assert any(bar.gap for _, output in recorded.outputs for bar in output.bars)
+    bars = [bar for _, output in recorded.outputs for bar in output.bars]
+    assert any(bar.gap for bar in bars)
+    healed = {bar.instrument for bar in bars if bar.revision and not bar.gap and not bar.partial}
+    assert healed >= {"binance:BTC-USDT", "merged:BTC-USDT"}
+    kinds = [record.kind for record in Recording(recorded.path)]
+    assert kinds.count("history") >= 12  # of three symbols and two intervals, twice each
     assert {record.conn for record in Recording(recorded.path) if record.kind == "open"} == {
         "binance-0-0.1",
         "binance-0-0.2",  # after the fault
@@ -133,9 +140,10 @@ def test_a_killed_replay_resumes_and_nothing_is_lost_or_twice(
     recorded: WireRun,
     told: str,
     tmp_path: Path,
-    make_database: Callable[[], str],
+    servers: Servers,
 ) -> None:
-    undisturbed, disturbed = with_schema(make_database()), with_schema(make_database())
+    undisturbed = with_schema(servers.make(EMBEDDED))
+    disturbed = with_schema(servers.make(servers.best()))
     recovery = recovery_flags(tmp_path / "recovery")
     with (
         replay_run(

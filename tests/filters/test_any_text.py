@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.fields import STREAMS
-from filters.grammar import GrammarError, parse
+from filters.grammar import parse
+from filters.relations import GrammarError
 from filters.trees import Tree, print_tree
 
 WORDS = ["close", "rsi", "(", ")", "14", "<", "crosses_above", "between", "and", "or", "not", "in"]

@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 
 from filters.fields import STREAMS
-from filters.grammar import GrammarError, parse
+from filters.grammar import parse
+from filters.relations import GrammarError
 from filters.spec_reader import read_specs
 from filters.spec_set_error import SpecSetError
 from filters.templates import TemplateError, parse_template
