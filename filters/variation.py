@@ -2,7 +2,8 @@
 
 import msgspec
 
-from filters.grammar import LONGEST_CANONICAL, GrammarError, parse
+from filters.grammar import LONGEST_CANONICAL, parse
+from filters.relations import GrammarError
 from filters.specs import Spec
 from filters.trees import (
     All,

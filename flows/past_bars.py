@@ -11,7 +11,7 @@ from filters.needs import Needs
 from flows.bar_series import MOST_HISTORY, BarSeries
 from flows.market_output import MarketOutput
 from flows.observer import BarObserver
-from flows.spec_moments import SpecMoments
+from flows.spec_moments import MomentsState, SpecMoments
 from market.activity import parse_bar_length
 from market.bars import GRACE
 from market.events import Bar, History
@@ -51,7 +51,7 @@ class PastBars:
         self._end = end
         self._observers = {name: BarObserver(fields) for name, fields in needs.bars.items()}
         self._series: dict[str, BarSeries] = {}
-        self._moments = SpecMoments.of(instrument, needs)
+        self._moments = SpecMoments.of(instrument, needs, MomentsState())
         for name, observer in self._observers.items():
             series = self._series[name] = BarSeries(instrument, parse_bar_length(name))
             series.want(observer.indicators)
