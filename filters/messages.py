@@ -8,6 +8,7 @@ import msgspec
 
 from filters.alerts import Alert
 from filters.compile import Clause, Condition, threshold_text
+from filters.risk import Strategy
 from filters.specs import Spec, hash_of
 from filters.state import Seen, Timing
 from filters.templates import Template, value_text
@@ -36,6 +37,7 @@ class Running(msgspec.Struct):
         fields: canonical names of all that it needs.
         others: those of `fields` that are of other bars.
         ends: it may come to an end of its own.
+        strategy: where it makes signals; else None.
     """
 
     spec: Spec
@@ -47,6 +49,7 @@ class Running(msgspec.Struct):
     fields: tuple[str, ...]
     others: tuple[str, ...]
     ends: bool
+    strategy: Strategy | None = None
 
 
 class ClauseSeen(msgspec.Struct, frozen=True):
@@ -92,6 +95,7 @@ def ready(spec: Spec) -> Running:
         fields=spec.fields,
         others=tuple(name for name in spec.fields if "@" in name),
         ends=spec.is_once or spec.expires > 0,
+        strategy=spec.strategy,
     )
 
 
