@@ -14,7 +14,7 @@ one, and the position is left at that, however far beyond the stop it is.
 import msgspec
 
 from filters.alerts import Alert, Observation
-from filters.looking import Beat, Watch, missing_value, pass_time, released, seen_of
+from filters.looking import Beat, Watch, missing_value, pass_time, seen_of
 from filters.memory import fresh, step
 from filters.position import Plan, Position, Reason, leaving, plan_entry, quote_of
 from filters.risk import Strategy
@@ -44,7 +44,7 @@ def look_at_strategy(
         state.hold_back(observation.state.value, observation.reason)
         return None if left is None else _leave(watch, strategy, observation, values, left)
     remembered = _remembered(watch, observation, values)
-    is_exit = released(running, state, observation, values)
+    is_exit = _is_exit(watch, observation, values)
     holds = running.condition.evaluate(values, *remembered)
     ts = observation.ts_recv
     state.looked_at, state.values, state.remembered, state.holds = ts, values, remembered, holds
@@ -119,6 +119,24 @@ def _leave(
         after=after,
         reason=reason,
     )
+
+
+def _is_exit(watch: Watch, observation: Observation, values: dict[str, float | None]) -> bool:
+    """Whether one of the ways out is open; one of which a value is not known is not."""
+    until, state = watch.running.until, watch.state
+    told: list[bool | None] = []
+    if until is not None and until.remembering:
+        if not state.until_memory:
+            state.until_memory = fresh(until.remembering)
+        told = step(
+            until.remembering, state.until_memory, values, observation.ts_event, state.looked
+        )
+    is_open = False
+    for way in watch.running.exits:
+        count = len(way.remembering)
+        is_open = bool(way.evaluate(values, *told[:count])) or is_open
+        told = told[count:]
+    return is_open
 
 
 def _remembered(

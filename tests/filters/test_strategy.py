@@ -316,3 +316,15 @@ def test_a_restart_changes_nothing(
             engine = FilterEngine(state=pickle.loads(kept))  # noqa: S301 - our own
         alerts += engine.observe(moment)
     assert alerts == run(spec, *moments)
+
+
+def test_a_way_out_is_open_though_another_is_not_known() -> None:
+    ways = "{any: [support_distance_bps(1) > 5, rsi(14) > 70]}"
+    spec = spec_of(f"{{entry: rsi(14) < 30, exit: {ways}, risk: {{stop: 2%}}}}")
+    assert told(run(spec, bar(0, 100, 20), bar(1, 101, 75))) == [("entry", 100.0), ("exit", 101.0)]
+    crossed = spec_of(
+        "{entry: rsi(14) < 30, exit: {any: [support(1) crosses_above 5, rsi(14) crosses_above 70,"
+        " close crosses_below 90]}, risk: {stop: 50%}}"
+    )
+    found = run(crossed, bar(0, 100, 20), bar(1, 100, 50), bar(2, 101, 75))
+    assert told(found) == [("entry", 100.0), ("exit", 101.0)]
