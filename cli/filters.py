@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from cli.filter_positions import positions
 from cli.filter_preview import preview
 from cli.options import Config
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 app = App(name="filters", help="Check, test, try and list filter specs.")
 app.command(preview)
+app.command(positions)
 
 Folder = Annotated[
     Path | None, Parameter(help="Folder or file; else the configured folder of specs.")

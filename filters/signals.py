@@ -70,7 +70,7 @@ def exit_signal(
     clauses: tuple[Clause, ...] = ()
     if reason == "exit" and running.until is not None:
         clauses = tuple(
-            Clause(each.text, each.value, each.limit, each.holds is not False)
+            Clause(each.text, each.value, each.limit, each.holds is True)
             for each in clauses_seen(running.until, seen.values)
         )
     made = _signal(alert, running, seen, said=said, signal=reason, numbers=numbers)
