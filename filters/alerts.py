@@ -5,16 +5,19 @@ import msgspec
 from market.events import State
 
 
-class Observation(msgspec.Struct, frozen=True, kw_only=True):
+class Observation(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """One moment of one series, as a spec may look at it.
 
     Attributes:
         series: instrument id, `"binance:BTC-USDT"`.
-        stream: `"bar"` (one observation a closed bar) or `"book"` (one a book change).
-        interval: the bar's, `"1m"`; empty for a book.
-        ts_event: the venue's time in ns: the bar's end, or the book message's.
+        stream: `"bar"` (one observation a closed bar), `"forming"` (of a bar that has not closed),
+            `"book"` (one a book change), `"trade"` (one a trade) or `"quote"` (one a change of the
+            best prices).
+        interval: the bar's, `"1m"`; empty for others.
+        ts_event: the venue's time in ns: the bar's end, or the message's.
         ts_recv: our time in ns of the event that led here.
-        moment: what makes it unique in its series: the bar's start in ns, or the book's sequence.
+        moment: what makes it unique in its series: the bar's start in ns, the book's sequence, a
+            number of the trade; our time where a bar has not closed.
         revision: above 0 for a corrected bar, which never fires.
         values: field name to value; None where it is not known yet.
         state: truth state of what the values come from.
@@ -33,7 +36,25 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class Alert(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Passed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Every bar of a series that ends by `until` (ns of the venue's clock) has been told.
+
+    `state` is whether its trades flow, by our clock's `ts_recv`.
+    """
+
+    series: str
+    until: int
+    ts_recv: int
+    state: State = State.LIVE
+
+
+class Copied(msgspec.Struct, frozen=True):
+    """What another symbol's series says, for the specs that look at it besides their own."""
+
+    moment: Observation | Passed
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     """A spec fired.
 
     Attributes:
@@ -49,6 +70,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, tag=True):
         targets: names of the targets it goes to.
         text: the rendered message.
         values: the fields that the condition looked at, with their values then.
+        chart: a target is to get a picture with it.
     """
 
     key: str
@@ -62,3 +84,4 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     targets: tuple[str, ...]
     text: str
     values: dict[str, float | None]
+    chart: bool = False

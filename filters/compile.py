@@ -13,21 +13,28 @@ from typing import TypeAlias
 import msgspec
 
 from filters.fields import Stream
-from filters.grammar import (
+from filters.grammar import LONGEST_CANONICAL, parse
+from filters.trees import (
     All,
     AnyOf,
     Comparison,
+    Crossing,
+    Leaf,
+    Move,
     Not,
     Operator,
+    Remembering,
     Tree,
-    comparisons,
+    fields_of,
+    leaves,
     number_text,
-    parse,
     print_tree,
+    window_text,
 )
 
 Values: TypeAlias = Mapping[str, float | None]
-Evaluate: TypeAlias = Callable[[Values], bool | None]
+Evaluate: TypeAlias = Callable[..., bool | None]
+"""Takes values, and whether each remembering part is true now."""
 
 _ALLOWED = (
     ast.Expression,
@@ -69,19 +76,23 @@ _REMEMBERED = 4096
 
 
 class Clause(msgspec.Struct, frozen=True):
-    """One comparison of a condition, for messages.
+    """One comparison, crossing or move of a condition, for messages.
 
     Attributes:
         text: as printed, `"rsi(14) < 30"`.
         field: canonical name of what is compared.
-        op: the comparison.
+        op: the comparison, `"<"`, `"crosses_above"`, `"changes_by_pct >="`.
         threshold: the number, or the canonical name of the other field.
+        remembering: its place in `Condition.remembering`; None where the values alone decide.
+        window: of a move, `"5m"`.
     """
 
     text: str
     field: str
-    op: Operator
+    op: str
     threshold: float | str
+    remembering: int | None = None
+    window: str = ""
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -90,15 +101,18 @@ class Condition(msgspec.Struct, frozen=True):
     Attributes:
         text: canonical text.
         fields: canonical names of all fields it needs, each once.
-        clauses: its comparisons, in the order they are written.
-        evaluate: takes the values by canonical name; returns whether the condition holds, or None
+        clauses: its comparisons, crossings and moves, in the order they are written.
+        evaluate: takes the values by canonical name, and then what `filters.memory.step` says of
+            each of `remembering`, in their order; returns whether the condition holds, or None
             when one of `fields` is missing or None.
+        remembering: its crossings and moves, in the order they are written.
     """
 
     text: str
     fields: tuple[str, ...]
     clauses: tuple[Clause, ...]
     evaluate: Evaluate
+    remembering: tuple[Remembering, ...] = ()
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -117,20 +131,33 @@ def compile_condition(text: str, stream: Stream) -> Condition:
         >>> condition.evaluate({"rsi(14)": None, "close": 10.0, "ema(20)": 9.0}) is None
         True
     """
-    return compile_tree(parse(text, stream))
+    return compile_tree(parse(text, stream, longest=LONGEST_CANONICAL))
 
 
 def compile_tree(tree: Tree) -> Condition:
     """Compile a condition that has been read."""
-    found = comparisons(tree)
-    names: dict[str, None] = {}
-    for comparison in found:
-        names[comparison.field] = None
-        if isinstance(comparison.operand, str):
-            names[comparison.operand] = None
-    fields = tuple(names)
-    clauses = tuple(Clause(print_tree(each), each.field, each.op, each.operand) for each in found)
-    return Condition(print_tree(tree), fields, clauses, _function(tree, fields))
+    found = leaves(tree)
+    fields = tuple(dict.fromkeys(name for leaf in found for name in fields_of(leaf)))
+    remembering = tuple(leaf for leaf in found if not isinstance(leaf, Comparison))
+    clauses: list[Clause] = []
+    count = 0
+    for leaf in found:
+        clauses.append(_clause(leaf, count))
+        count += not isinstance(leaf, Comparison)
+    evaluate = _function(tree, fields, len(remembering))
+    return Condition(print_tree(tree), fields, tuple(clauses), evaluate, remembering)
+
+
+def _clause(leaf: Leaf, place: int) -> Clause:
+    text = print_tree(leaf)
+    match leaf:
+        case Comparison(field=field, op=op, operand=operand):
+            return Clause(text, field, op, operand)
+        case Crossing(field=field, direction=direction, operand=operand):
+            return Clause(text, field, direction, operand, place)
+        case Move(field=field, percent=percent):
+            said = text[len(field) :].rpartition(f" {number_text(percent)} within")[0].strip()
+            return Clause(text, field, said, percent, place, window_text(leaf))
 
 
 def threshold_text(clause: Clause) -> str:
@@ -159,12 +186,12 @@ def check_nodes(tree: ast.AST) -> None:
 
 
 def _is_own(name: str) -> bool:
-    return name in ("values", "get") or (name[:1] == "v" and name[1:].isdigit())
+    return name in ("values", "get") or (name[:1] in ("v", "r") and name[1:].isdigit())
 
 
-def _function(tree: Tree, fields: tuple[str, ...]) -> Evaluate:
-    # lambda values: None if (v0 := (get := values.get)("a")) is None or (v1 := get("b")) is None
-    #                else v0 < 30.0 and v1 > v0
+def _function(tree: Tree, fields: tuple[str, ...], remembering: int) -> Evaluate:
+    # lambda values, r0: None if (v0 := (get := values.get)("a")) is None
+    #                    or (v1 := get("b")) is None else v0 < 30.0 and v1 > v0 and r0
     variables = {name: f"v{index}" for index, name in enumerate(fields)}
     getter: ast.expr = ast.NamedExpr(
         target=ast.Name("get", ast.Store()),
@@ -179,10 +206,15 @@ def _function(tree: Tree, fields: tuple[str, ...]) -> Evaluate:
     body = ast.IfExp(
         test=missing[0] if len(missing) == 1 else ast.BoolOp(ast.Or(), missing),
         body=ast.Constant(None),
-        orelse=_expression(tree, variables),
+        orelse=_Expressions(variables).of(tree),
     )
+    given = ["values", *(f"r{index}" for index in range(remembering))]
     arguments = ast.arguments(
-        posonlyargs=[], args=[ast.arg("values")], kwonlyargs=[], kw_defaults=[], defaults=[]
+        posonlyargs=[],
+        args=[ast.arg(name) for name in given],
+        kwonlyargs=[],
+        kw_defaults=[],
+        defaults=[],
     )
     whole = ast.fix_missing_locations(ast.Expression(ast.Lambda(arguments, body)))
     check_nodes(whole)
@@ -191,21 +223,32 @@ def _function(tree: Tree, fields: tuple[str, ...]) -> Evaluate:
     return function
 
 
-def _expression(tree: Tree, variables: dict[str, str]) -> ast.expr:
-    match tree:
-        case Comparison(field=field, op=op, operand=operand):
-            right: ast.expr
-            if isinstance(operand, str):
-                right = ast.Name(variables[operand], ast.Load())
-            elif operand < 0:
-                right = ast.UnaryOp(ast.USub(), ast.Constant(-operand))
-            else:
-                right = ast.Constant(operand)
-            left = ast.Name(variables[field], ast.Load())
-            return ast.Compare(left, [_OPERATORS[op]()], [right])
-        case Not(of=inner):
-            return ast.UnaryOp(ast.Not(), _expression(inner, variables))
-        case All(of=parts):
-            return ast.BoolOp(ast.And(), [_expression(part, variables) for part in parts])
-        case AnyOf(of=parts):
-            return ast.BoolOp(ast.Or(), [_expression(part, variables) for part in parts])
+class _Expressions:
+    """Makes Python's expression of a tree; remembering parts are numbered as they come."""
+
+    def __init__(self, variables: dict[str, str]) -> None:
+        self._variables = variables
+        self._remembering = 0
+
+    def of(self, tree: Tree) -> ast.expr:
+        match tree:
+            case Comparison(field=field, op=op, operand=operand):
+                right: ast.expr
+                if isinstance(operand, str):
+                    right = ast.Name(self._variables[operand], ast.Load())
+                elif operand < 0:
+                    right = ast.UnaryOp(ast.USub(), ast.Constant(-operand))
+                else:
+                    right = ast.Constant(operand)
+                left = ast.Name(self._variables[field], ast.Load())
+                return ast.Compare(left, [_OPERATORS[op]()], [right])
+            case Crossing() | Move():
+                name = f"r{self._remembering}"
+                self._remembering += 1
+                return ast.Name(name, ast.Load())
+            case Not(of=inner):
+                return ast.UnaryOp(ast.Not(), self.of(inner))
+            case All(of=parts):
+                return ast.BoolOp(ast.And(), [self.of(part) for part in parts])
+            case AnyOf(of=parts):
+                return ast.BoolOp(ast.Or(), [self.of(part) for part in parts])

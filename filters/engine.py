@@ -1,46 +1,37 @@
 """All specs over the series of one symbol: observations in, alerts out.
 
 The engine is told which specs there are, what a series looks like at a moment, and what time it
-is. It decides from nothing else, so the same calls in the same order give the same alerts.
+is. It decides from nothing else, so the same calls in the same order give the same alerts. A spec
+that looks at other bars too answers a moment only when those are known (`filters.others`): its
+moments wait in their order, so that it does not matter which series was told first.
 """
 
-import operator
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from collections import deque
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from filters.alerts import Alert, Observation
-from filters.compile import Clause, Condition, threshold_text
-from filters.grammar import Operator
-from filters.specs import Spec, SpecsChanged, hash_of
-from filters.state import Phase, Seen, SpecState, Timing
-from filters.templates import Template, value_text
+from filters.alerts import Alert, Observation, Passed
+from filters.explain import Explanation, explain
+from filters.memory import fresh, step
+from filters.messages import Running, make_alert, missing, ready
+from filters.needs import Needs, needs_of
+from filters.others import Others, OthersState
+from filters.places import split
+from filters.specs import Spec, SpecsChanged
+from filters.state import Phase, Seen, SpecState
 from market.events import State
-from market.instruments import symbol_of, venue_of
 
-_HOLDS: dict[Operator, Callable[[float, float], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
+MOST_WAITING = 4096
+"""Moments that wait for other bars; the oldest of more is answered as if those were not known."""
 
 
-class Needs(msgspec.Struct, frozen=True):
-    """What specs want to know of one series.
+class Beat(msgspec.Struct, frozen=True, tag=True):
+    """A time at which a series has nothing new."""
 
-    Attributes:
-        bars: interval to canonical field names, for an observation at each closed bar; the book's
-            indicators among them are those of the bar's close.
-        book: canonical field names, for an observation at each book change; empty when no spec
-            looks at the book.
-    """
-
-    bars: dict[str, tuple[str, ...]] = {}
-    book: tuple[str, ...] = ()
+    ts: int
+    state: State = State.LIVE
+    reason: str = ""
 
 
 class EngineState(msgspec.Struct, frozen=True):
@@ -50,41 +41,26 @@ class EngineState(msgspec.Struct, frozen=True):
         generation: of the specs.
         specs: those in force.
         states: by `"id:hash:series"`.
+        symbols: what is followed.
+        waiting: moments that wait for other bars, as `states`.
+        others: what is known of other bars.
     """
 
     generation: int = 0
     specs: tuple[Spec, ...] = ()
     states: dict[str, SpecState] = {}
-
-
-class _Running(msgspec.Struct):
-    """A spec made ready to be asked."""
-
-    spec: Spec
-    hash: str
-    timing: Timing
-    condition: Condition
-    template: Template | None
-    fields: tuple[str, ...]
+    symbols: tuple[str, ...] = ()
+    waiting: dict[str, list[Observation | Beat]] = {}
+    others: OthersState = OthersState()
 
 
 class _Watch(msgspec.Struct):
     """A spec and its state with one series."""
 
-    running: _Running
+    running: Running
+    series: str
     state: SpecState
-
-
-def needs_of(specs: Iterable[Spec], series: str) -> Needs:
-    """Return what these specs want to know of a series (an instrument id)."""
-    bars: dict[str, dict[str, None]] = {}
-    book: dict[str, None] = {}
-    for spec in specs:
-        if spec.source.matches(series):
-            is_bar = spec.source.stream == "bar"
-            wanted = bars.setdefault(spec.source.interval, {}) if is_bar else book
-            wanted.update(dict.fromkeys(spec.fields))
-    return Needs({interval: tuple(wanted) for interval, wanted in bars.items()}, tuple(book))
+    waiting: deque[Observation | Beat]
 
 
 class FilterEngine:
@@ -100,13 +76,20 @@ class FilterEngine:
     def __init__(self, symbol: str = "", *, state: EngineState | None = None) -> None:
         self._symbol = symbol
         self._generation = 0
-        self._running: list[_Running] = []
+        self._symbols: tuple[str, ...] = ()
+        self._running: list[Running] = []
         self._states: dict[str, SpecState] = {}
+        self._waiting: dict[str, deque[Observation | Beat]] = {}
         self._watches: dict[tuple[str, str, str], list[_Watch]] = {}
         self._by_series: dict[str, list[_Watch]] = {}
+        self._looks_at_others = False
+        self._others = Others(None if state is None else state.others)
         if state is not None:
             self._states = {key: each.copy() for key, each in state.states.items()}
-            self.specs_changed(SpecsChanged(generation=state.generation, specs=state.specs))
+            self._waiting = {key: deque(each) for key, each in state.waiting.items()}
+            self.specs_changed(
+                SpecsChanged(generation=state.generation, specs=state.specs, symbols=state.symbols)
+            )
 
     @property
     def generation(self) -> int:
@@ -126,21 +109,30 @@ class FilterEngine:
                 a later version.
         """
         self._generation = change.generation
+        self._symbols = change.symbols
         self._running = [
-            _ready(spec)
+            ready(spec)
             for spec in change.specs
-            if not self._symbol or spec.source.matches_symbol(self._symbol)
+            if spec.is_enabled and (not self._symbol or spec.source.matches_symbol(self._symbol))
         ]
+        self._looks_at_others = any(running.others for running in self._running)
         kept = {(running.spec.id, running.hash) for running in self._running}
         self._states = {
             key: state for key, state in self._states.items() if tuple(key.split(":")[:2]) in kept
         }
+        self._waiting = {key: each for key, each in self._waiting.items() if key in self._states}
         self._watches = {}
         self._by_series = {}
 
+    def looks_at_others(self, spec: str) -> bool:
+        """Whether a spec in force, by its id, looks at other bars than its own."""
+        return self._looks_at_others and any(
+            running.others for running in self._running if running.spec.id == spec
+        )
+
     def needs(self, series: str) -> Needs:
         """Return what the specs in force want to know of a series."""
-        return needs_of(self.specs, series)
+        return needs_of(self.specs, series, self._symbols)
 
     def observe(self, observation: Observation) -> list[Alert]:
         """Take one moment of one series; return the alerts of the specs that fire on it.
@@ -149,29 +141,20 @@ class FilterEngine:
         """
         if observation.revision > 0:
             return []
-        watches = self._watches.get((observation.series, observation.stream, observation.interval))
+        if self._looks_at_others and observation.stream == "bar":
+            self._others.take(observation)
+        key = (observation.series, observation.stream, observation.interval)
+        watches = self._watches.get(key)
         if watches is None:
-            watches = self._watch(observation.series, observation.stream, observation.interval)
-        if not watches:
-            return []
+            watches = self._watch(*key)
         alerts: list[Alert] = []
-        is_live = observation.state is State.LIVE
-        values = observation.values
-        ts = observation.ts_recv
         for watch in watches:
-            running, state = watch.running, watch.state
-            if not is_live:
-                state.hold_back(observation.state.value, observation.reason)
+            if watch.running.others:
+                alerts += self._wait(watch, observation)
                 continue
-            holds = running.condition.evaluate(values)
-            if holds is None:
-                state.hold_back("missing", _missing(running.condition, values))
-            elif not holds:
-                state.became_false(running.timing, ts)
-            elif state.became_true(running.timing, ts):
-                alerts.append(_alert(running, observation.series, _seen(running, observation), ts))
-            elif running.timing.hold and state.phase is Phase.PENDING:
-                state.seen = _seen(running, observation)
+            alert = _look(watch, observation, observation.values)
+            if alert is not None:
+                alerts.append(alert)
         return alerts
 
     def heartbeat(
@@ -186,122 +169,253 @@ class FilterEngine:
             reason: why it is not live, for people.
         """
         alerts: list[Alert] = []
+        beat = Beat(ts, state, reason)
         for watch in self._standing(series):
-            standing = watch.state
-            if standing.phase is Phase.PENDING and state is not State.LIVE:
-                standing.hold_back(state.value, reason)
+            if watch.waiting:
+                alerts += self._wait(watch, beat)
                 continue
-            seen = standing.seen
-            if standing.elapsed(watch.running.timing, ts) and seen is not None:
-                alerts.append(_alert(watch.running, series, seen, ts))
+            alert = _pass(watch, beat)
+            if alert is not None:
+                alerts.append(alert)
         return alerts
+
+    def learn(self, moment: Observation | Passed) -> list[Alert]:
+        """Take what another symbol's series says, or which time a series is past.
+
+        Returns the alerts of the specs that have waited for it.
+        """
+        if isinstance(moment, Observation):
+            self._others.take(moment)
+            return []
+        self._others.pass_by(moment)
+        alerts: list[Alert] = []
+        for running in self._running:
+            if running.others:
+                for key, waiting in self._waiting.items():
+                    if waiting and key.startswith(f"{running.spec.id}:{running.hash}:"):
+                        alerts += self._answer(self._made(running, key.split(":", 2)[2]))
+        return alerts
+
+    def explain(self, series: str) -> list[Explanation]:
+        """Say of each spec in force for a series why it has fired, or why not."""
+        told = []
+        for running in self._running:
+            if running.spec.source.matches(series):
+                key = _key(running, series)
+                watch = _Watch(
+                    running,
+                    series,
+                    self._states.get(key) or SpecState(),
+                    self._waiting.get(key) or deque(),
+                )
+                told.append(explain(running, series, watch.state, self._waits_for(watch)))
+        return told
 
     def snapshot(self) -> EngineState:
         """Return a copy of what there is to remember."""
+        fields = {(running.spec.id, running.hash): running.fields for running in self._running}
         return EngineState(
             self._generation,
             self.specs,
-            {key: state.copy() for key, state in self._states.items()},
+            {key: state.copy(_fields_of(key, fields)) for key, state in self._states.items()},
+            self._symbols,
+            {key: list(each) for key, each in self._waiting.items() if each},
+            self._others.snapshot(),
         )
 
     def _watch(self, series: str, stream: str, interval: str) -> list[_Watch]:
         watches: list[_Watch] = []
         for running in self._running:
             source = running.spec.source
-            if source.stream == stream and source.interval == interval and source.matches(series):
-                key = f"{running.spec.id}:{running.hash}:{series}"
-                state = self._states.setdefault(key, SpecState())
-                watches.append(_Watch(running, state))
+            is_of = source.stream == stream or (
+                stream == "forming" and running.spec.looks_at_forming_bars
+            )
+            if is_of and source.interval == interval and source.matches(series):
+                watches.append(self._made(running, series))
         self._watches[series, stream, interval] = watches
         self._by_series.pop(series, None)
         return watches
+
+    def _made(self, running: Running, series: str) -> _Watch:
+        key = _key(running, series)
+        state = self._states.setdefault(key, SpecState())
+        waiting = self._waiting.setdefault(key, deque()) if running.others else deque()
+        return _Watch(running, series, state, waiting)
 
     def _standing(self, series: str) -> list[_Watch]:
         # From the states and not from what has been observed, so that a wait goes on by itself
         # after a restart or a change of other specs.
         watches = self._by_series.get(series)
         if watches is None:
-            watches = []
-            for running in self._running:
-                state = self._states.get(f"{running.spec.id}:{running.hash}:{series}")
-                if state is not None:
-                    watches.append(_Watch(running, state))
+            watches = [
+                self._made(running, series)
+                for running in self._running
+                if _key(running, series) in self._states
+            ]
             self._by_series[series] = watches
         return watches
 
+    def _wait(self, watch: _Watch, moment: Observation | Beat) -> Iterator[Alert]:
+        watch.waiting.append(moment)
+        yield from self._answer(watch)
 
-def _ready(spec: Spec) -> _Running:
-    return _Running(
-        spec=spec,
-        hash=hash_of(spec),
-        timing=Timing(spec.hold_bars, spec.hold, spec.cooldown),
-        condition=spec.condition,
-        template=spec.template,
-        fields=spec.fields,
-    )
+    def _answer(self, watch: _Watch) -> Iterator[Alert]:
+        """Answer the moments whose other bars are known, in their order."""
+        waiting = watch.waiting
+        while waiting:
+            moment = waiting[0]
+            if isinstance(moment, Beat):
+                alert = _pass(watch, moment)
+            else:
+                is_too_long = len(waiting) > MOST_WAITING
+                if not is_too_long and self._unknown(watch, moment):
+                    return
+                alert = _look(watch, moment, self._joined(watch, moment, known=not is_too_long))
+            waiting.popleft()
+            if alert is not None:
+                yield alert
+
+    def _unknown(self, watch: _Watch, moment: Observation) -> list[str]:
+        """Return the other series that are not past a moment yet."""
+        found: dict[str, None] = {}
+        for name in watch.running.others:
+            place = split(name)[1]
+            if place is not None and name not in moment.values:
+                series, _ = place.seen_from(moment.series, moment.interval)
+                if not self._others.is_past(series, moment.ts_event):
+                    found[series] = None
+        return list(found)
+
+    def _joined(
+        self, watch: _Watch, moment: Observation, *, known: bool
+    ) -> dict[str, float | None]:
+        values = dict(moment.values)
+        for name in watch.running.others:
+            field, place = split(name)
+            if known and place is not None and name not in values:
+                series, interval = place.seen_from(moment.series, moment.interval)
+                values[name] = self._others.value(series, interval, field, moment.ts_event)
+        return values
+
+    def _waits_for(self, watch: _Watch) -> tuple[str, ...]:
+        first = next((each for each in watch.waiting if isinstance(each, Observation)), None)
+        return () if first is None else tuple(self._unknown(watch, first))
 
 
-def _seen(running: _Running, observation: Observation) -> Seen:
+def _key(running: Running, series: str) -> str:
+    return f"{running.spec.id}:{running.hash}:{series}"
+
+
+def _fields_of(key: str, fields: Mapping[tuple[str, str], tuple[str, ...]]) -> tuple[str, ...]:
+    ident, digest, _ = key.split(":", 2)
+    return fields[ident, digest]
+
+
+def _look(watch: _Watch, observation: Observation, values: dict[str, float | None]) -> Alert | None:
+    """Let a spec look at a moment."""
+    running, state = watch.running, watch.state
+    state.looked += 1
+    ts = observation.ts_recv
+    if observation.state is not State.LIVE:
+        state.hold_back(observation.state.value, observation.reason)
+        return None
+    if running.ends and state.is_over(running.timing, ts):
+        state.became_false(running.timing, ts)
+        return None
+    condition = running.condition
+    remembered: list[bool | None] = []
+    if condition.remembering:
+        if not state.memory:
+            state.memory = fresh(condition.remembering)
+        remembered = step(
+            condition.remembering, state.memory, values, observation.ts_event, state.looked
+        )
+    released = None if running.until is None else _released(running, state, observation, values)
+    holds = condition.evaluate(values, *remembered)
+    state.looked_at, state.values, state.remembered, state.holds = ts, values, remembered, holds
+    if holds is None:
+        return _missing(watch, observation, values)
+    state.reason = ""
+    if released and state.phase is Phase.FIRING:
+        state.became_false(running.timing, ts)
+    elif not holds:
+        state.became_false(running.timing, ts, is_released=running.until is None)
+    else:
+        return _held(watch, observation, values, remembered)
+    return None
+
+
+def _held(
+    watch: _Watch,
+    observation: Observation,
+    values: dict[str, float | None],
+    remembered: list[bool | None],
+) -> Alert | None:
+    """Take a moment at which the condition holds."""
+    running, state = watch.running, watch.state
+    ts = observation.ts_recv
+    if state.became_true(running.timing, ts):
+        seen = _seen(running, observation, values, remembered)
+        return make_alert(running, observation.series, seen, ts)
+    if running.timing.hold and state.phase is Phase.PENDING:
+        state.seen = _seen(running, observation, values, remembered)
+    return None
+
+
+def _missing(
+    watch: _Watch, observation: Observation, values: dict[str, float | None]
+) -> Alert | None:
+    """Take a moment at which a value is not known."""
+    running, state = watch.running, watch.state
+    if running.spec.missing == "fire":
+        state.reason = ""
+        return _held(watch, observation, values, [])
+    state.hold_back("missing", missing(running.condition, values))
+    if running.spec.missing == "reset":
+        state.forget(running.timing, observation.ts_recv)
+    return None
+
+
+def _released(
+    running: Running,
+    state: SpecState,
+    observation: Observation,
+    values: dict[str, float | None],
+) -> bool | None:
+    """Whether what has fired may fire again; it is looked at always, as it may remember."""
+    until = running.until
+    if until is None:
+        return None
+    if not until.remembering:
+        return until.evaluate(values)
+    if not state.until_memory:
+        state.until_memory = fresh(until.remembering)
+    told = step(until.remembering, state.until_memory, values, observation.ts_event, state.looked)
+    return until.evaluate(values, *told)
+
+
+def _pass(watch: _Watch, beat: Beat) -> Alert | None:
+    """Let time pass for a spec."""
+    standing = watch.state
+    if standing.phase is Phase.PENDING and beat.state is not State.LIVE:
+        standing.hold_back(beat.state.value, beat.reason)
+        return None
+    seen = standing.seen
+    if standing.elapsed(watch.running.timing, beat.ts) and seen is not None:
+        return make_alert(watch.running, watch.series, seen, beat.ts)
+    return None
+
+
+def _seen(
+    running: Running,
+    observation: Observation,
+    values: dict[str, float | None],
+    remembered: list[bool | None],
+) -> Seen:
     return Seen(
         interval=observation.interval,
         moment=observation.moment,
         ts_event=observation.ts_event,
-        values={name: observation.values.get(name) for name in running.fields},
+        values={name: values.get(name) for name in running.fields},
+        remembered=tuple(remembered),
     )
-
-
-def _missing(condition: Condition, values: Mapping[str, float | None]) -> str:
-    unknown = [name for name in condition.fields if values.get(name) is None]
-    return f"not known yet: {', '.join(unknown)}"
-
-
-def _alert(running: _Running, series: str, seen: Seen, ts: int) -> Alert:
-    spec = running.spec
-    if running.template is None:
-        text = _sentence(running, series, seen)
-    else:
-        text = running.template.render(_facts(spec, series, seen), seen.values)
-    return Alert(
-        key=f"{spec.id}/{running.hash}/{series}/{seen.interval}/{seen.moment}",
-        spec=spec.id,
-        spec_hash=running.hash,
-        series=series,
-        interval=seen.interval,
-        ts_event=seen.ts_event,
-        ts_fired=ts,
-        severity=spec.severity,
-        targets=spec.targets,
-        text=text,
-        values={name: seen.values.get(name) for name in running.condition.fields},
-    )
-
-
-def _facts(spec: Spec, series: str, seen: Seen) -> dict[str, str]:
-    moment = datetime.fromtimestamp(seen.ts_event // 1_000_000_000, UTC)
-    return {
-        "symbol": symbol_of(series),
-        "venue": venue_of(series),
-        "series": series,
-        "interval": seen.interval,
-        "id": spec.id,
-        "title": spec.title or spec.id,
-        "severity": spec.severity,
-        "time": f"{moment:%Y-%m-%d %H:%M:%S} UTC",
-    }
-
-
-def _sentence(running: _Running, series: str, seen: Seen) -> str:
-    of_what = f"{symbol_of(series)} {seen.interval or 'book'} at {venue_of(series)}"
-    told = ", ".join(_clause(clause, seen.values) for clause in running.condition.clauses)
-    return f"{running.spec.title or running.spec.id}: {of_what}: {told}"
-
-
-def _clause(clause: Clause, values: Mapping[str, float | None]) -> str:
-    value = values.get(clause.field)
-    threshold = clause.threshold
-    limit = values.get(threshold) if isinstance(threshold, str) else threshold
-    shown = threshold_text(clause)
-    if isinstance(threshold, str):
-        shown = f"{shown} {value_text(limit)}"
-    holds = value is not None and limit is not None and _HOLDS[clause.op](value, limit)
-    return f"{clause.field} {value_text(value)} ({'' if holds else 'not '}{clause.op} {shown})"

@@ -1,25 +1,27 @@
-"""What a spec may look at: the fields of bars and of books, and the indicators.
+"""What a spec may look at: the fields of bars, books, trades and quotes, and the indicators.
 
 A field has one canonical name however it was written; it is the key of `Observation.values`. Bar
-specs see a bar's own fields, indicators over bars, and the book's indicators at the bar's close.
-Book specs see the book's own fields and its indicators.
+specs see a bar's own fields, indicators over bars, and the book's indicators at the bar's close;
+behind an `@` they may name other bars (`filters.places`). Book specs see the book's own fields and
+its indicators, quote specs the best prices, trade specs the trade.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
 
+from filters.places import PlaceError, parse_place, split
 from indicators import names as indicator_names
 from indicators.catalogue import KINDS, find_kind, unknown
 from indicators.kinds import Kind
 from indicators.libraries import library_of
-from indicators.names import IndicatorNameError
+from indicators.names import IndicatorName, IndicatorNameError
 from indicators.spelling import did_you_mean
-from market.events import Bar, Level
+from market.events import Bar, Level, Side, Trade
 
-Stream: TypeAlias = Literal["bar", "book"]
-STREAMS: tuple[Stream, ...] = ("bar", "book")
+Stream: TypeAlias = Literal["bar", "book", "trade", "quote"]
+STREAMS: tuple[Stream, ...] = ("bar", "book", "trade", "quote")
 
 Range: TypeAlias = tuple[float | None, float | None]
 """Least and most value; None for no bound."""
@@ -60,6 +62,19 @@ class BookField(msgspec.Struct, frozen=True):
     meaning: str
     range: Range
     read: Callable[[Sequence[Level], Sequence[Level]], float | None]
+
+
+class TradeField(msgspec.Struct, frozen=True):
+    """One number of a trade."""
+
+    name: str
+    unit: str
+    meaning: str
+    range: Range
+    read: Callable[[Trade], float | None]
+
+
+Field: TypeAlias = BarField | BookField | TradeField
 
 
 def _vwap(bar: Bar) -> float | None:
@@ -151,6 +166,44 @@ BOOK_FIELDS: dict[str, BookField] = {
 }
 """What a book spec may name besides indicators."""
 
+SIDES: dict[Side, float] = {Side.BUY: 1.0, Side.SELL: -1.0, Side.UNKNOWN: 0.0}
+WORDS: dict[str, float] = {"buy": SIDES[Side.BUY], "sell": SIDES[Side.SELL]}
+"""Words that stand for numbers in trade specs: `side == buy`."""
+
+TRADE_FIELDS: dict[str, TradeField] = {
+    field.name: field
+    for field in (
+        TradeField("price", _QUOTE, "what was paid", _NOT_NEGATIVE, lambda trade: trade.price),
+        TradeField("size", _BASE, "how much was traded", _NOT_NEGATIVE, lambda trade: trade.size),
+        TradeField(
+            "notional",
+            _QUOTE,
+            "price times size",
+            _NOT_NEGATIVE,
+            lambda trade: trade.price * trade.size,
+        ),
+        TradeField(
+            "side",
+            "buy, sell",
+            "who crossed the spread: 1 the buyer, -1 the seller, 0 not known",
+            (-1.0, 1.0),
+            lambda trade: SIDES[trade.side],
+        ),
+    )
+}
+"""What a trade spec may name."""
+
+OWN: dict[Stream, Mapping[str, Field]] = {
+    "bar": BAR_FIELDS,
+    "book": BOOK_FIELDS,
+    "trade": TRADE_FIELDS,
+    "quote": BOOK_FIELDS,
+}
+"""The fields of each stream that are no indicators."""
+
+QUOTE_KINDS = ("book.spread_bps",)
+"""Indicators of the book that the best prices alone tell."""
+
 BOOK_ALIASES = {"imbalance": "book.imbalance", "spread_bps": "book.spread_bps"}
 """Short names in book specs; `imbalance(5)` means `book.imbalance(5)`."""
 
@@ -162,15 +215,32 @@ def resolve(text: str, stream: Stream) -> str:
         FieldError: the stream has no such field, or an indicator's numbers are wrong.
 
     Example:
-        >>> resolve("rsi", "bar"), resolve("imbalance(5)", "book")
-        ('rsi(14)', 'book.imbalance(5)')
+        >>> resolve("rsi", "bar"), resolve("imbalance(5)", "book"), resolve("rsi@15m", "bar")
+        ('rsi(14)', 'book.imbalance(5)', 'rsi(14)@15m')
     """
+    written, at, place = text.partition("@")
+    if not at:
+        return _resolve(text, stream)
+    name = _resolve(written, stream)
+    if stream != "bar":
+        raise FieldError(
+            f"'@{place.strip()}': other bars can only be named with `stream: bar`",
+            offset=len(written),
+        )
+    lead = len(written) + 1 + len(place) - len(place.lstrip())
+    try:
+        return name + parse_place(place.strip()).text
+    except PlaceError as error:
+        raise FieldError(error.message, offset=lead + error.offset) from None
+
+
+def _resolve(text: str, stream: Stream) -> str:
     name, lead = text.strip(), len(text) - len(text.lstrip())
-    if name in (BAR_FIELDS if stream == "bar" else BOOK_FIELDS):
+    if name in OWN[stream]:
         return name
     before, parenthesis, _ = name.partition("(")
     word = before.rstrip()
-    alias = BOOK_ALIASES.get(word) if stream == "book" else None
+    alias = BOOK_ALIASES.get(word) if stream in ("book", "quote") else None
     is_kind = find_kind(word) is not None or find_kind(word.rpartition(".")[0]) is not None
     if alias is None and not is_kind:
         raise FieldError(_unknown(word, bool(parenthesis), stream), offset=lead)
@@ -179,10 +249,9 @@ def resolve(text: str, stream: Stream) -> str:
         indicator = indicator_names.parse((alias or word) + name[len(word) :])
     except IndicatorNameError as error:
         raise FieldError(error.message, offset=lead + max(error.offset - longer, 0)) from None
-    if stream == "book" and indicator.reads == "bar":
-        raise FieldError(
-            f"{indicator.text!r} is computed from bars: it needs `stream: bar`", offset=lead
-        )
+    wrong = _refuse(indicator, stream)
+    if wrong:
+        raise FieldError(wrong, offset=lead)
     first, *others = indicator_names.every_output(indicator)
     if others:
         raise FieldError(
@@ -191,22 +260,36 @@ def resolve(text: str, stream: Stream) -> str:
     return first.text
 
 
+def _refuse(indicator: IndicatorName, stream: Stream) -> str:
+    """Say why an indicator is not of a stream, or nothing."""
+    if stream == "bar":
+        return ""
+    if indicator.reads == "bar":
+        return f"{indicator.text!r} is computed from bars: it needs `stream: bar`"
+    if stream == "trade":
+        return f"{indicator.text!r} is computed from the book: it needs `stream: book`"
+    if stream == "quote" and indicator.kind not in QUOTE_KINDS:
+        return f"{indicator.text!r} needs more than the best prices: write `stream: book`"
+    return ""
+
+
 def range_of(name: str) -> Range:
     """Return the least and the most value of a field, by its canonical name."""
-    field = BAR_FIELDS.get(name) or BOOK_FIELDS.get(name)
-    if field is not None:
-        return field.range
-    output = indicator_names.output_of(indicator_names.parse(name))
+    own, _ = split(name)
+    for fields in OWN.values():
+        if own in fields:
+            return fields[own].range
+    output = indicator_names.output_of(indicator_names.parse(own))
     return output.least, output.most
 
 
 def names(stream: Stream) -> list[str]:
     """Return every field of a stream with an indicator's defaults, own fields first."""
-    own = BAR_FIELDS if stream == "bar" else BOOK_FIELDS
-    return [*own, *_indicators(stream)]
+    return [*OWN[stream], *indicators(stream)]
 
 
-def _indicators(stream: Stream) -> list[str]:
+def indicators(stream: Stream) -> list[str]:
+    """Return our own indicators of a stream, each value with its defaults."""
     return [
         each.text
         for kind in KINDS.values()
@@ -216,18 +299,20 @@ def _indicators(stream: Stream) -> list[str]:
 
 
 def _is_in(kind: Kind, stream: Stream) -> bool:
-    return stream == "bar" or kind.reads != "bar"
+    if stream == "quote":
+        return kind.name in QUOTE_KINDS
+    return stream == "bar" or (stream == "book" and kind.reads != "bar")
 
 
 def _unknown(word: str, called: bool, stream: Stream) -> str:
-    own = BAR_FIELDS if stream == "bar" else BOOK_FIELDS
-    other: Stream = "book" if stream == "bar" else "bar"
+    own = OWN[stream]
     if library_of(word):
         return unknown(word)
     if word in own:
         return f"{word!r} takes no numbers: write it alone"
-    if word in (BOOK_FIELDS if stream == "bar" else BAR_FIELDS):
-        return f"{word!r} is a field of `stream: {other}`, not of `stream: {stream}`"
+    others = [f"`stream: {each}`" for each in STREAMS if each != stream and word in OWN[each]]
+    if others:
+        return f"{word!r} is a field of {others[0]}, not of `stream: {stream}`"
     kinds = [name for name, kind in KINDS.items() if _is_in(kind, stream)]
     if stream == "bar" and word in BOOK_ALIASES:
         return f"'bar' has no field {word!r}; did you mean {BOOK_ALIASES[word]!r}?"

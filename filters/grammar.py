@@ -1,50 +1,67 @@
-"""Conditions as people write them, and as we keep them.
+"""Conditions as people write them.
 
-    condition  = conjunction, { "or", conjunction } ;
+    condition   = conjunction, { "or", conjunction } ;
     conjunction = term, { "and", term } ;
-    term       = "not", term | "(", condition, ")" | comparison ;
-    comparison = operand, operator, operand, { operator, operand } ;
-    operator   = "<" | "<=" | ">" | ">=" | "==" | "!=" ;
-    operand    = [ "+" | "-" ], number | field ;
+    term        = "not", term | "(", condition, ")" | defined | relation ;
+    relation    = comparison | between | among | crossing | move ;
+    comparison  = operand, operator, operand, { operator, operand } ;
+    operator    = "<" | "<=" | ">" | ">=" | "==" | "!=" ;
+    between     = operand, "between", operand, "and", operand ;
+    among       = operand, "in", "(", operand, { ",", operand }, ")" ;
+    crossing    = operand, crosses, operand ;
+    crosses     = "crosses_above" | "crosses_below" | "crosses" ;
+    move        = operand, changes, operator, number, "within", window ;
+    changes     = "changes_by_pct" | "moves_by_pct" ;
+    window      = number, ( "s" | "m" | "h" | "d" | "bars" ) ;
+    operand     = [ "+" | "-" ], number | field, [ "@", place ] ;
 
-A field is a name of `filters.fields`. `20 < rsi(14) < 30` means both of its comparisons. There is
-no arithmetic, no text and no other call: what this parser does not know cannot be said. Conditions
-are kept as text in canonical form (`print_tree`), so that a spec is plain data.
+A field is a name of `filters.fields`, a place one of `filters.places`, and what is defined a name
+that the file gives to a condition. `20 < rsi(14) < 30` means both of its comparisons. There is no
+arithmetic, no text and no other call: what this parser does not know cannot be said. Conditions
+are kept as trees (`filters.trees`) and travel as their canonical text.
 """
 
 import math
 import re
-from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from filters import fields
-from filters.fields import FieldError, Stream
-
-Operator: TypeAlias = Literal["<", "<=", ">", ">=", "==", "!="]
+from filters.fields import WORDS, FieldError, Stream
+from filters.places import SUFFIX, Place
+from filters.thresholds import impossible, never_crossed
+from filters.trees import (
+    MIRRORED,
+    OPERATORS,
+    UNITS,
+    Comparison,
+    Crossing,
+    Direction,
+    Move,
+    Operator,
+    Tree,
+    all_of,
+    any_of,
+    leaves,
+    not_of,
+)
+from indicators.spelling import did_you_mean
 
 LONGEST_TEXT = 1000
+LONGEST_CANONICAL = 20_000
+"""Characters of a whole condition, put together of all its parts."""
 DEEPEST = 20
 MOST_COMPARISONS = 64
 LONGEST_NUMBER = 40
+LONGEST_WINDOW_DAYS = 30
+MOST_BARS = 10_000
+CROSSINGS = ("crosses_above", "crosses_below", "crosses")
+MOVES = ("changes_by_pct", "moves_by_pct")
+RELATIONS = ("between", "in", *CROSSINGS, *MOVES)
+RESERVED = ("and", "or", "not", "within", "bars", "bar", *RELATIONS)
+"""Words that no condition may be named by."""
 
-_OPERATORS: dict[str, Operator] = {
-    "<": "<",
-    "<=": "<=",
-    ">": ">",
-    ">=": ">=",
-    "==": "==",
-    "!=": "!=",
-}
-_MIRRORED: dict[Operator, Operator] = {
-    "<": ">",
-    "<=": ">=",
-    ">": "<",
-    ">=": "<=",
-    "==": "==",
-    "!=": "!=",
-}
 _MEANT = {
     "=": "==",
     "=<": "<=",
@@ -63,6 +80,21 @@ _MEANT = {
     "AND": "and",
     "OR": "or",
     "NOT": "not",
+    "above": ">",
+    "below": "<",
+    "over": ">",
+    "under": "<",
+    "is": "==",
+    "equals": "==",
+    "crossover": "crosses_above",
+    "crossunder": "crosses_below",
+    "cross": "crosses",
+    "cross_above": "crosses_above",
+    "cross_below": "crosses_below",
+    "crosses_over": "crosses_above",
+    "crosses_under": "crosses_below",
+    "changes": "changes_by_pct",
+    "moves": "moves_by_pct",
 }
 _KEYWORDS = ("and", "or", "not")
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -72,6 +104,7 @@ _OPENED = re.compile(r"[ \t]*\(")
 _PARENTHESIS = re.compile(r"[()]")
 _OUTPUT = re.compile(r"(?:\.\w*)?", re.ASCII)
 _SIGNS = re.compile(r"[<>=!&|~*/%^+\-]+|.", re.DOTALL)
+_WINDOW = re.compile(r"([0-9]{1,9})[ \t]*(bars?|[smhd])(?!\w)", re.ASCII)
 
 
 class GrammarError(ValueError):
@@ -88,113 +121,224 @@ class GrammarError(ValueError):
         super().__init__(message)
 
 
-class Comparison(msgspec.Struct, frozen=True):
-    """A field against a number or another field; a field by its canonical name."""
+class Operand(msgspec.Struct, frozen=True):
+    """A number or a field's canonical name, where it begins, and what was written."""
 
-    field: str
-    op: Operator
-    operand: float | str
-
-
-class All(msgspec.Struct, frozen=True):
-    """Two or more trees, none of them an `All`; true when every one is."""
-
-    of: tuple["Tree", ...]
+    value: float | str
+    start: int = 0
+    shown: str = ""
 
 
-class AnyOf(msgspec.Struct, frozen=True):
-    """Two or more trees, none of them an `AnyOf`; true when one is."""
+class Named(msgspec.Struct, frozen=True):
+    """What a file has given names to, for one stream.
 
-    of: tuple["Tree", ...]
+    Attributes:
+        trees: conditions by name.
+        wrong: names whose condition cannot be read for this stream, and why.
+    """
 
-
-class Not(msgspec.Struct, frozen=True):
-    """A tree, not itself a `Not`; true when it is false."""
-
-    of: "Tree"
-
-
-Tree: TypeAlias = Comparison | All | AnyOf | Not
+    trees: Mapping[str, Tree] = {}
+    wrong: Mapping[str, str] = {}
 
 
-def all_of(trees: Sequence[Tree]) -> Tree:
-    """Join trees that must all be true; at least one."""
-    flat = [part for tree in trees for part in (tree.of if isinstance(tree, All) else (tree,))]
-    return flat[0] if len(flat) == 1 else All(tuple(flat))
+NOTHING_NAMED = Named()
+HERE = Place()
 
 
-def any_of(trees: Sequence[Tree]) -> Tree:
-    """Join trees of which one must be true; at least one."""
-    flat = [part for tree in trees for part in (tree.of if isinstance(tree, AnyOf) else (tree,))]
-    return flat[0] if len(flat) == 1 else AnyOf(tuple(flat))
-
-
-def not_of(tree: Tree) -> Tree:
-    """Return what is true when a tree is false."""
-    return tree.of if isinstance(tree, Not) else Not(tree)
-
-
-def comparisons(tree: Tree) -> list[Comparison]:
-    """Return the comparisons of a tree, in the order they are written."""
-    match tree:
-        case Comparison():
-            return [tree]
-        case Not(of=inner):
-            return comparisons(inner)
-        case All(of=parts) | AnyOf(of=parts):
-            return [found for part in parts for found in comparisons(part)]
-
-
-def number_text(value: float) -> str:
-    """Return the shortest text that reads back as this number."""
-    return repr(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
-
-
-def print_tree(tree: Tree) -> str:
-    """Return the canonical text of a tree: reading it gives the same tree again."""
-    match tree:
-        case Comparison(field=field, op=op, operand=operand):
-            shown = operand if isinstance(operand, str) else number_text(operand)
-            return f"{field} {op} {shown}"
-        case Not(of=inner):
-            return f"not ({print_tree(inner)})"
-        case All(of=parts):
-            return " and ".join(_print_part(part) for part in parts)
-        case AnyOf(of=parts):
-            return " or ".join(_print_part(part) for part in parts)
-
-
-def _print_part(tree: Tree) -> str:
-    return f"({print_tree(tree)})" if isinstance(tree, All | AnyOf) else print_tree(tree)
-
-
-def parse(text: str, stream: Stream) -> Tree:
+def parse(
+    text: str,
+    stream: Stream,
+    *,
+    named: Named = NOTHING_NAMED,
+    place: Place = HERE,
+    longest: int = LONGEST_TEXT,
+) -> Tree:
     """Read a condition in its short form.
+
+    Args:
+        text: what was written.
+        stream: whose fields it may name.
+        named: conditions that may stand by their names.
+        place: where its fields are read that name no place.
+        longest: characters that are taken.
 
     Raises:
         GrammarError: it is none, or compares what cannot be compared.
 
     Example:
+        >>> from filters.trees import print_tree
         >>> print_tree(parse("20 < rsi <= 30 or not volume > 1e3", "bar"))
         '(rsi(14) > 20 and rsi(14) <= 30) or not (volume > 1000)'
     """
+    if len(text) > longest:
+        raise GrammarError(f"a condition of more than {longest} characters")
+    return _Parser(text, stream, named, place).whole()
+
+
+def parse_operand(text: str, stream: Stream, *, place: Place = HERE) -> Operand:
+    """Read a field or a number that stands alone.
+
+    Raises:
+        GrammarError: it is neither.
+    """
     if len(text) > LONGEST_TEXT:
-        raise GrammarError(f"a condition of more than {LONGEST_TEXT} characters")
-    return _Parser(text, stream).whole()
+        raise GrammarError(f"a name of more than {LONGEST_TEXT} characters")
+    return _Parser(text, stream, NOTHING_NAMED, place).operand_alone()
 
 
-class _Operand(msgspec.Struct, frozen=True):
-    value: float | str
-    start: int
-    shown: str
+def compare(left: Operand, op: Operator, right: Operand) -> Comparison:
+    """Make a comparison.
+
+    Raises:
+        GrammarError: it compares what cannot be compared, or has only one answer.
+    """
+    if not isinstance(left.value, str):
+        if not isinstance(right.value, str):
+            raise GrammarError(
+                "two numbers are compared: name a field, as in 'rsi(14) < 30'",
+                offset=left.start,
+            )
+        left, right, op = right, left, MIRRORED[op]
+    field = str(left.value)
+    if field == right.value:
+        raise GrammarError(f"{field!r} is compared with itself", offset=right.start)
+    if not isinstance(right.value, str):
+        wrong = impossible(field, op, right.value)
+        if wrong:
+            raise GrammarError(wrong, offset=right.start)
+    return Comparison(field, op, right.value)
+
+
+def between(middle: Operand, low: Operand, high: Operand) -> Tree:
+    """Say that something lies between two others, or on one of them.
+
+    Raises:
+        GrammarError: nothing lies there, or they cannot be compared.
+    """
+    if isinstance(low.value, float) and isinstance(high.value, float) and low.value > high.value:
+        raise GrammarError(
+            f"nothing lies between {low.shown} and {high.shown}: write the smaller one first",
+            offset=low.start,
+        )
+    return all_of([compare(middle, ">=", low), compare(middle, "<=", high)])
+
+
+def among(left: Operand, choices: Sequence[Operand]) -> Tree:
+    """Say that something equals one of several others.
+
+    Raises:
+        GrammarError: they cannot be compared.
+    """
+    return any_of([compare(left, "==", choice) for choice in choices])
+
+
+def crossing(left: Operand, word: str, right: Operand) -> Tree:
+    """Say that something comes out on the other side of something.
+
+    Args:
+        left: what crosses.
+        word: one of `CROSSINGS`.
+        right: what is crossed.
+
+    Raises:
+        GrammarError: one cannot cross the other.
+    """
+    directions: list[Direction]
+    directions = ["crosses_above"] if word == "crosses_above" else ["crosses_below"]
+    if word == "crosses":
+        directions = ["crosses_above", "crosses_below"]
+    if not isinstance(left.value, str):
+        if not isinstance(right.value, str):
+            raise GrammarError(
+                "two numbers do not cross: name a field, as in 'rsi(14) crosses_above 30'",
+                offset=left.start,
+            )
+        left, right = right, left
+        other: dict[Direction, Direction] = {
+            "crosses_above": "crosses_below",
+            "crosses_below": "crosses_above",
+        }
+        directions = [other[each] for each in directions]
+    field = str(left.value)
+    if field == right.value:
+        raise GrammarError(f"{field!r} does not cross itself", offset=right.start)
+    if not isinstance(right.value, str):
+        wrong = never_crossed(field, right.value)
+        if wrong:
+            raise GrammarError(wrong, offset=right.start)
+    return any_of([Crossing(field, direction, right.value) for direction in directions])
+
+
+def move(left: Operand, word: str, op: Operator, percent: Operand, window: tuple[int, int]) -> Tree:
+    """Say that something has changed by so many per cent.
+
+    Args:
+        left: what changes.
+        word: one of `MOVES`.
+        op: how it compares with `percent`.
+        percent: a number; below 0 for a fall.
+        window: in which time (ns), or in how many bars; the other is 0.
+
+    Raises:
+        GrammarError: it has only one answer.
+    """
+    if not isinstance(left.value, str):
+        raise GrammarError(
+            f"a number does not change: name a field, as in 'close {word} >= 2'", offset=left.start
+        )
+    if isinstance(percent.value, str):
+        raise GrammarError(f"{word}: expected a number of per cent", offset=percent.start)
+    by, (time, bars) = percent.value, window
+    is_rise, is_fall = op in (">", ">="), op in ("<", "<=")
+    if (word == "moves_by_pct" and not (is_rise and by > 0)) or op in ("==", "!="):
+        expected = "'>= 2'" if word == "moves_by_pct" else "'>= 2' for a rise, '<= -2' for a fall"
+        raise GrammarError(f"{word}: write {expected}", offset=percent.start)
+    if by == 0 or is_rise != (by > 0) or is_fall != (by < 0):
+        raise GrammarError(
+            f"{word}: nearly always true: write '>= 2' for a rise, '<= -2' for a fall",
+            offset=percent.start,
+        )
+    if by <= -100:
+        raise GrammarError(f"{word}: nothing falls by 100 per cent", offset=percent.start)
+    is_strict = op in (">", "<")
+    one = Move(left.value, by, is_strict, time, bars)
+    return (
+        one
+        if word != "moves_by_pct"
+        else any_of([one, Move(left.value, -by, is_strict, time, bars)])
+    )
+
+
+def parse_window(text: str, stream: Stream) -> tuple[int, int]:
+    """Read a window: return its length in ns, or in bars, and 0 for the other.
+
+    Raises:
+        GrammarError: it is none.
+    """
+    found = _WINDOW.fullmatch(text.strip())
+    if found is None:
+        raise GrammarError("within: expected a time such as '5m', or '3 bars'")
+    count, unit = int(found[1]), found[2]
+    if unit not in UNITS:
+        if stream != "bar":
+            raise GrammarError(f"within: a {stream} has no bars: write a time such as '5m'")
+        if not 1 <= count <= MOST_BARS:
+            raise GrammarError(f"within: expected 1 to {MOST_BARS} bars")
+        return 0, count
+    length = count * UNITS[unit]
+    if not 0 < length <= LONGEST_WINDOW_DAYS * UNITS["d"]:
+        raise GrammarError(f"within: expected a time up to {LONGEST_WINDOW_DAYS}d")
+    return length, 0
 
 
 class _Parser:
     """Recursive descent over one text; `_at` is where it has come to."""
 
-    def __init__(self, text: str, stream: Stream) -> None:
+    def __init__(self, text: str, stream: Stream, named: Named, place: Place) -> None:
         self._text = text
         self._stream = stream
+        self._named = named
+        self._place = place
         self._at = 0
         self._depth = 0
         self._count = 0
@@ -207,6 +351,13 @@ class _Parser:
         if self._at < len(self._text):
             raise self._unexpected("'and', 'or' or the end")
         return tree
+
+    def operand_alone(self) -> Operand:
+        self._skip()
+        operand = self._operand()
+        if self._at < len(self._text):
+            raise self._unexpected("a field alone")
+        return operand
 
     def _condition(self) -> Tree:
         parts = [self._conjunction()]
@@ -236,43 +387,114 @@ class _Parser:
                 raise self._unexpected("'and', 'or' or ')'")
             self._move(self._at + 1)
         else:
-            tree = self._comparison()
+            tree = self._defined() or self._relation()
         self._depth -= 1
         return tree
 
-    def _comparison(self) -> Tree:
+    def _defined(self) -> Tree | None:
+        found = _WORD.match(self._text, self._at)
+        if found is None or not (found[0] in self._named.trees or found[0] in self._named.wrong):
+            return None
+        if found[0] in self._named.wrong:
+            raise GrammarError(
+                f"{found[0]!r} cannot be used with `stream: {self._stream}`:"
+                f" {self._named.wrong[found[0]]}",
+                offset=self._at,
+            )
+        tree = self._named.trees[found[0]]
+        self._counted(len(leaves(tree)), self._at)
+        if self._place != HERE:
+            raise GrammarError(
+                f"{found[0]!r} is a condition of its own: write '@{self._place.text[1:]}' behind"
+                " its fields instead",
+                offset=self._at,
+            )
+        self._move(found.end())
+        return tree
+
+    def _relation(self) -> Tree:
         left = self._operand()
+        found = _WORD.match(self._text, self._at)
+        word = "" if found is None else found[0]
+        if found is not None and word in RELATIONS:
+            self._counted(2, left.start)
+            self._move(found.end())
+            if word == "between":
+                return self._between(left)
+            if word == "in":
+                return self._among(left)
+            if word in CROSSINGS:
+                return self._crossing(left, word)
+            return self._movement(left, word)
+        return self._comparison(left)
+
+    def _comparison(self, left: Operand) -> Tree:
+        first = left
         found: list[Tree] = []
         while True:
             operator = self._operator()
             if operator is None:
                 break
             right = self._operand()
-            found.append(self._compare(left, operator, right))
+            self._counted(1, left.start)
+            found.append(compare(left, operator, right))
             left = right
         if not found:
-            raise self._unexpected(f"a comparison after {left.shown!r}, such as '<' and a number")
+            raise self._unexpected(
+                f"a comparison after {first.shown!r}, such as '<' and a number", after=True
+            )
         return all_of(found)
 
-    def _compare(self, left: _Operand, op: Operator, right: _Operand) -> Comparison:
-        self._count += 1
+    def _between(self, middle: Operand) -> Tree:
+        low = self._operand()
+        if not self._keyword("and"):
+            raise self._unexpected("'and' and the greater of two numbers")
+        return between(middle, low, self._operand())
+
+    def _among(self, left: Operand) -> Tree:
+        opened = self._text[self._at : self._at + 1]
+        if opened not in ("(", "["):
+            raise self._unexpected("'(' and numbers with ',' between")
+        self._move(self._at + 1)
+        choices = [self._operand()]
+        while self._text.startswith(",", self._at):
+            self._move(self._at + 1)
+            self._counted(1, self._at)
+            choices.append(self._operand())
+        if not self._text.startswith(")" if opened == "(" else "]", self._at):
+            raise self._unexpected(f"',' or {')' if opened == '(' else ']'!r}")
+        self._move(self._at + 1)
+        return among(left, choices)
+
+    def _crossing(self, left: Operand, word: str) -> Tree:
+        found = _WORD.match(self._text, self._at)
+        if word == "crosses" and found is not None and found[0] in ("above", "below"):
+            raise GrammarError(
+                f"'crosses {found[0]}': did you mean 'crosses_{found[0]}'?", offset=self._at
+            )
+        return crossing(left, word, self._operand())
+
+    def _movement(self, left: Operand, word: str) -> Tree:
+        at = self._at
+        operator = self._operator()
+        if operator is None:
+            raise GrammarError(f"{word}: write how far, as in '{word} >= 2'", offset=at)
+        percent = self._operand()
+        if not self._keyword("within"):
+            raise self._unexpected("'within' and a time, such as 'within 5m'")
+        found = _WINDOW.match(self._text, self._at)
+        try:
+            window = parse_window("" if found is None else found[0], self._stream)
+        except GrammarError as error:
+            raise GrammarError(error.message, offset=self._at) from None
+        if found is not None:
+            self._move(found.end())
+        return move(left, word, operator, percent, window)
+
+    def _counted(self, more: int, offset: int) -> None:
+        self._count += more
         if self._count > MOST_COMPARISONS:
-            raise GrammarError(f"more than {MOST_COMPARISONS} comparisons", offset=left.start)
-        if not isinstance(left.value, str):
-            if not isinstance(right.value, str):
-                raise GrammarError(
-                    "two numbers are compared: name a field, as in 'rsi(14) < 30'",
-                    offset=left.start,
-                )
-            left, right, op = right, left, _MIRRORED[op]
-        field = str(left.value)
-        if field == right.value:
-            raise GrammarError(f"{field!r} is compared with itself", offset=right.start)
-        if not isinstance(right.value, str):
-            wrong = _impossible(field, op, right.value)
-            if wrong:
-                raise GrammarError(wrong, offset=right.start)
-        return Comparison(field, op, right.value)
+            raise GrammarError(f"more than {MOST_COMPARISONS} comparisons", offset=offset)
 
     def _operator(self) -> Operator | None:
         if not self._text[self._at : self._at + 1] or self._text[self._at] not in "<>=!":
@@ -280,15 +502,15 @@ class _Parser:
         start = self._at
         signs = _SIGNS.match(self._text, start)
         written = signs[0].rstrip("+-") if signs else ""
-        operator = _OPERATORS.get(written)
+        operator = OPERATORS.get(written)
         if operator is None:
             meant = _MEANT.get(written)
-            hint = f"; did you mean {meant!r}?" if meant else f": use one of {' '.join(_OPERATORS)}"
+            hint = f"; did you mean {meant!r}?" if meant else f": use one of {' '.join(OPERATORS)}"
             raise GrammarError(f"{written!r} is no comparison{hint}", offset=start)
         self._move(start + len(written))
         return operator
 
-    def _operand(self) -> _Operand:
+    def _operand(self) -> Operand:
         start = self._at
         sign = self._text[start : start + 1]
         if sign in ("+", "-") and sign:
@@ -302,13 +524,30 @@ class _Parser:
         if word is None or word[0] in _KEYWORDS:
             raise self._unexpected("a field or a number")
         end = self._end_of_call(word.end())
+        place = SUFFIX.match(self._text, end)
+        if place is not None:
+            end = place.end()
         written = self._text[start:end]
+        if self._stream == "trade" and written in WORDS:
+            self._move(end)
+            return Operand(WORDS[written], start, written)
         try:
             name = fields.resolve(written, self._stream)
         except FieldError as error:
-            raise GrammarError(error.message, offset=start + error.offset) from None
+            raise GrammarError(
+                self._or_defined(error, written), offset=start + error.offset
+            ) from None
         self._move(end)
-        return _Operand(name, start, written)
+        if place is None and self._place != HERE:
+            name += self._place.text
+        return Operand(name, start, written)
+
+    def _or_defined(self, error: FieldError, written: str) -> str:
+        """Return an error's message, with the defined name that may have been meant."""
+        near = did_you_mean(written, self._named.trees)
+        return (
+            error.message + near if near and "did you mean" not in error.message else error.message
+        )
 
     def _end_of_call(self, at: int) -> int:
         """Return where a field ends whose word ends at `at`: after its parentheses and output."""
@@ -323,7 +562,7 @@ class _Parser:
                 return found.end() if output is None else output.end()
         raise GrammarError("'(' is never closed", offset=opened.end() - 1)
 
-    def _number(self, start: int, text: str, end: int, *, negative: bool) -> _Operand:
+    def _number(self, start: int, text: str, end: int, *, negative: bool) -> Operand:
         if len(text) > LONGEST_NUMBER:
             raise GrammarError(f"a number of more than {LONGEST_NUMBER} digits", offset=start)
         after = self._text[end : end + 1]
@@ -338,7 +577,7 @@ class _Parser:
         if not math.isfinite(value):
             raise GrammarError(f"{text!r} is too large", offset=start)
         self._move(end)
-        return _Operand(-value if negative and value else value, start, self._text[start:end])
+        return Operand(-value if negative and value else value, start, self._text[start:end])
 
     def _keyword(self, word: str) -> bool:
         found = _WORD.match(self._text, self._at)
@@ -356,7 +595,7 @@ class _Parser:
         if space is not None:
             self._at = space.end()
 
-    def _unexpected(self, expected: str) -> GrammarError:
+    def _unexpected(self, expected: str, *, after: bool = False) -> GrammarError:
         at = self._at
         if at >= len(self._text):
             return GrammarError(f"expected {expected}, found the end", offset=at)
@@ -372,37 +611,10 @@ class _Parser:
             return GrammarError(
                 "text in quotes: fields are numbers and compare with numbers", offset=at
             )
-        return GrammarError(f"expected {expected}, found {shown!r}", offset=at)
-
-
-def _impossible(field: str, op: Operator, threshold: float) -> str:
-    """Say that a comparison has only one answer, or nothing."""
-    least, most = fields.range_of(field)
-    below = least is not None and threshold < least
-    above = most is not None and threshold > most
-    at_least, at_most = threshold == least, threshold == most
-    always = {
-        "<": above,
-        "<=": above or at_most,
-        ">": below,
-        ">=": below or at_least,
-        "==": False,
-        "!=": above or below,
-    }[op]
-    never = {
-        "<": below or at_least,
-        "<=": below,
-        ">": above or at_most,
-        ">=": above,
-        "==": above or below,
-        "!=": False,
-    }[op]
-    if not always and not never:
-        return ""
-    bounds = (
-        f"is never below {number_text(least or 0.0)}"
-        if most is None
-        else f"lies between {number_text(least or 0.0)} and {number_text(most)}"
-    )
-    shown = f"'{field} {op} {number_text(threshold)}'"
-    return f"{field!r} {bounds}: {shown} is {'always' if always else 'never'} true"
+        if shown == "@":
+            return GrammarError(
+                "'@' needs a symbol or the length of other bars right behind it: '@BTC-USDT@15m'",
+                offset=at,
+            )
+        hint = did_you_mean(shown, RELATIONS) if after else ""
+        return GrammarError(f"expected {expected}, found {shown!r}{hint}", offset=at)

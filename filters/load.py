@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from filters.spec_reader import read_specs
+from filters.judge import Known
+from filters.spec_reader import Reading, read
 from filters.spec_set_error import SpecSetError
-from filters.specs import Spec
+from filters.specs import Spec, in_force
 from filters.yaml_nodes import LONGEST_TEXT
 from market.errors import ConfigError, SpecError
 
@@ -32,17 +33,40 @@ def spec_files(folder: Path) -> list[Path]:
 
 
 def load_specs(folder: Path) -> tuple[Spec, ...]:
-    """Read every spec of a folder; a folder without files gives none.
+    """Read the specs of a folder that are to be in force; a folder without files gives none.
 
     Raises:
         SpecSetError: something in the files is wrong; it has all that was found.
         ConfigError: the folder cannot be read.
     """
-    return load_files(spec_files(folder))
+    return in_force(read_place(folder).specs)
 
 
 def load_files(paths: list[Path]) -> tuple[Spec, ...]:
-    """Read the specs of some files.
+    """Read the specs of some files that are to be in force.
+
+    Raises:
+        SpecSetError: something in them is wrong; it has all that was found.
+    """
+    return in_force(read_files(paths).specs)
+
+
+def read_place(place: Path, known: Known | None = None) -> Reading:
+    """Read everything in a folder or a file, with what may be wrong, tests, and what is off.
+
+    Args:
+        place: folder or file.
+        known: what specs are judged by.
+
+    Raises:
+        SpecSetError: something in the files is wrong; it has all that was found.
+        ConfigError: the folder cannot be read.
+    """
+    return read_files([place] if place.is_file() else spec_files(place), known)
+
+
+def read_files(paths: list[Path], known: Known | None = None) -> Reading:
+    """Read everything in some files, as `read_place` does.
 
     Raises:
         SpecSetError: something in them is wrong; it has all that was found.
@@ -55,12 +79,12 @@ def load_files(paths: list[Path]) -> tuple[Spec, ...]:
         except SpecError as error:
             errors.append(error)
     try:
-        specs = read_specs(texts)
+        found = read(texts, known)
     except SpecSetError as error:
         raise SpecSetError([*errors, *error.errors]) from None
     if errors:
         raise SpecSetError(errors)
-    return specs
+    return found
 
 
 def _text_of(path: Path) -> str:

@@ -4,7 +4,8 @@ What cannot be made raises `WrongError` after its fault has been reported; `atte
 into None, so that reading goes on with the next part.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from filters.yaml_nodes import Document, Mapping, Node, Scalar, Sequence
@@ -25,11 +26,19 @@ class NodeReader:
     Args:
         document: where they stand.
         errors: gets what is wrong.
+        warnings: gets what may be wrong.
     """
 
-    def __init__(self, document: Document, errors: list[SpecError]) -> None:
+    def __init__(
+        self,
+        document: Document,
+        errors: list[SpecError],
+        warnings: list[SpecError] | None = None,
+    ) -> None:
         self._document = document
         self._errors = errors
+        self._warnings = [] if warnings is None else warnings
+        self._apart: list[tuple[str, Node, int]] | None = None
 
     @property
     def error_count(self) -> int:
@@ -38,7 +47,23 @@ class NodeReader:
 
     def report(self, message: str, node: Node, *, offset: int = 0) -> None:
         """Note what is wrong, `offset` characters into a scalar, and go on."""
+        if self._apart is not None:
+            self._apart.append((message, node, offset))
+            return
         self._errors.append(self._document.error(message, node, offset=offset))
+
+    def warn(self, message: str, node: Node, *, offset: int = 0) -> None:
+        """Note what may be wrong, and go on."""
+        self._warnings.append(self._document.error(message, node, offset=offset))
+
+    @contextmanager
+    def kept_apart(self, found: list[tuple[str, Node, int]]) -> Iterator[None]:
+        """Let what is reported meanwhile go to `found` and not to the errors."""
+        before, self._apart = self._apart, found
+        try:
+            yield
+        finally:
+            self._apart = before
 
     def wrong(self, message: str, node: Node, *, offset: int = 0) -> WrongError:
         """Note what is wrong and return what to raise."""
@@ -103,7 +128,9 @@ class NodeReader:
         text = self.text(node, key)
         words = {str(each): each for each in known}
         if text not in words:
-            hint = did_you_mean(text, words) or f": expected one of {', '.join(words)}"
+            listed = ", ".join(words)
+            near = did_you_mean(text, words)
+            hint = f"{near} (there are {listed})" if near else f": expected one of {listed}"
             raise self.wrong(f"{key} {shown(text)}{hint}", node)
         return words[text]
 

@@ -1,51 +1,67 @@
 """Spec files' text → specs, or everything that is wrong with them.
 
-A file is `version: 1` and `filters:`, a list of specs. The reader goes on after an error, so that
-a person sees all of them at once.
+A file is `version: 1`, `filters:`, a list of specs, and where it has any `define:`, conditions with
+names. The reader goes on after an error, so that a person sees all of them at once.
 """
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 import msgspec
 
-from filters import grammar
+from filters.condition_reader import ConditionReader
 from filters.fields import STREAMS, Stream
-from filters.grammar import GrammarError, Tree, all_of, any_of, not_of, print_tree
+from filters.grammar import MOST_BARS
+from filters.judge import Known, judge
 from filters.node_reader import NodeReader, WrongError, shown
 from filters.spec_set_error import SpecSetError
-from filters.specs import SEVERITIES, Notify, Severity, Source, Spec
+from filters.spec_test_reader import SpecTestReader
+from filters.specs import (
+    MISSING,
+    SEVERITIES,
+    TRIGGERS,
+    Missing,
+    Notify,
+    Severity,
+    Source,
+    Spec,
+    SpecTest,
+    Trigger,
+)
 from filters.templates import TemplateError, parse_template
+from filters.trees import SECOND, UNITS, Tree, print_tree
 from filters.yaml_nodes import Document, Mapping, Node, Scalar, Sequence
-from indicators.spelling import did_you_mean
 from market.activity import parse_bar_length
 from market.errors import SpecError
 
 VERSION = 1
 LONGEST_TITLE = 120
 LONGEST_SYMBOL = 40
-MOST_NESTED = 20
-MOST_BARS = 10_000
 LONGEST_DAYS = 30
 
-_SECOND = 1_000_000_000
-_UNITS = {"s": _SECOND, "m": 60 * _SECOND, "h": 3600 * _SECOND, "d": 86_400 * _SECOND}
-
-_FILE_KEYS = ("version", "filters")
+_FILE_KEYS = ("version", "define", "filters")
 _SPEC_KEYS = (
     "id",
     "title",
+    "enabled",
     "source",
     "when",
+    "until",
     "for",
+    "trigger",
     "cooldown",
+    "once",
+    "expires",
+    "missing",
     "severity",
     "labels",
     "notify",
+    "tests",
 )
 _SOURCE_KEYS = ("stream", "symbols", "interval", "venues")
-_NOTIFY_KEYS = ("to", "message")
-_JOINS = ("all", "any", "not")
+_NOTIFY_KEYS = ("to", "message", "chart")
+_YES, _NO = ("true", "yes"), ("false", "no")
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SYMBOL = re.compile(r"[A-Z0-9.*?]+(?:-[A-Z0-9.*?]+)+")
@@ -53,6 +69,20 @@ _VENUE = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{0,63}")
 _DURATION = re.compile(r"([0-9]{1,9})\s*([smhd])")
 _BARS = re.compile(r"([0-9]{1,9})\s*bars?")
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What was read.
+
+    Attributes:
+        specs: all of them, those that are switched off too.
+        warnings: what may be wrong, in the order of files and lines.
+        places: where each spec stands, by its id: `"specs.yaml:3"`.
+    """
+
+    specs: tuple[Spec, ...]
+    warnings: tuple[SpecError, ...] = ()
+    places: dict[str, str] = {}
 
 
 def read_specs(files: Iterable[tuple[str, str]]) -> tuple[Spec, ...]:
@@ -64,7 +94,21 @@ def read_specs(files: Iterable[tuple[str, str]]) -> tuple[Spec, ...]:
     Raises:
         SpecSetError: something is wrong in them; it has all that was found.
     """
+    return read(files).specs
+
+
+def read(files: Iterable[tuple[str, str]], known: Known | None = None) -> Reading:
+    """Read specs from files' texts, and judge whether they can do what they say.
+
+    Args:
+        files: path, as messages call it, and text.
+        known: what is listed and kept; what is not given is not judged.
+
+    Raises:
+        SpecSetError: something is wrong in them; it has all that was found.
+    """
     errors: list[SpecError] = []
+    warnings: list[SpecError] = []
     specs: list[Spec] = []
     taken: dict[str, str] = {}
     for path, text in files:
@@ -73,19 +117,26 @@ def read_specs(files: Iterable[tuple[str, str]]) -> tuple[Spec, ...]:
         except SpecError as error:
             errors.append(error)
         else:
-            specs.extend(_FileReader(document, errors, taken).specs())
+            nodes = NodeReader(document, errors, warnings)
+            specs.extend(_FileReader(document, nodes, taken, known or Known()).specs())
     if errors:
         raise SpecSetError(errors)
-    return tuple(specs)
+    warnings.sort(key=lambda warning: (warning.path, warning.line, warning.column))
+    return Reading(tuple(specs), tuple(warnings), taken)
 
 
 class _FileReader:
     """Reads one document; `taken` has the ids of all documents and their places."""
 
-    def __init__(self, document: Document, errors: list[SpecError], taken: dict[str, str]) -> None:
+    def __init__(
+        self, document: Document, nodes: NodeReader, taken: dict[str, str], known: Known
+    ) -> None:
         self._document = document
-        self._nodes = NodeReader(document, errors)
+        self._nodes = nodes
+        self._conditions = ConditionReader(nodes)
+        self._tests = SpecTestReader(nodes)
         self._taken = taken
+        self._known = known
 
     def specs(self) -> list[Spec]:
         """Return the specs that are right."""
@@ -98,6 +149,7 @@ class _FileReader:
         keys = nodes.mapping(node, _FILE_KEYS, "a spec file")
         why = f"write 'version: {VERSION}'"
         nodes.required(keys, "version", self._version, parent=node, why=why)
+        nodes.optional(keys, "define", self._conditions.define)
         return nodes.optional(keys, "filters", self._filters) or []
 
     def _version(self, node: Node) -> int:
@@ -122,18 +174,26 @@ class _FileReader:
         source = nodes.required(
             keys, "source", self._source, parent=node, why="say what it looks at"
         )
+        enabled = nodes.optional(keys, "enabled", lambda part: self._yes(part, "enabled"))
         stream = _stream_of(keys.get("source")) if source is None else source.stream
         hold = nodes.optional(keys, "for", lambda part: self._for(part, stream))
         cooldown = nodes.optional(keys, "cooldown", lambda part: self._duration(part, "cooldown"))
+        trigger = nodes.optional(keys, "trigger", self._trigger)
+        once = nodes.optional(keys, "once", lambda part: self._yes(part, "once"))
+        expires = nodes.optional(keys, "expires", self._expires)
+        missing = nodes.optional(keys, "missing", self._missing)
         severity = nodes.optional(keys, "severity", self._severity)
         labels = nodes.optional(keys, "labels", self._labels)
         when: Tree | None = None
+        until: Tree | None = None
         notify: tuple[Notify, ...] | None = None
         if stream is not None:
             why = "say when it fires, as in 'rsi(14) < 30'"
+            read = self._conditions.when
             when = nodes.required(
-                keys, "when", lambda part: self._when(part, stream, 0), parent=node, why=why
+                keys, "when", lambda part: read(part, stream), parent=node, why=why
             )
+            until = nodes.optional(keys, "until", lambda part: read(part, stream, "until"))
             notify = nodes.optional(keys, "notify", lambda part: self._notify(part, stream))
         if ident is None or source is None or when is None or nodes.error_count > before:
             raise WrongError
@@ -148,8 +208,21 @@ class _FileReader:
             cooldown=cooldown or 0,
             severity=severity or "info",
             labels=labels or {},
+            is_enabled=enabled is not False,
+            trigger=trigger or "",
+            until="" if until is None else print_tree(until),
+            is_once=once or False,
+            expires=expires or 0,
+            missing=missing or "keep",
         )
-        return spec if notify is None else msgspec.structs.replace(spec, notify=notify)
+        if notify is not None:
+            spec = msgspec.structs.replace(spec, notify=notify)
+        judge(spec, when, keys, nodes, self._known)
+        tests: tuple[SpecTest, ...] | None
+        tests = nodes.optional(keys, "tests", lambda part: self._tests.tests(part, spec))
+        if nodes.error_count > before:
+            raise WrongError
+        return msgspec.structs.replace(spec, tests=tests or ())
 
     def _id(self, node: Node) -> str:
         text = self._nodes.text(node, "id")
@@ -174,7 +247,7 @@ class _FileReader:
         nodes = self._nodes
         before = nodes.error_count
         keys = nodes.mapping(node, _SOURCE_KEYS, "a source")
-        stream = nodes.required(keys, "stream", self._stream, parent=node, why="bar or book")
+        stream = nodes.required(keys, "stream", self._stream, parent=node, why=", ".join(STREAMS))
         symbols = nodes.required(
             keys,
             "symbols",
@@ -189,8 +262,8 @@ class _FileReader:
         if stream == "bar":
             why = "the length of the bars, as in '1m'"
             interval = nodes.required(keys, "interval", self._interval, parent=node, why=why)
-        elif stream == "book" and "interval" in keys:
-            nodes.report("interval: a book has none: leave it out", keys["interval"])
+        elif stream is not None and "interval" in keys:
+            nodes.report(f"interval: a {stream} has none: leave it out", keys["interval"])
         if stream is None or symbols is None or nodes.error_count > before:
             raise WrongError
         return Source(stream=stream, symbols=symbols, interval=interval or "", venues=venues or ())
@@ -225,52 +298,14 @@ class _FileReader:
         except ValueError as error:
             raise self._nodes.wrong(str(error), node) from None
 
-    def _when(self, node: Node, stream: Stream, depth: int) -> Tree:
-        nodes = self._nodes
-        if depth > MOST_NESTED:
-            raise nodes.wrong(f"when: nested deeper than {MOST_NESTED}", node)
-        if isinstance(node, Scalar):
-            if not isinstance(node.value, str):
-                raise nodes.wrong("when: expected a condition such as 'rsi(14) < 30'", node)
-            try:
-                return grammar.parse(node.text, stream)
-            except GrammarError as error:
-                raise nodes.wrong(error.message, node, offset=error.offset) from None
-        if isinstance(node, Sequence):
-            return all_of(self._conditions(node, stream, depth))
-        for key, _ in node.items:
-            if key.text not in _JOINS:
-                hint = did_you_mean(key.text, _JOINS)
-                raise nodes.wrong(
-                    f"{shown(key.text)}: expected a condition, or all, any or not{hint}", key
-                )
-        if len(node.items) != 1:
-            raise nodes.wrong("when: one of all, any and not at a time: make a list", node)
-        key, inner = node.items[0]
-        if key.text == "not":
-            return not_of(self._when(inner, stream, depth + 1))
-        if not isinstance(inner, Sequence):
-            raise nodes.wrong(f"{key.text}: expected a list of conditions", inner)
-        return (all_of if key.text == "all" else any_of)(self._conditions(inner, stream, depth))
-
-    def _conditions(self, node: Sequence, stream: Stream, depth: int) -> list[Tree]:
-        if not node.items:
-            raise self._nodes.wrong("an empty list: write a condition such as 'close > 1'", node)
-        made = [
-            self._nodes.attempt(lambda part: self._when(part, stream, depth + 1), item)
-            for item in node.items
-        ]
-        trees = [tree for tree in made if tree is not None]
-        if len(trees) < len(made):
-            raise WrongError
-        return trees
-
     def _for(self, node: Node, stream: Stream | None) -> tuple[int, int]:
         bars = _BARS.fullmatch(node.text.strip()) if isinstance(node, Scalar) else None
         if bars is None:
             return 1, self._duration(node, "for")
-        if stream == "book":
-            raise self._nodes.wrong("for: a book has no bars: write a time such as '90s'", node)
+        if stream not in ("bar", None):
+            raise self._nodes.wrong(
+                f"for: a {stream} has no bars: write a time such as '90s'", node
+            )
         if not 1 <= int(bars[1]) <= MOST_BARS:
             raise self._nodes.wrong(f"for: expected 1 to {MOST_BARS} bars", node)
         return int(bars[1]), 0
@@ -282,10 +317,41 @@ class _FileReader:
             example = "'3 bars' or a time such as '90s'" if key == "for" else "a time such as '15m'"
             unit = " (s, m, h or d is missing)" if text.isascii() and text.isdigit() else ""
             raise self._nodes.wrong(f"{key}: expected {example}{unit}", node)
-        length = int(match[1]) * _UNITS[match[2]]
-        if length > LONGEST_DAYS * _UNITS["d"]:
+        length = int(match[1]) * UNITS[match[2]]
+        if length > LONGEST_DAYS * UNITS["d"]:
             raise self._nodes.wrong(f"{key}: expected at most {LONGEST_DAYS}d", node)
         return length
+
+    def _trigger(self, node: Node) -> Trigger:
+        return self._nodes.one_of(node, "trigger", TRIGGERS)
+
+    def _missing(self, node: Node) -> Missing:
+        return self._nodes.one_of(node, "missing", MISSING)
+
+    def _yes(self, node: Node, key: str) -> bool:
+        text = node.text if isinstance(node, Scalar) else ""
+        if text not in (*_YES, *_NO):
+            raise self._nodes.wrong(f"{key}: expected true or false", node)
+        return text in _YES
+
+    def _expires(self, node: Node) -> int:
+        text = node.text.strip() if isinstance(node, Scalar) else ""
+        if _DURATION.fullmatch(text):
+            raise self._nodes.wrong(
+                "expires: a length of time has no beginning here: write when it ends, as in"
+                " '2026-12-31' or '2026-12-31T18:00Z'",
+                node,
+            )
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            raise self._nodes.wrong(
+                "expires: expected a day such as '2026-12-31', or a time of it (UTC if it does"
+                " not say) such as '2026-12-31T18:00Z'",
+                node,
+            ) from None
+        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        return int(moment.timestamp()) * SECOND
 
     def _severity(self, node: Node) -> Severity:
         return self._nodes.one_of(node, "severity", SEVERITIES)
@@ -320,9 +386,10 @@ class _FileReader:
         why = "a target, as in 'to: default'"
         to = nodes.required(keys, "to", self._to, parent=node, why=why)
         message = nodes.optional(keys, "message", lambda part: self._message(part, stream))
+        chart = nodes.optional(keys, "chart", lambda part: self._yes(part, "chart"))
         if to is None:
             raise WrongError
-        return Notify(to=to, message=message or "")
+        return Notify(to=to, message=message or "", chart=chart or False)
 
     def _to(self, node: Node) -> str:
         text = self._nodes.text(node, "to")

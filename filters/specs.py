@@ -5,7 +5,8 @@ canonical text (`filters.grammar`), compiled where it is asked.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias, final
 
@@ -14,7 +15,8 @@ import msgspec
 from filters.compile import Condition, compile_condition
 from filters.fields import Stream
 from filters.templates import Template, parse_template
-from market.instruments import symbol_of, venue_of
+from filters.trees import SECOND, duration_text
+from market.instruments import MERGED, symbol_of, venue_of
 
 Severity: TypeAlias = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
@@ -22,18 +24,22 @@ SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 DEFAULT_TARGET = "default"
 """What the configuration sends alerts to when nothing else is said."""
 
-_SECOND = 1_000_000_000
-_UNITS = (("d", 86_400 * _SECOND), ("h", 3600 * _SECOND), ("m", 60 * _SECOND), ("s", _SECOND))
+Trigger: TypeAlias = Literal["", "bar_close", "change", "every"]
+TRIGGERS: tuple[Trigger, ...] = ("bar_close", "change", "every")
+Missing: TypeAlias = Literal["keep", "reset", "fire"]
+MISSING: tuple[Missing, ...] = ("keep", "reset", "fire")
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
     """The data that a spec looks at.
 
     Attributes:
-        stream: `bar` (a moment a closed bar) or `book` (a moment a book change).
+        stream: `bar` (a moment a closed bar), `book` (one a book change), `trade` (one a trade)
+            or `quote` (one a change of the best prices or their sizes).
         symbols: symbols or globs, `"*-USDT"`.
         interval: of the bars, `"1m"`; empty for books.
-        venues: names of venues; empty for the symbol's primary one, which the flow chooses.
+        venues: names of venues; empty for every one that is followed, each by itself; `merged`
+            for the bars of all venues together.
     """
 
     stream: Stream
@@ -47,16 +53,37 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
     def matches(self, series: str) -> bool:
         """Return whether a series (an instrument id) is meant."""
-        if self.venues and venue_of(series) not in self.venues:
+        venue = venue_of(series)
+        if venue not in self.venues if self.venues else venue == MERGED:
             return False
         return self.matches_symbol(symbol_of(series))
 
 
 class Notify(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom to tell: a target of the configuration, and what; without a message a plain one."""
+    """Whom to tell: a target of the configuration, and what; without a message a plain one.
+
+    `chart`: with a picture of the bars, where the target can show one.
+    """
 
     to: str
     message: str = ""
+    chart: bool = False
+
+
+class SpecTest(msgspec.Struct, frozen=True, kw_only=True):
+    """A small input and when a spec must fire on it.
+
+    Attributes:
+        name: for people.
+        given: values by canonical field name, one a moment; None where not known.
+        step: time from one moment to the next, ns.
+        fires: numbers of the moments, from 1, at which it must fire; at no others.
+    """
+
+    name: str = ""
+    given: dict[str, tuple[float | None, ...]]
+    step: int
+    fires: tuple[int, ...] = ()
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +100,13 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
         severity: `info`, `warning` or `critical`.
         labels: free words for people and programs.
         notify: whom to tell; at least one.
+        is_enabled: it is in force; else it is only checked and tested.
+        trigger: when it is looked at and fires; empty for `bar_close` of bars, else `change`.
+        until: canonical text of the condition that ends a firing; empty for `when` being false.
+        is_once: it fires one time for each series.
+        expires: our time from which on it does not fire, ns UTC; 0 for never.
+        missing: what a moment means at which a value is not known.
+        tests: what it must do; no part of what it is.
     """
 
     id: str
@@ -85,6 +119,13 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity = "info"
     labels: dict[str, str] = {}
     notify: tuple[Notify, ...] = (Notify(to=DEFAULT_TARGET),)
+    is_enabled: bool = True
+    trigger: Trigger = ""
+    until: str = ""
+    is_once: bool = False
+    expires: int = 0
+    missing: Missing = "keep"
+    tests: tuple[SpecTest, ...] = ()
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -106,6 +147,15 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
         return compile_condition(self.when, self.source.stream)
 
     @property
+    def until_condition(self) -> Condition | None:
+        """The condition that ends a firing, compiled, or None where it has none.
+
+        Raises:
+            GrammarError: the spec was not made by our reader.
+        """
+        return compile_condition(self.until, self.source.stream) if self.until else None
+
+    @property
     def template(self) -> Template | None:
         """The message's template, or None where it has none.
 
@@ -116,10 +166,16 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """Canonical names of what its condition and its message need, each once."""
-        template = self.template
+        """Canonical names of what its conditions and its message need, each once."""
+        template, until = self.template, self.until_condition
         shown = () if template is None else template.fields
-        return tuple(dict.fromkeys((*self.condition.fields, *shown)))
+        ending = () if until is None else until.fields
+        return tuple(dict.fromkeys((*self.condition.fields, *ending, *shown)))
+
+    @property
+    def looks_at_forming_bars(self) -> bool:
+        """Whether it looks at bars before they close, too."""
+        return self.source.stream == "bar" and self.trigger == "change"
 
 
 @final
@@ -129,17 +185,21 @@ class SpecsChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     Attributes:
         generation: counts the changes, so that people can tell two sets apart.
         specs: all of them.
+        symbols: what is followed, as far as it was known: who a spec's globs may stand for where
+            it looks at another symbol too.
     """
 
     generation: int
     specs: tuple[Spec, ...]
+    symbols: tuple[str, ...] = ()
 
 
 def hash_of(spec: Spec) -> str:
     """Return the hash of a spec's content: the same for the same meaning, however it was written.
 
     Twelve hexadecimal digits of the SHA-256 of its canonical JSON. What equals its default is left
-    out, so that a later version with more keys gives the same hash.
+    out, so that a later version with more keys gives the same hash. Tests and whether it is in
+    force are no part of it.
     """
     content = msgspec.json.encode(_said(spec), order="sorted")
     return hashlib.sha256(content).hexdigest()[:12]
@@ -158,18 +218,21 @@ def _said(part: Spec | Source | Notify) -> dict[str, object]:
         if not is_default:
             said[field.name] = value
     if isinstance(part, Spec):
+        said.pop("tests", None)
+        said.pop("is_enabled", None)
         said["source"] = _said(part.source)
         if "notify" in said:
             said["notify"] = [_said(each) for each in part.notify]
     return said
 
 
-def duration_text(ns: int) -> str:
-    """Return a duration in its largest whole unit, as specs write it: `"15m"`."""
-    for unit, length in _UNITS:
-        if ns and ns % length == 0:
-            return f"{ns // length}{unit}"
-    return f"{ns // _SECOND}s"
+def in_force(specs: Iterable[Spec]) -> tuple[Spec, ...]:
+    """Return the specs that are not switched off, without their tests: what a flow needs."""
+    return tuple(
+        msgspec.structs.replace(spec, tests=()) if spec.tests else spec
+        for spec in specs
+        if spec.is_enabled
+    )
 
 
 def describe(spec: Spec) -> str:
@@ -177,19 +240,48 @@ def describe(spec: Spec) -> str:
     return "\n".join(_lines(spec))
 
 
+def time_text(ns: int) -> str:
+    """Return a time as specs write it: `"2026-12-31T18:00Z"`."""
+    return f"{datetime.fromtimestamp(ns // SECOND, UTC):%Y-%m-%dT%H:%M:%SZ}".replace(":00Z", "Z")
+
+
+def moment_text(spec: Spec) -> str:
+    """Return what a spec looks at, for people: `"every 1m bar"`."""
+    if spec.looks_at_forming_bars:
+        return f"every change of {spec.source.interval} bars"
+    return {
+        "bar": f"every {spec.source.interval} bar",
+        "book": "every book change",
+        "trade": "every trade",
+        "quote": "every change of the best prices",
+    }[spec.source.stream]
+
+
 def _lines(spec: Spec) -> Iterator[str]:
     source = spec.source
-    moment = f"{source.interval} bar" if source.stream == "bar" else "book change"
     venues = f" at {', '.join(source.venues)}" if source.venues else ""
-    yield f"{spec.id}: {spec.title or spec.id} ({spec.severity})"
-    yield f"  looks at  every {moment} of {', '.join(source.symbols)}{venues}"
+    off = "" if spec.is_enabled else " - switched off"
+    yield f"{spec.id}: {spec.title or spec.id} ({spec.severity}){off}"
+    yield f"  looks at  {moment_text(spec)} of {', '.join(source.symbols)}{venues}"
     yield f"  when      {spec.when}"
+    if spec.until:
+        yield f"  until     {spec.until}"
     if spec.hold:
         yield f"  for       {duration_text(spec.hold)}"
     elif spec.hold_bars > 1:
         yield f"  for       {spec.hold_bars} bars"
+    if spec.trigger == "every":
+        yield "  fires     at every such moment"
+    if spec.is_once:
+        yield "  fires     once"
+    if spec.expires:
+        yield f"  expires   {time_text(spec.expires)}"
     if spec.cooldown:
         yield f"  cooldown  {duration_text(spec.cooldown)}"
+    if spec.missing != "keep":
+        yield f"  missing   {spec.missing}"
     if spec.labels:
         yield f"  labels    {', '.join(f'{key}={text}' for key, text in spec.labels.items())}"
     yield f"  tells     {', '.join(spec.targets)}"
+    if spec.tests:
+        yield f"  tests     {len(spec.tests)}"

@@ -6,6 +6,7 @@ the hole, takes the place of such bars, and lets every indicator that had begun 
 nothing had been missed. Where no history comes they warm up with the bars that follow.
 """
 
+import copy
 import pickle
 from collections.abc import Iterable
 from typing import TypeAlias
@@ -282,6 +283,18 @@ class BarSeries:
             values = self.indicators[of].values
             for text, place in places:
                 told[text] = values[place]
+        return told
+
+    def provisional(self, bar: Bar) -> dict[str, float | None]:
+        """Return what the indicators would say if a bar that is still forming closed as it is."""
+        if self._hole or bar.gap or bar.partial:
+            return {}
+        told: dict[str, float | None] = {}
+        for of, places in self._places.items():
+            indicator = copy.deepcopy(self.indicators[of])
+            indicator.update(bar)
+            for text, place in places:
+                told[text] = indicator.values[place]
         return told
 
     def _restart(self) -> None:

@@ -17,8 +17,9 @@ from bytewax.dataflow import Dataflow
 from connectors import VENUES
 from connectors.source import FeedSource, Helm
 from connectors.venue_feeds import VenueFeeds
-from filters.load import load_specs
-from filters.specs import DEFAULT_TARGET, SpecsChanged
+from filters.judge import Known
+from filters.load import read_place
+from filters.specs import DEFAULT_TARGET, SpecsChanged, in_force
 from flows import configuration, logs
 from flows.cluster import Cluster
 from flows.collector import tune_collector
@@ -77,7 +78,10 @@ def _flow() -> Dataflow:
     logs.configure(settings.settings.log, redactor, file=settings.log_file)
     home = Home.of(os.environ)
     cluster = Cluster.of(sys.argv[1:], os.environ)
-    specs = load_specs(settings.specs_folder)
+    reading = read_place(settings.specs_folder, Known(venues=frozenset(VENUES)))
+    specs = in_force(reading.specs)
+    for warning in reading.warnings:
+        log.warning("a filter may not do what it says", extra={"reason": str(warning)})
     routes = Routes(settings)
     routes.check({name for spec in specs for name in spec.targets} | {DEFAULT_TARGET})
     tune_collector()
@@ -87,13 +91,14 @@ def _flow() -> Dataflow:
     atexit.register(embedded.stop)
     redactor.add(embedded.database_url)
     feeds = list(_feeds(settings, embedded))
+    symbols = tuple(sorted({one.symbol for each in feeds for one in each.instruments}))
     helm = Helm()
     records = any(feed.record for feed in settings.settings.feeds.values())
     source = FeedSource(
         feeds,
         controls=[
             recorded_settings(settings.settings.market),
-            msgspec.json.encode(SpecsChanged(generation=1, specs=specs)),
+            msgspec.json.encode(SpecsChanged(generation=1, specs=specs, symbols=symbols)),
             *_left_open(embedded.database_url, feeds),
         ],
         helm=helm,

@@ -16,6 +16,7 @@ from flows.instrument_bars import Closed, InstrumentBars, InstrumentBarsState
 from flows.market_output import MarketOutput
 from flows.merged_series import MergedSeries
 from flows.observer import BarObserver, BookObserver
+from flows.spec_moments import SpecMoments
 from flows.venue_bars import VenueBars
 from flows.watched_channel import GOES_ON, WatchedChannel
 from indicators.book_imbalance import VolumeImbalance
@@ -143,6 +144,7 @@ class InstrumentMarket:
         self._bar_observers: dict[str, BarObserver] = {}
         self._book_features: dict[str, BookFeatures] = {}
         self._book_observer: BookObserver | None = None
+        self._moments: SpecMoments | None = None
 
     def want(
         self,
@@ -150,6 +152,7 @@ class InstrumentMarket:
         bars: Mapping[str, Iterable[str]],
         book: Iterable[str] | None,
         demanded: Mapping[str, Iterable[str]],
+        moments: SpecMoments | None = None,
     ) -> None:
         """Compute from now on what is asked for, and nothing else.
 
@@ -158,7 +161,9 @@ class InstrumentMarket:
             bars: fields that bar specs look at, by interval.
             book: fields that book specs look at; None when there is no such spec.
             demanded: indicators that clients look at, by interval.
+            moments: makes what few specs ask for.
         """
+        self._moments = moments
         self._bar_observers = {name: BarObserver(fields) for name, fields in bars.items()}
         self._book_observer = None if book is None else BookObserver(book)
         asked = {name: [*names] for name, names in demanded.items()}
@@ -186,6 +191,10 @@ class InstrumentMarket:
         if self.bars.want(of_bars):
             self.is_interrupted = True  # the new builders begin with the next trade
 
+    def join(self, merged: MergedSeries) -> None:
+        """Let the bars go into those of all venues, too."""
+        self._merged = merged
+
     # -- events --------------------------------------------------------------------------------
 
     def traded(self, trade: Trade, out: MarketOutput) -> None:
@@ -207,6 +216,10 @@ class InstrumentMarket:
         closed = self.bars.traded(ts, price, size, is_buy, believable)
         if closed:
             self._closed(closed, now, out)
+        if self._moments is not None:
+            self._moments.traded(
+                trade, self.bars, self._true_top(), self._depth, believable=believable, out=out
+            )
 
     def changed(self, delta: BookDelta, out: MarketOutput) -> None:
         """Take a book message; without a snapshot before it, it says nothing."""
@@ -298,7 +311,11 @@ class InstrumentMarket:
         if heartbeat.channel != "book":
             self._watch_trades(heartbeat, out)
             self._close_bars(heartbeat.ts_recv, venue_time, out)
+            if self._moments is not None:
+                flows = not self.is_interrupted
+                self._moments.beat(venue_time, heartbeat.ts_recv, flows=flows, out=out)
             if self._merged is not None:
+                self._merged.now = heartbeat.ts_recv
                 self._merged.beat(
                     self.instrument, venue_time, is_connected=heartbeat.heard > 0, out=out
                 )
@@ -497,6 +514,8 @@ class InstrumentMarket:
         if self._book_observer is not None and not event.catching_up:
             out.moments.append(top)
             out.moments.append(self._book_observer.observe(top, self._depth, self.reason))
+        if self._moments is not None and not event.catching_up:
+            self._moments.changed(top, self.reason, out)
 
     def _crossed(self, now: int, out: MarketOutput) -> None:
         self.crossed += 1
@@ -549,11 +568,13 @@ class InstrumentMarket:
 
     def _closed(self, closed: Iterable[Closed], now: int, out: MarketOutput) -> None:
         """Tell bars that closed or were corrected, and what follows from them."""
+        until = 0
         for each in closed:
             bar, features = each.bar, each.features
             out.bars = [*out.bars, bar]
             if self._merged is not None:
                 offset = self.offset.value or 0
+                self._merged.now = now
                 self._merged.take(bar, each.times, clock_offset=offset, out=out)
             observer = self._bar_observers.get(bar.interval)
             if features:
@@ -562,13 +583,25 @@ class InstrumentMarket:
                 out.features = [*out.features, *self._of_book(bar)]
             if observer is None or bar.revision:
                 continue  # a correction never fires
-            top = self.top
-            if top is not None and top.state is not self.state:
-                top = msgspec.structs.replace(top, state=self.state)
+            top = self._true_top()
             if top is not None:
                 out.moments.append(top)
-            out.moments.append(observer.observe(bar, features, top, self._depth, ts_recv=now))
+            said = {feature.name: feature.value for feature in features}
+            observation = observer.observe(bar, said, top, self._depth, ts_recv=now)
+            out.moments.append(observation)
+            until = max(until, bar.end)
+            if self._moments is not None:
+                self._moments.told(observation, out)
+        if self._moments is not None and until:
+            self._moments.passed(until, now, flows=not self.is_interrupted, out=out)
         self.wish(out)
+
+    def _true_top(self) -> BookTop | None:
+        """Return the best levels, with the state that the book is in by now."""
+        top = self.top
+        if top is not None and top.state is not self.state:
+            return msgspec.structs.replace(top, state=self.state)
+        return top
 
     def _of_book(self, bar: Bar) -> list[Feature]:
         """Tell what indicators of the book say at a bar's close."""

@@ -1,11 +1,11 @@
 """What the first keyed step tells the rest of the flow."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import msgspec
 
-from filters.alerts import Alert, Observation
+from filters.alerts import Alert, Copied, Observation, Passed
 from filters.specs import SpecsChanged
 from flows.bar_series import HistoryWish
 from market.events import (
@@ -20,7 +20,7 @@ from market.events import (
     Trade,
 )
 
-Moment: TypeAlias = Observation | BookTop | Heartbeat | StateChange | SpecsChanged
+Moment: TypeAlias = Observation | BookTop | Heartbeat | StateChange | SpecsChanged | Passed | Copied
 """What the filters look at, in its order; a book's best levels come before what fires on them."""
 
 
@@ -38,6 +38,7 @@ class MarketOutput(msgspec.Struct):
         silences: channels that fell silent, or speak again.
         forgotten: instruments that are not followed any more.
         moments: for the filters.
+        copies: for the filters of other symbols, which look at this one too.
         events: everything that came in, when somebody wants it.
         latest: the best levels after the last book message, once a second for each instrument.
         trades_outside: trades too late, or of a time we do not believe, for each bar that they are
@@ -64,6 +65,17 @@ class MarketOutput(msgspec.Struct):
     resyncs: Sequence[tuple[str, str]] = ()
     trades_outside: int = 0
     wishes: Sequence[HistoryWish] = ()
+    copies: Sequence[tuple[str, Copied]] = ()
+
+    def for_filters(self, symbol: str) -> Iterator[tuple[str, "MarketOutput"]]:
+        """Return what goes to which symbol's filters; nothing to most."""
+        if self.moments:
+            yield symbol, self
+        by_asker: dict[str, list[Moment]] = {}
+        for asker, copied in self.copies:
+            by_asker.setdefault(asker, []).append(copied)
+        for asker, moments in by_asker.items():
+            yield asker, MarketOutput(moments=moments)
 
 
 class FilterOutput(msgspec.Struct):

@@ -4,12 +4,13 @@ Fed by the venues' own markets: what closes there, what their clocks have passed
 trades may be missing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from flows.bar_series import BarSeries, SeriesState
 from flows.market_output import MarketOutput
+from flows.observer import BarObserver
 from market.bars import GRACE
 from market.empty_bars import EmptyBars, FlatBars, FlatBarsState
 from market.events import Bar
@@ -61,12 +62,57 @@ class MergedSeries:
                 series.restore(kept.series[interval.name])
             series.want(features)
             self._series[interval.name] = series
+        self._kept = kept
+        self._symbol = symbol
+        self._features = tuple(features)
+        self._is_flat = empty_bars is EmptyBars.FLAT
+        self._observers: dict[str, BarObserver] = {}
+        self._instruments: set[str] = set()
+        self._late: set[tuple[str, str]] = set()  # series begun while a venue was followed
+        self.now = 0
+        """Our clock at the event that is looked at, ns; whoever calls sets it."""
+
+    def knows(self, instruments: Iterable[str]) -> None:
+        """Say whose trades flow already: of bars that begin now their part is not whole."""
+        self._instruments.update(instruments)
+
+    def want(self, bars: Mapping[str, Iterable[str]]) -> None:
+        """Make from now on the bars that specs look at, and say what they see.
+
+        Args:
+            bars: canonical names of fields by interval; of one that is not made yet, the bars
+                begin now.
+        """
+        self._observers = {name: BarObserver(fields) for name, fields in bars.items()}
+        for name in bars:
+            if name in self._makers:
+                continue
+            interval = Interval.parse(name)
+            before = self._kept.makers.get(name)
+            maker = self._makers[name] = MergedBars(self._symbol, interval, state=before)
+            for instrument in self._instruments:
+                maker.followed(instrument)
+                maker.interrupt(instrument, 0)
+                self._late.add((name, instrument))
+            if self._is_flat:
+                self._flats[name] = FlatBars(interval, state=self._kept.flats.get(name))
+            series = self._series[name] = BarSeries(maker.instrument, interval, has_past=False)
+            if name in self._kept.series:
+                series.restore(self._kept.series[name])
+        for name, series in self._series.items():
+            observer = self._observers.get(name)
+            asked = () if observer is None else observer.indicators
+            series.want([*self._features, *asked])
 
     def beat(
         self, instrument: str, venue_time: int | None, *, is_connected: bool, out: MarketOutput
     ) -> None:
         """A second passed at a venue: what ended there before its clock's grace is all in."""
+        self._instruments.add(instrument)
         for name, maker in self._makers.items():
+            if venue_time is not None and (name, instrument) in self._late:
+                self._late.discard((name, instrument))
+                maker.resume(instrument, venue_time)
             if not is_connected:
                 self._tell(name, maker.left(instrument), out)
                 continue
@@ -88,6 +134,7 @@ class MergedSeries:
             clock_offset: our clock less the venue's, ns.
             out: where what follows is told.
         """
+        self._instruments.add(bar.instrument)
         maker = self._makers.get(bar.interval)
         if maker is None:
             return
@@ -109,6 +156,7 @@ class MergedSeries:
 
     def left(self, instrument: str, out: MarketOutput) -> None:
         """A venue is not followed any more."""
+        self._instruments.discard(instrument)
         for name, maker in self._makers.items():
             self._tell(name, maker.left(instrument), out)
 
@@ -129,4 +177,9 @@ class MergedSeries:
         series = self._series[name]
         for bar in bars:
             out.bars = [*out.bars, bar]
-            out.features = [*out.features, *series.take(bar)]
+            features = series.take(bar)
+            out.features = [*out.features, *features]
+            observer = self._observers.get(name)
+            if observer is not None and not bar.revision:
+                told = {feature.name: feature.value for feature in features}
+                out.moments.append(observer.observe(bar, told, None, None, ts_recv=self.now))

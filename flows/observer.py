@@ -1,13 +1,13 @@
 """Builds what specs look at: exactly the fields that they name, no others."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 from filters.alerts import Observation
 from filters.fields import BAR_FIELDS
 from flows.book_values import book_reader, needs_depth
 from indicators.contract import Depth
 from indicators.names import parse
-from market.events import Bar, BookTop, Feature, State
+from market.events import Bar, BookTop, State
 
 
 class BarObserver:
@@ -29,7 +29,7 @@ class BarObserver:
     def observe(
         self,
         bar: Bar,
-        features: Sequence[Feature],
+        told: Mapping[str, float | None],
         top: BookTop | None,
         depth: Depth | None,
         *,
@@ -37,13 +37,11 @@ class BarObserver:
     ) -> Observation:
         """Return the fields at the bar's close; those of a book that is not live are None.
 
-        `features` are what the bar's indicators said of this very bar.
+        `told` is what the bar's indicators said of this very bar, by name.
         """
         values: dict[str, float | None] = {name: read(bar) for name, read in self._own}
-        if self.indicators:
-            current = {feature.name: feature.value for feature in features}
-            for name in self.indicators:
-                values[name] = current.get(name)
+        for name in self.indicators:
+            values[name] = told.get(name)
         for name, read_book in self._book:
             live = top is not None and top.state is State.LIVE
             values[name] = read_book(top, depth) if top is not None and live else None
@@ -68,9 +66,15 @@ def _doubt(bar: Bar) -> str:
 
 
 class BookObserver:
-    """Makes one observation of a book after each message."""
+    """Makes one observation of a book after each message.
 
-    def __init__(self, names: Iterable[str]) -> None:
+    Args:
+        names: canonical names of the fields that specs look at.
+        stream: `book`, or `quote` where only its best prices are looked at.
+    """
+
+    def __init__(self, names: Iterable[str], *, stream: str = "book") -> None:
+        self._stream = stream
         wanted = sorted(names)
         self._read = [(name, book_reader(name)) for name in wanted]
         self.needs_depth = any(map(needs_depth, wanted))
@@ -79,7 +83,7 @@ class BookObserver:
         """Return the fields of these levels, and of the whole book as it was a moment ago."""
         return Observation(
             series=top.instrument,
-            stream="book",
+            stream=self._stream,
             interval="",
             ts_event=top.ts_event,
             ts_recv=top.ts_recv,

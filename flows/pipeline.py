@@ -72,7 +72,12 @@ def build(
     def moments_of(items: list[tuple[str, MarketOutput]]) -> Iterable[tuple[str, MarketOutput]]:
         """Count what passes, and leave out what tells the filters nothing: most of it."""
         tally.market([output for _, output in items])
-        return [item for item in items if item[1].moments]
+        return [
+            routed
+            for symbol, output in items
+            if output.moments or output.copies
+            for routed in output.for_filters(symbol)
+        ]
 
     moments = op.flat_map_batch("moments", market, moments_of)
     filtered = op.stateful_batch("filters", moments, filter_builder())

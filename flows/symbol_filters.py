@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from filters.alerts import Alert, Observation
+from filters.alerts import Alert, Copied, Observation, Passed
 from filters.engine import EngineState, FilterEngine
 from flows.market_output import FilterOutput, MarketOutput
 from flows.symbol_market import SnapshotError
@@ -25,7 +25,7 @@ class _Remembered(msgspec.Struct):
 class SymbolFilters:
     """The filter engine of one symbol, and what it must know of the books meanwhile."""
 
-    SCHEMA = 1
+    SCHEMA = 2
 
     def __init__(self) -> None:
         self._engine = FilterEngine()
@@ -53,6 +53,10 @@ class SymbolFilters:
                     if moment.state is State.RESYNCING:
                         self._tops.pop(moment.instrument, None)
                     continue
+                elif isinstance(moment, Passed):
+                    fired = engine.learn(moment)
+                elif isinstance(moment, Copied):
+                    fired = engine.learn(moment.moment)
                 else:
                     engine.specs_changed(moment)
                     continue
@@ -95,5 +99,6 @@ class SymbolFilters:
     def _tell(self, alert: Alert, out: FilterOutput) -> None:
         out.alerts.append(alert)
         top = self._tops.get(alert.series)
-        if top is not None:
+        # A spec that had to wait for other bars may fire late: that book is another one.
+        if top is not None and not self._engine.looks_at_others(alert.spec):
             out.tops.append(top)

@@ -8,12 +8,13 @@ import pickle
 from collections.abc import Collection, Iterable
 
 from connectors.drain import FlowEvent
-from filters.engine import needs_of
+from filters.needs import needs_of
 from filters.specs import SpecsChanged
 from flows.instrument_market import InstrumentMarket
 from flows.market_output import MarketOutput
 from flows.merged_series import MergedSeries, MergedState
 from flows.settings import MarketSettings
+from flows.spec_moments import SpecMoments
 from indicators.names import IndicatorNameError, every_output, parse
 from market.activity import parse_bar_length
 from market.events import (
@@ -29,7 +30,7 @@ from market.events import (
     Trade,
     Unsubscribed,
 )
-from market.instruments import symbol_of
+from market.instruments import MERGED, instrument_id, symbol_of
 
 SECOND = 1_000_000_000
 
@@ -68,6 +69,7 @@ class SymbolMarket:
         self._specs: SpecsChanged | None = None
         self._demand: dict[str, tuple[str, ...]] = {}
         self._merged: MergedSeries | None = None
+        self._kept_merged: MergedState | None = None  # of before a restart
 
     @property
     def instruments(self) -> Collection[str]:
@@ -153,8 +155,9 @@ class SymbolMarket:
             if schema != self.SCHEMA:
                 raise SnapshotError(f"market snapshot of schema {schema}")
             self._specs, self._demand, merged, markets = rest  # kept until others come
+            self._kept_merged = merged
             for instrument, kept in markets.items():
-                market = self._new(instrument, merged)
+                market = self._new(instrument)
                 market.restore(kept)
                 self._want(market)
         except (
@@ -169,19 +172,12 @@ class SymbolMarket:
             self._markets.clear()
             self._specs = None
             self._demand = {}
-            self._merged = None
+            self._merged = self._kept_merged = None
             raise SnapshotError(f"market snapshot: {error}") from error
 
-    def _new(self, instrument: str, merged: MergedState | None = None) -> InstrumentMarket:
-        intervals = self._settings.merged()
-        if self._merged is None and intervals:
-            self._merged = MergedSeries(
-                symbol_of(instrument),
-                intervals,
-                bar_features(self._settings.features),
-                empty_bars=self._settings.empty_bars,
-                state=merged,
-            )
+    def _new(self, instrument: str) -> InstrumentMarket:
+        if self._merged is None and self._settings.merged():
+            self._merged = self._merge(symbol_of(instrument), self._kept_merged)
         market = self._markets[instrument] = InstrumentMarket(
             instrument,
             self._lengths,
@@ -203,8 +199,28 @@ class SymbolMarket:
 
     def _want(self, market: InstrumentMarket) -> None:
         specs = () if self._specs is None else self._specs.specs
-        needs = needs_of(specs, market.instrument)
-        market.want(self._settings.features, needs.bars, needs.book or None, self._demand)
+        symbols = () if self._specs is None else self._specs.symbols
+        instrument = market.instrument
+        needs = needs_of(specs, instrument, symbols)
+        of_all_venues = needs_of(specs, instrument_id(MERGED, symbol_of(instrument))).bars
+        if of_all_venues and self._merged is None:
+            self._merged = self._merge(symbol_of(instrument), self._kept_merged)
+            self._merged.knows(name for name, each in self._markets.items() if each.last_recv)
+        if self._merged is not None:
+            self._merged.want(of_all_venues)
+            market.join(self._merged)
+        demanded = {**dict.fromkeys(of_all_venues, ()), **self._demand}
+        moments = SpecMoments.of(instrument, needs)
+        market.want(self._settings.features, needs.bars, needs.book or None, demanded, moments)
+
+    def _merge(self, symbol: str, state: MergedState | None) -> MergedSeries:
+        return MergedSeries(
+            symbol,
+            self._settings.merged(),
+            bar_features(self._settings.features),
+            empty_bars=self._settings.empty_bars,
+            state=state,
+        )
 
 
 def bar_features(names: Iterable[str]) -> list[str]:

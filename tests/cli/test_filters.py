@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,9 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_shipped_specs_have_no_mistake(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["filters", "check"]) == 0
-    assert "1 spec, no mistake" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "19 specs (18 switched off), no mistake" in told.out
+    assert told.err == ""
 
 
 @pytest.mark.parametrize("place", ["specs", "specs/bad.yaml"])
@@ -41,6 +44,67 @@ def test_specs_are_listed_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "dip" in shown
     assert "rsi(14) < 15" in shown
+
+
+def test_the_shipped_specs_do_what_their_tests_say(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["filters", "test"]) == 0
+    told = capsys.readouterr().out
+    assert "27 tests of 19 specs, 0 failed" in told
+    assert "without tests" not in told
+
+
+FAILS = """\
+version: 1
+filters:
+  - id: low
+    source: {stream: bar, symbols: [BTC-USDT], interval: 1m}
+    when: rsi(14) < 30
+    tests:
+      - {name: falls, given: {rsi(14): [35, 29, 28]}, fires: [3]}
+  - id: untested
+    source: {stream: bar, symbols: [BTC-USDT], interval: 1m}
+    when: close > 1
+"""
+
+
+def test_a_test_that_fails_says_what_it_saw(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("bad.yaml").write_text(FAILS)
+    assert main(["filters", "test", "bad.yaml"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "bad.yaml:3: low, test falls: fires at 2, expected 3",
+        "  moment 2: rsi(14) 29",
+        "  moment 3: rsi(14) 28",
+        "bad.yaml: 1 test of 2 specs, 1 failed",
+        "without tests: untested",
+    ]
+
+
+def test_a_warning_is_told_and_is_no_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("odd.yaml").write_text(BAD.replace("rsii(14) < 15", "rsi < 30 and rsi > 70"))
+    assert main(["filters", "check", "odd.yaml"]) == 0
+    told = capsys.readouterr()
+    assert "warning: odd.yaml:5:11: 'rsi(14)' cannot be < 30 and > 70 at once" in told.err
+    assert "1 spec, no mistake, 1 to look at" in told.out
+
+
+@pytest.mark.parametrize("stream", ["bar", "book", "trade", "quote"])
+def test_the_fields_of_a_stream_are_told(stream: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["filters", "fields", stream]) == 0
+    told = capsys.readouterr().out
+    example = {"bar": "rsi(14)", "book": "book.imbalance(10)", "trade": "side", "quote": "bid_size"}
+    assert f"stream: {stream}" in told
+    assert example[stream] in told
+    assert ("rsi(14)" in told) == (stream == "bar")
+
+
+def test_an_unknown_stream_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["filters", "fields", "trades"]) == 2
+    assert "did you mean 'trade'?" in capsys.readouterr().err
+
+
+def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["filters", "schema"]) == 0
+    assert json.loads(capsys.readouterr().out)["properties"]["version"] == {"const": 1}
 
 
 def test_an_empty_folder_is_no_mistake(capsys: pytest.CaptureFixture[str]) -> None:

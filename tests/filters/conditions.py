@@ -1,13 +1,32 @@
 """Random conditions and values, and a plain evaluator to hold ours against."""
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from hypothesis import strategies as st
 
-from filters.grammar import All, AnyOf, Comparison, Not, Operator, Tree, all_of, any_of, not_of
+from filters.trees import (
+    All,
+    AnyOf,
+    Comparison,
+    Crossing,
+    Direction,
+    Move,
+    Not,
+    Operator,
+    Tree,
+    all_of,
+    any_of,
+    not_of,
+)
 
-UNBOUNDED = ["ema(20)", "ema(5)", "change_bps", "divergence(rsi(14),3,60).price_1"]
+UNBOUNDED = [
+    "ema(20)",
+    "ema(5)@15m",
+    "roc(3)@ETH-USDT@1h",
+    "change_bps",
+    "divergence(rsi(14),3,60).price_1",
+]
 RANGED = {
     "rsi(14)": (0.0, 100.0),
     "rsi(2)": (0.0, 100.0),
@@ -45,8 +64,27 @@ def comparisons(draw: st.DrawFn) -> Comparison:
     return Comparison(field, op, draw(NUMBERS))
 
 
+DIRECTIONS: list[Direction] = ["crosses_above", "crosses_below"]
+MOVES = st.builds(
+    Move,
+    st.sampled_from(NAMES),
+    st.floats(0.01, 99.0).flatmap(lambda size: st.sampled_from([size, -size])),
+    st.booleans(),
+    st.sampled_from([0, 5_000_000_000, 3_600_000_000_000]),
+).map(lambda move: move if move.time else Move(move.field, move.percent, move.is_strict, 0, 3))
+
+
+@st.composite
+def crossings(draw: st.DrawFn) -> Crossing:
+    field = draw(st.sampled_from(NAMES))
+    least, most = RANGED.get(field, (-1e9, 1e9))
+    number = st.floats(least, most, exclude_min=True, exclude_max=True).map(lambda n: n + 0.0)
+    other = st.sampled_from([name for name in NAMES if name != field])
+    return Crossing(field, draw(st.sampled_from(DIRECTIONS)), draw(st.one_of(number, other)))
+
+
 TREES: st.SearchStrategy[Tree] = st.recursive(
-    comparisons(),
+    st.one_of(comparisons(), comparisons(), crossings(), MOVES),
     lambda inner: st.one_of(
         st.lists(inner, min_size=1, max_size=3).map(all_of),
         st.lists(inner, min_size=1, max_size=3).map(any_of),
@@ -67,29 +105,40 @@ VALUES = st.dictionaries(
 
 def names_of(tree: Tree) -> set[str]:
     match tree:
-        case Comparison(field=field, operand=operand):
+        case Comparison(field=field, operand=operand) | Crossing(field=field, operand=operand):
             return {field, operand} if isinstance(operand, str) else {field}
+        case Move(field=field):
+            return {field}
         case Not(of=inner):
             return names_of(inner)
         case All(of=parts) | AnyOf(of=parts):
             return set().union(*map(names_of, parts))
 
 
-def truth(tree: Tree, values: Mapping[str, float | None]) -> bool | None:
-    """The definition: unknown when anything is missing, else what the words say."""
+def truth(
+    tree: Tree, values: Mapping[str, float | None], remembered: Sequence[bool] = ()
+) -> bool | None:
+    """The definition: unknown when anything is missing, else what the words say.
+
+    `remembered` is what each crossing and move says, in the order they are written.
+    """
     known = {name: values.get(name) for name in names_of(tree)}
     numbers = {name: value for name, value in known.items() if value is not None}
-    return _truth(tree, numbers) if len(numbers) == len(known) else None
+    return _truth(tree, numbers, iter(remembered)) if len(numbers) == len(known) else None
 
 
-def _truth(tree: Tree, values: Mapping[str, float]) -> bool:
+def _truth(tree: Tree, values: Mapping[str, float], remembered: Iterator[bool]) -> bool:
     match tree:
         case Comparison(field=field, op=op, operand=operand):
             right = values[operand] if isinstance(operand, str) else operand
             return COMPARE[op](values[field], right)
+        case Crossing() | Move():
+            return next(remembered)
         case Not(of=inner):
-            return not _truth(inner, values)
+            return not _truth(inner, values, remembered)
         case All(of=parts):
-            return all(_truth(part, values) for part in parts)
+            told = [_truth(part, values, remembered) for part in parts]  # each takes its own
+            return all(told)
         case AnyOf(of=parts):
-            return any(_truth(part, values) for part in parts)
+            told = [_truth(part, values, remembered) for part in parts]
+            return any(told)

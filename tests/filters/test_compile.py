@@ -5,20 +5,23 @@ from collections.abc import Mapping
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from filters.compile import Clause, check_nodes, compile_condition, compile_tree
-from filters.grammar import Tree
+from filters.trees import Tree
 from tests.filters.conditions import TREES, VALUES, names_of, truth
 
 
-@given(tree=TREES, values=VALUES)
+@given(tree=TREES, values=VALUES, data=st.data())
 @settings(max_examples=300)
 def test_a_compiled_condition_says_what_the_plain_evaluator_says(
-    tree: Tree, values: Mapping[str, float | None]
+    tree: Tree, values: Mapping[str, float | None], data: st.DataObject
 ) -> None:
     condition = compile_tree(tree)
+    count = len(condition.remembering)
+    remembered = data.draw(st.lists(st.booleans(), min_size=count, max_size=count))
     assert set(condition.fields) == names_of(tree)
-    assert condition.evaluate(values) is truth(tree, values)
+    assert condition.evaluate(values, *remembered) is truth(tree, values, remembered)
 
 
 def test_a_missing_value_is_unknown_even_where_the_rest_would_decide() -> None:

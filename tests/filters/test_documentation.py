@@ -48,4 +48,4 @@ def test_the_grammar_is_the_one_of_the_parser() -> None:
         return [" ".join(rule.split()) for rule in found]
 
     assert rules(FILTERS) == rules(source.split('"""')[1])
-    assert len(rules(FILTERS)) == 6
+    assert len(rules(FILTERS)) == 14

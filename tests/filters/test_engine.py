@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.alerts import Alert, Observation
-from filters.engine import EngineState, FilterEngine, Needs, needs_of
+from filters.engine import EngineState, FilterEngine
+from filters.needs import Needs, needs_of
 from filters.spec_reader import read_specs
 from filters.specs import Spec, SpecsChanged, hash_of
 from market.events import State

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from filters import compile as compile_module
 from filters import fields, grammar, templates
-from filters.grammar import GrammarError, parse, print_tree
+from filters.grammar import GrammarError, parse
+from filters.trees import Tree, print_tree
 from tests.filters.conditions import TREES
 
 
 @given(tree=TREES)
-def test_reading_what_was_printed_gives_the_same_tree(tree: grammar.Tree) -> None:
+def test_reading_what_was_printed_gives_the_same_tree(tree: Tree) -> None:
     text = print_tree(tree)
     try:
         again = parse(text, "bar")

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from filters.spec_reader import read_specs
-from filters.specs import Notify, Source, Spec, SpecsChanged, describe, duration_text, hash_of
+from filters.specs import Notify, Source, Spec, SpecsChanged, describe, hash_of
+from filters.trees import duration_text
 
 WHOLE = """
 version: 1

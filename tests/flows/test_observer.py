@@ -53,8 +53,8 @@ def test_exactly_the_fields_that_are_named_are_read(series: BarSeries) -> None:
     observer = BarObserver(["close", "change_bps", "ema(2)", "book.imbalance(3)"])
     assert observer.indicators == ["ema(2)"]
     series.take(bar())
-    features = series.take(bar())
-    seen = observer.observe(bar(), features, top(), None, ts_recv=9)
+    told = {each.name: each.value for each in series.take(bar())}
+    seen = observer.observe(bar(), told, top(), None, ts_recv=9)
     assert seen.values == {
         "close": 102.0,
         "change_bps": pytest.approx(200.0),
@@ -68,18 +68,19 @@ def test_exactly_the_fields_that_are_named_are_read(series: BarSeries) -> None:
 
 @pytest.mark.parametrize("book", [None, top(State.STALE), top(State.SUSPECT)])
 def test_a_book_that_is_not_live_says_nothing(series: BarSeries, book: BookTop | None) -> None:
-    seen = BarObserver(["book.imbalance(3)"]).observe(bar(), [], book, None, ts_recv=9)
+    seen = BarObserver(["book.imbalance(3)"]).observe(bar(), {}, book, None, ts_recv=9)
     assert seen.values == {"book.imbalance(3)": None}
 
 
 def test_a_marked_bar_is_suspect_and_says_why(series: BarSeries) -> None:
-    seen = BarObserver(["close"]).observe(bar(gap=True, revision=2), [], None, None, ts_recv=9)
+    seen = BarObserver(["close"]).observe(bar(gap=True, revision=2), {}, None, None, ts_recv=9)
     assert (seen.state, seen.reason) == (State.SUSPECT, "trades may be missing")
     assert seen.revision == 2
 
 
 def test_a_warming_indicator_is_none(series: BarSeries) -> None:
-    seen = BarObserver(["ema(2)"]).observe(bar(), series.take(bar()), None, None, ts_recv=9)
+    told = {each.name: each.value for each in series.take(bar())}
+    seen = BarObserver(["ema(2)"]).observe(bar(), told, None, None, ts_recv=9)
     assert seen.values == {"ema(2)": None}
 
 

@@ -1,0 +1,122 @@
+"""Why a spec has fired, or has not: every part with its value, and where the spec stands."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from filters.messages import ClauseSeen, Running, clauses_seen
+from filters.state import Phase, SpecState
+from filters.templates import value_text
+from filters.trees import duration_text
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a spec stands with one series.
+
+    Attributes:
+        spec: its id.
+        title: for people.
+        series: instrument id.
+        phase: where it stands.
+        when: canonical text of its condition.
+        clauses: the parts of the condition at the last moment that counted.
+        holds: what the condition said then; None before the first.
+        looked_at: our time of that moment, ns; 0 before the first.
+        held_back: why the last moment did not count; empty if it did.
+        held: moments that did not count, by kind of reason.
+        waits_for: other series whose bars it waits for.
+        fired: how often it has fired.
+        fired_at: when it last did, our time in ns; None for never.
+        suppressed: episodes that the cooldown kept from being told.
+        because: one line for people: why it is not speaking now, or that it has spoken.
+    """
+
+    spec: str
+    title: str
+    series: str
+    phase: Phase
+    when: str
+    clauses: tuple[ClauseSeen, ...]
+    holds: bool | None
+    looked_at: int
+    held_back: str
+    held: dict[str, int]
+    waits_for: tuple[str, ...]
+    fired: int
+    fired_at: int | None
+    suppressed: int
+    because: str
+
+
+def explain(
+    running: Running, series: str, state: SpecState, waits_for: tuple[str, ...]
+) -> Explanation:
+    """Say where a spec stands with a series."""
+    clauses = clauses_seen(running.condition, state.values, state.remembered)
+    return Explanation(
+        spec=running.spec.id,
+        title=running.spec.title or running.spec.id,
+        series=series,
+        phase=state.phase,
+        when=running.condition.text,
+        clauses=clauses,
+        holds=state.holds,
+        looked_at=state.looked_at,
+        held_back=state.reason,
+        held=dict(state.held),
+        waits_for=waits_for,
+        fired=state.fired,
+        fired_at=state.fired_at,
+        suppressed=state.suppressed,
+        because=_because(running, state, clauses, waits_for),
+    )
+
+
+def explanation_text(explanation: Explanation) -> str:
+    """Return an explanation in a few lines for people."""
+    return "\n".join(_lines(explanation))
+
+
+def _because(
+    running: Running,
+    state: SpecState,
+    clauses: tuple[ClauseSeen, ...],
+    waits_for: tuple[str, ...],
+) -> str:
+    over = state.is_over(running.timing, state.looked_at)
+    if over:
+        return over
+    if waits_for:
+        return f"it waits for the bars of {', '.join(waits_for)}"
+    if state.reason:
+        return f"it was held back: {state.reason}"
+    if not state.looked_at:
+        return "it has not seen a moment of this series yet"
+    if state.phase is Phase.FIRING and not state.holds:
+        return "it has fired, and is quiet until its 'until' holds"
+    if state.phase is Phase.FIRING:
+        return "it has fired, and is quiet while its condition stays true"
+    if state.phase is Phase.PENDING:
+        return _pending(running, state)
+    wrong = [each.text for each in clauses if each.holds is False]
+    cooling = " (and it is cooling)" if state.phase is Phase.COOLING else ""
+    return f"its condition is false: {', '.join(wrong) or running.condition.text}{cooling}"
+
+
+def _pending(running: Running, state: SpecState) -> str:
+    timing = running.timing
+    if timing.hold:
+        done = duration_text(state.looked_at - state.since)
+        return f"its condition holds, and must for {duration_text(timing.hold)} ({done} so far)"
+    return f"its condition holds, and must for {timing.moments} bars ({state.moments} so far)"
+
+
+def _lines(told: Explanation) -> Iterator[str]:
+    yield f"{told.spec} on {told.series}: {told.phase}: {told.because}"
+    for clause in told.clauses:
+        mark = {True: "yes", False: "no", None: "?"}[clause.holds]
+        yield f"  {mark:3}  {clause.text}  ({clause.field} is {value_text(clause.value)})"
+    yield f"  fired {told.fired}, suppressed {told.suppressed}"
+    if told.held:
+        counts = ", ".join(f"{kind} {count}" for kind, count in sorted(told.held.items()))
+        yield f"  held back: {counts}"
