@@ -14,8 +14,9 @@ app = App(name="config", help="Show the configuration.")
 def show(*, config: Config = None, json: bool = False) -> int:
     """Show every setting with its value and its source; secrets as ***."""
     from connectors import VENUES
-    from flows.configuration import BOT_TOKEN, DATABASE_URL, load
+    from flows.configuration import DATABASE_URL, load
     from flows.home import Home
+    from sinks.target_names import BOT_TOKEN, SMTP_PASSWORD, WEBHOOK_SECRET
 
     told = load(config, os.environ)
     rows = [
@@ -28,7 +29,13 @@ def show(*, config: Config = None, json: bool = False) -> int:
         for name in VENUES[venue].key_names
         if os.environ.get(name) or os.environ.get(f"{name}_FILE")
     }
-    secrets = {DATABASE_URL: told.database_url, BOT_TOKEN: told.bot_token, **keys}
+    secrets = {
+        DATABASE_URL: told.database_url,
+        BOT_TOKEN: told.bot_token,
+        SMTP_PASSWORD: told.smtp_password,
+        WEBHOOK_SECRET: told.webhook_secret,
+        **keys,
+    }
     for name, secret in secrets.items():
         source = f"{name}_FILE" if os.environ.get(f"{name}_FILE") else name
         rows.append((name, "not set" if secret is None else str(secret), source if secret else ""))

@@ -64,7 +64,7 @@ def gaps(
     from flows.home import Home
 
     now = time.time_ns()
-    start = _moment(since, now) if since else None
+    start = options.moment("--since", since, now) if since else None
     if rows < 0:
         raise ConfigError(f"--rows {rows}: expected 0 or more")
     told = configuration.load(config, os.environ)
@@ -105,23 +105,6 @@ def _read(
             venues=venues,
             instruments=instruments if symbols else None,
         )
-
-
-def _moment(text: str, now: int) -> int:
-    """Read a moment, or a length of time before now; without a zone it is UTC."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        try:
-            return max(0, now - int(options.seconds(text) * SECOND))
-        except ConfigError:
-            raise ConfigError(
-                f"--since {text}: expected a length of time such as 2h, or a moment such as "
-                "2026-11-20T08:00"
-            ) from None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return int(at.timestamp() * SECOND)
 
 
 def _seconds(row: "LedgerRow", now: int) -> float:

@@ -33,6 +33,7 @@ COMMANDS = {
     "indicators": ("cli.indicators:app", "List indicators; compute them over a file of bars."),
     "chart": ("cli.chart:chart", "Draw bars and indicators as a picture."),
     "filters": ("cli.filters:app", "Check and list filter specs."),
+    "alerts": ("cli.alerts:app", "Show what was fired, and what became of it."),
     "telegram": ("cli.telegram:app", "Connect a Telegram bot."),
     "gaps": ("cli.gaps:gaps", "Show when data may be missing, and why."),
     "backfill": ("cli.backfill:backfill", "Store a venue's candles where bars are missing."),

@@ -1,10 +1,12 @@
 """Options that several commands share."""
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import msgspec
 from cyclopts import Parameter, Token
@@ -12,6 +14,10 @@ from cyclopts import Parameter, Token
 from market.errors import ConfigError
 
 _SECOND = 1_000_000_000
+
+if TYPE_CHECKING:
+    import psycopg
+
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
 
@@ -85,6 +91,38 @@ def moment(name: str, text: str, now: int) -> int:
     if at.year < 1971:
         raise ConfigError(f"{name} {text}: no venue is that old")
     return int(at.timestamp()) * _SECOND
+
+
+@contextmanager
+def stored(config: Path | None, command: str) -> "Iterator[psycopg.Connection]":
+    """Connect to the store, which is started when nobody has; for commands about alerts.
+
+    Args:
+        config: the file, as `--config` names it.
+        command: how to name this process to people, without `candlewax`.
+
+    Raises:
+        ConfigError: no database, or none with tables of this version.
+    """
+    from flows import configuration
+    from flows.embedded import Embedded
+    from flows.home import Home
+    from migrations.upgrade import connect
+
+    told = configuration.load(config, os.environ)
+    store = Embedded.attach(
+        told, Home.of(os.environ), command=f"candlewax {command}", migrate=False
+    )
+    try:
+        with connect(store.database_url.reveal()) as connection:
+            there = connection.execute("SELECT to_regclass('alert_acks') IS NOT NULL").fetchone()
+            if there is None or not there[0]:
+                raise ConfigError(
+                    "the database has no tables for this yet: `candlewax db upgrade` makes them"
+                )
+            yield connection
+    finally:
+        store.stop()
 
 
 def check_processes(count: int) -> None:

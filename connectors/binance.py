@@ -591,6 +591,7 @@ class Binance:
     limits = Limits(connects=60, connects_per_s=0.5, weight=2000, weight_per_s=50.0)
     channel_groups = (("trade", "book"),)
     key_names = ()
+    market_page = "https://www.binance.com/en/trade/{base}_{quote}?type=spot"
     candles = BinanceCandles()
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:

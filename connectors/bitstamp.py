@@ -898,6 +898,7 @@ class Bitstamp:
     limits = Limits(connects=20, connects_per_s=1.0, weight=100, weight_per_s=8.0)
     channel_groups = (("trade", "book"),)
     key_names = ()
+    market_page = "https://www.bitstamp.net/trade/{base_lower}/{quote_lower}/"
     candles = BitstampCandles()
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:

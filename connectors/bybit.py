@@ -487,6 +487,7 @@ class Bybit:
     limits = Limits(connects=60, connects_per_s=0.8, weight=100, weight_per_s=50.0)
     channel_groups = (("trade", "book"),)
     key_names = ()
+    market_page = "https://www.bybit.com/en/trade/spot/{base}/{quote}"
     candles = BybitCandles()
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:

@@ -289,6 +289,14 @@ class Venue(Protocol):
         ...
 
     @property
+    def market_page(self) -> str:
+        """Address of a market's page for people; empty where there is none.
+
+        It has `{base}` and `{quote}`, or `{base_lower}` and `{quote_lower}`, for the assets.
+        """
+        ...
+
+    @property
     def candles(self) -> Candles | None:
         """Its bars of the past; None where it has none."""
         ...

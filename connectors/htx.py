@@ -723,6 +723,7 @@ class Htx:
     limits = Limits()
     channel_groups = (("trade",), ("book",))
     key_names = ()
+    market_page = "https://www.htx.com/trade/{base_lower}_{quote_lower}?type=spot"
     candles = HtxCandles()
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:

@@ -527,6 +527,7 @@ class Massive:
     limits = Limits()
     channel_groups = (("trade", "book"),)
     key_names = KEY_NAMES
+    market_page = ""  # it sells data and has no market of its own
     candles = MassiveCandles()
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:

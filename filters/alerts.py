@@ -54,6 +54,22 @@ class Copied(msgspec.Struct, frozen=True):
     moment: Observation | Passed
 
 
+class Clause(msgspec.Struct, frozen=True):
+    """One part of a spec's condition, as it was when the alert fired.
+
+    Attributes:
+        text: as the spec has it, `"rsi(14) < 30"`.
+        value: what its left side was; None when it was not known.
+        threshold: what it was held against; None when there is no number.
+        holds: whether it was true.
+    """
+
+    text: str
+    value: float | None = None
+    threshold: float | None = None
+    holds: bool = True
+
+
 class Alert(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     """A spec fired.
 
@@ -71,6 +87,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=T
         text: the rendered message.
         values: the fields that the condition looked at, with their values then.
         chart: a target is to get a picture with it.
+        clauses: the parts of the condition then; empty where they are not told.
     """
 
     key: str
@@ -85,3 +102,4 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=T
     text: str
     values: dict[str, float | None]
     chart: bool = False
+    clauses: tuple[Clause, ...] = ()

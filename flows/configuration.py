@@ -24,6 +24,8 @@ from flows.venue_keys import read_key
 from indicators.names import IndicatorNameError, parse
 from market.errors import ConfigError
 from sinks.secret import Secret, read_secret
+from sinks.target_names import BOT_TOKEN, SMTP_PASSWORD, WEBHOOK_SECRET, Channels
+from sinks.target_names import SECRETS as TARGET_SECRETS
 
 FILE_NAME = "candlewax.toml"
 FILE_VARIABLE = "CANDLEWAX_CONFIG"
@@ -31,12 +33,13 @@ PREFIX = "CANDLEWAX__"
 DEFAULT = "default"
 
 DATABASE_URL = "DATABASE_URL"
-BOT_TOKEN = "TELEGRAM_BOT_TOKEN"  # noqa: S105  the name of a variable
 KEYS = tuple(name for venue in VENUES.values() for name in venue.key_names)
-SECRETS = (DATABASE_URL, BOT_TOKEN, *KEYS)
+SECRETS = (DATABASE_URL, *TARGET_SECRETS, *KEYS)
 _SECRET_KEYS = {
     "store": (("database_url", "dsn", "url", "password"), DATABASE_URL),
     "telegram": (("token", "bot_token"), BOT_TOKEN),
+    "email": (("password", "smtp_password"), SMTP_PASSWORD),
+    "webhook": (("secret", "key"), WEBHOOK_SECRET),
 }
 
 Value: TypeAlias = "str | int | float | bool | list[Value] | dict[str, Value]"
@@ -55,6 +58,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
         folder: relative paths in the settings start here.
         database_url: `DATABASE_URL`; None for the embedded PostgreSQL.
         bot_token: `TELEGRAM_BOT_TOKEN`; None when alerts go to the console.
+        smtp_password: `SMTP_PASSWORD`; None when mails need no login.
+        webhook_secret: `WEBHOOK_SECRET`; None when there are no webhooks.
         keys: of the venues that want one, as far as they are set, by venue.
     """
 
@@ -64,13 +69,33 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path
     database_url: Secret | None
     bot_token: Secret | None
+    smtp_password: Secret | None
+    webhook_secret: Secret | None
     keys: dict[str, Secret]
 
     @property
     def secrets(self) -> list[Secret]:
         """Everything that no log line may hold."""
-        told = (self.database_url, self.bot_token, *self.keys.values())
+        told = (
+            self.database_url,
+            self.bot_token,
+            self.smtp_password,
+            self.webhook_secret,
+            *self.keys.values(),
+        )
         return [one for one in told if one is not None]
+
+    @property
+    def channels(self) -> Channels:
+        """Everything that alerts can go to."""
+        return Channels(
+            telegram=self.settings.telegram,
+            email=self.settings.email,
+            webhook=self.settings.webhook,
+            token=self.bot_token,
+            smtp_password=self.smtp_password,
+            webhook_secret=self.webhook_secret,
+        )
 
     @property
     def specs_folder(self) -> Path:
@@ -132,6 +157,8 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         folder=file.parent if file is not None else Path.cwd(),
         database_url=read_secret(DATABASE_URL, environ),
         bot_token=read_secret(BOT_TOKEN, environ),
+        smtp_password=read_secret(SMTP_PASSWORD, environ),
+        webhook_secret=read_secret(WEBHOOK_SECRET, environ),
         keys={
             name: found
             for name in settings.feeds

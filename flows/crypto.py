@@ -21,6 +21,7 @@ from filters.judge import Known
 from filters.load import read_place
 from filters.specs import DEFAULT_TARGET, SpecsChanged, in_force
 from flows import configuration, logs
+from flows.alert_delivery import make_sender
 from flows.cluster import Cluster
 from flows.collector import tune_collector
 from flows.configuration import Configuration
@@ -47,10 +48,8 @@ from sinks.insertion import insert
 from sinks.redaction import Redactor
 from sinks.rows import instrument_row, pack, unpack
 from sinks.secret import Secret
-from sinks.sender import Sender
 from sinks.store_connection import RETRIABLE, complete, connect
 from sinks.tables import TABLES
-from sinks.targets import make_targets
 from sinks.timescale import TimescaleSink
 
 DRAIN_S = 1.0
@@ -124,11 +123,7 @@ def _flow() -> Dataflow:
     status = StatusFile(home.status / f"flow-{cluster.process}.json", tally)
     status.start()
     atexit.register(status.close)
-    sender = Sender(
-        embedded.database_url,
-        make_targets(settings.settings.telegram, settings.bot_token, sys.stdout),
-        settings.settings.alerts,
-    )
+    sender = make_sender(settings, embedded.database_url, sys.stdout)
     sender.start()
     atexit.register(sender.stop)
     return build(

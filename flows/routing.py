@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from filters.specs import DEFAULT_TARGET
 from flows.configuration import Configuration
-from sinks.alert_settings import resolve_targets
+from sinks.target_names import check_target, resolve_targets
 
 
 class Routes:
@@ -22,10 +22,13 @@ class Routes:
         """Refuse names that mean nothing, before anything starts.
 
         Raises:
-            ConfigError: no such target.
+            ConfigError: no such target, or a wrong one in `alerts.escalate_to`.
         """
         for name in names:
             self(name)
+        second = self._settings.settings.alerts.escalate_to
+        if second:
+            check_target(second, self._settings.channels, where="alerts.escalate_to")
 
     def __call__(self, name: str) -> tuple[str, ...]:
         """Return the targets behind a name.
@@ -38,8 +41,7 @@ class Routes:
             found = self._known[name] = resolve_targets(
                 () if name == DEFAULT_TARGET else (name,),
                 self._settings.settings.alerts,
-                self._settings.settings.telegram,
-                has_token=self._settings.bot_token is not None,
+                self._settings.channels,
                 where=str(self._settings.specs_folder),
             )
         return found

@@ -2,7 +2,8 @@
 
 Every room defines its own Struct; this file puts them side by side. How a file and the
 environment become these Structs is in `flows.configuration`. Secrets are never part of them: they
-come from variables of their own only (`DATABASE_URL`, `TELEGRAM_BOT_TOKEN`, a venue's key).
+come from variables of their own only (`DATABASE_URL`, `TELEGRAM_BOT_TOKEN`, `SMTP_PASSWORD`,
+`WEBHOOK_SECRET`, a venue's key).
 """
 
 from typing import Annotated, Literal
@@ -14,7 +15,9 @@ from market.activity import Activity, parse_bar_length
 from market.empty_bars import EmptyBars
 from market.intervals import Interval
 from sinks.alert_settings import AlertSettings, TelegramSettings
+from sinks.email_settings import EmailSettings
 from sinks.settings import StoreSettings
+from sinks.webhook_settings import WebhookSettings
 
 DEMO_SYMBOLS = ("BTC-USDT", "ETH-USDT", "ETH-BTC")
 """What the demo streams."""
@@ -118,7 +121,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         store: how rows reach the database.
         filters: where filter specs come from.
         alerts: how alerts are delivered.
-        telegram: which chats there are.
+        telegram: which chats there are, and who may command the bot.
+        email: which mailboxes there are.
+        webhook: which programs are told of alerts.
         serving: what is offered to other programs.
         log: what is logged.
     """
@@ -129,5 +134,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     filters: FilterSettings = msgspec.field(default_factory=FilterSettings)
     alerts: AlertSettings = msgspec.field(default_factory=AlertSettings)
     telegram: TelegramSettings = msgspec.field(default_factory=TelegramSettings)
+    email: EmailSettings = msgspec.field(default_factory=EmailSettings)
+    webhook: WebhookSettings = msgspec.field(default_factory=WebhookSettings)
     serving: ServingSettings = msgspec.field(default_factory=ServingSettings)
     log: LogSettings = msgspec.field(default_factory=LogSettings)

@@ -1,14 +1,18 @@
 """A Telegram Bot API that is not Telegram's: what a bot needs, and what can go wrong with it.
 
-    POST /bot<token>/getMe, sendMessage, sendPhoto, getUpdates, deleteWebhook, setMyCommands,
-                     sendChatAction
+    POST /bot<token>/getMe, sendMessage, sendPhoto, getUpdates, answerCallbackQuery, deleteWebhook,
+                     setMyCommands, sendChatAction
     GET  /control/messages            what arrived, as JSON, oldest first
     GET  /control/calls               how often each method was called, refused calls included
     POST /control/limit               {"next": 2, "retry_after": 1}: answer 429
     POST /control/fail                {"next": 1, "status": 502}: answer an error
     POST /control/drop                {"next": 1, "delivered": true}: drop the connection, after
                                       taking the message or before
-    POST /control/update              {"chat_id": 42, "text": "/start"}: somebody writes to the bot
+    POST /control/slow                {"next": 1, "seconds": 2.5}: take the message, answer later
+    POST /control/update              {"chat_id": 42, "text": "/start", "user_id": 42}: somebody
+                                      writes to the bot
+    POST /control/press               {"message_id": 1, "data": "ack:1", "user_id": 42}: somebody
+                                      presses a button under a message
     POST /control/reset               forget everything
 
 A limit, failure or drop concerns sendMessage and sendPhoto only, unless it says `"method": "…"`.
@@ -52,6 +56,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
         photo: bytes of the picture.
         filename: that the picture was sent with.
         received_at: ns UTC.
+        buttons: what the buttons under it give back, in order.
     """
 
     message_id: int
@@ -62,6 +67,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     photo: int
     filename: str
     received_at: int
+    buttons: tuple[str, ...] = ()
 
 
 class _Trouble(msgspec.Struct):
@@ -73,6 +79,7 @@ class _Trouble(msgspec.Struct):
     retry_after: int = 1
     status: int = 500
     delivered: bool = False
+    seconds: float = 0.0
 
     def concerns(self, method: str) -> bool:
         return method == self.method if self.method else method in _SENDING
@@ -96,9 +103,22 @@ class _Drop(msgspec.Struct, forbid_unknown_fields=True):
     method: str = ""
 
 
+class _Slow(msgspec.Struct, forbid_unknown_fields=True):
+    next: int = 1
+    seconds: float = 1.0
+    method: str = ""
+
+
 class _Update(msgspec.Struct, forbid_unknown_fields=True):
     chat_id: int
     text: str
+    user_id: int | None = None
+
+
+class _Press(msgspec.Struct, forbid_unknown_fields=True):
+    message_id: int
+    data: str
+    user_id: int
 
 
 class _Refusal(Exception):  # noqa: N818 - it is an answer
@@ -130,9 +150,11 @@ class FakeTelegram:
             self._calls: dict[str, int] = {}
             self._updates: list[dict[str, object]] = []
             self._troubles: list[_Trouble] = []
+            self._notices: list[str] = []
             self._next_update = 1
             self._next_message = 1
             self._poll = 0
+            self._repeats = False
 
     @property
     def messages(self) -> list[Received]:
@@ -167,22 +189,69 @@ class FakeTelegram:
         with self._lock:
             self._troubles.append(_Trouble("drop", calls, method=method, delivered=delivered))
 
-    def write(self, chat_id: int, text: str) -> None:
-        """Let somebody write to the bot; `getUpdates` tells it."""
+    def slow(self, calls: int, *, seconds: float, method: str = "") -> None:
+        """Take the next calls at once and answer them later."""
+        with self._lock:
+            self._troubles.append(_Trouble("slow", calls, method=method, seconds=seconds))
+
+    @property
+    def notices(self) -> list[str]:
+        """What people who pressed a button were shown, oldest first."""
+        with self._lock:
+            return list(self._notices)
+
+    def write(self, chat_id: int, text: str, *, user_id: int | None = None) -> None:
+        """Let somebody write to the bot; `getUpdates` tells it.
+
+        Args:
+            chat_id: where; positive for a private chat.
+            text: what.
+            user_id: who; the chat itself when not given.
+        """
+        message = self._message(chat_id, text, chat_id if user_id is None else user_id)
+        if text.startswith("/"):
+            length = len(text.split(maxsplit=1)[0])
+            message["entities"] = [{"type": "bot_command", "offset": 0, "length": length}]
+        self._tell({"message": message})
+
+    def press(self, message_id: int, data: str, *, user_id: int) -> None:
+        """Let somebody press a button under a message of the bot. KeyError: no such message."""
+        with self._lock:
+            chats = {sent.message_id: sent.chat_id for sent in self._messages}
+        query: dict[str, object] = {
+            "id": f"press {data}",
+            "from": {"id": user_id, "is_bot": False, "first_name": "Person"},
+            "message": {
+                **self._message(int(chats[message_id]), "alert", user_id),
+                "message_id": message_id,
+            },
+            "chat_instance": "1",
+            "data": data,
+        }
+        self._tell({"callback_query": query})
+
+    def repeat_updates(self) -> None:
+        """Tell once more what was told since the last confirmation, and all of it from then on."""
+        with self._lock:
+            self._repeats = True
+
+    def _message(self, chat_id: int, text: str, user_id: int) -> dict[str, object]:
+        with self._lock:
+            message_id, self._next_message = self._next_message, self._next_message + 1
+        kind = "private" if chat_id > 0 else "supergroup"
+        name = {"first_name": "Person"} if chat_id > 0 else {"title": str(chat_id)}
+        return {
+            "message_id": message_id,
+            "date": time.time_ns() // 1_000_000_000,
+            "chat": {"id": chat_id, "type": kind, **name},
+            "from": {"id": user_id, "is_bot": False, "first_name": "Person"},
+            "text": text,
+        }
+
+    def _tell(self, content: dict[str, object]) -> None:
         with self._lock:
             update_id, self._next_update = self._next_update, self._next_update + 1
-            message_id, self._next_message = self._next_message, self._next_message + 1
-            message: dict[str, object] = {
-                "message_id": message_id,
-                "date": time.time_ns() // 1_000_000_000,
-                "chat": {"id": chat_id, "type": "private", "first_name": "Person"},
-                "from": {"id": chat_id, "is_bot": False, "first_name": "Person"},
-                "text": text,
-            }
-            if text.startswith("/"):
-                length = len(text.split(maxsplit=1)[0])
-                message["entities"] = [{"type": "bot_command", "offset": 0, "length": length}]
-            self._updates.append({"update_id": update_id, "message": message})
+            self._updates.append({"update_id": update_id, **content})
 
     async def answer(self, request: HttpRequest) -> HttpAnswer | None:
         """Answer one HTTP request; None drops the connection."""
@@ -215,10 +284,14 @@ class FakeTelegram:
             )
         if trouble is not None and trouble.kind == "fail":
             return _refused(trouble.status, "Internal Server Error")
-        if trouble is not None and not trouble.delivered:
+        is_slow = trouble is not None and trouble.kind == "slow"
+        if trouble is not None and not trouble.delivered and not is_slow:
             return None
         fields, files = _read_form(request, query)
         result = await self._result(method, fields, files)
+        if trouble is not None and is_slow:
+            await asyncio.sleep(trouble.seconds)
+            return _granted(result)
         return None if trouble is not None else _granted(result)
 
     async def _result(
@@ -234,6 +307,10 @@ class FakeTelegram:
                     "can_read_all_group_messages": False,
                     "supports_inline_queries": False,
                 }
+            case "answerCallbackQuery":
+                with self._lock:
+                    self._notices.append(fields.get("text", ""))
+                return True
             case "getUpdates":
                 return await self._wait_for_updates(fields)
             case "sendMessage":
@@ -282,6 +359,7 @@ class FakeTelegram:
                     photo=len(photo),
                     filename=filename,
                     received_at=now,
+                    buttons=_buttons(fields.get("reply_markup", "")),
                 )
             )
             del self._messages[:-MOST_MESSAGES]
@@ -328,7 +406,7 @@ class FakeTelegram:
                         "Conflict: terminated by other getUpdates request; make sure that only "
                         "one bot instance is running",
                     )
-                if offset > 0:
+                if offset > 0 and not self._repeats:
                     self._updates = [
                         update
                         for update in self._updates
@@ -359,12 +437,35 @@ class FakeTelegram:
                     self.drop(drop.next, delivered=drop.delivered, method=drop.method)
                 case "POST", "update":
                     update = msgspec.json.decode(body, type=_Update)
-                    self.write(update.chat_id, update.text)
+                    self.write(update.chat_id, update.text, user_id=update.user_id)
+                case "POST", "slow":
+                    slow = msgspec.json.decode(body, type=_Slow)
+                    self.slow(slow.next, seconds=slow.seconds, method=slow.method)
+                case "POST", "press":
+                    press = msgspec.json.decode(body, type=_Press)
+                    self.press(press.message_id, press.data, user_id=press.user_id)
                 case _:
                     return _json(404, {"error": f"no {request.method} /control/{what}"})
         except msgspec.DecodeError as error:
             return _json(400, {"error": str(error)})
+        except KeyError as error:
+            return _json(400, {"error": f"no such message: {error}"})
         return _json(200, {"ok": True})
+
+
+class _Pressable(msgspec.Struct):
+    callback_data: str = ""
+
+
+class _Keyboard(msgspec.Struct):
+    inline_keyboard: list[list[_Pressable]] = []
+
+
+def _buttons(markup: str) -> tuple[str, ...]:
+    if not markup:
+        return ()
+    keyboard = msgspec.json.decode(markup, type=_Keyboard)
+    return tuple(button.callback_data for row in keyboard.inline_keyboard for button in row)
 
 
 def _json(status: int, content: object) -> HttpAnswer:

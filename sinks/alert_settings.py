@@ -1,13 +1,13 @@
 """What the sections `[alerts]` and `[telegram]` of the configuration hold."""
 
-import difflib
-from collections.abc import Iterable
+import enum
 from typing import Annotated
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import msgspec
 
-from market.errors import ConfigError
+from sinks.quiet_hours import QuietHours, find_zone
 
 CONSOLE = "console"
 TELEGRAM = "telegram/"
@@ -24,10 +24,74 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         max_age_s: seconds after which an alert that is still waiting is told to nobody.
         targets: where the alerts of a spec go that names no target; empty: every chat of
             `[telegram]` when there is a bot token, else the console.
+        digest_from: alerts of one severity that wait for a target, from which on they go out
+            together.
+        quiet_hours: `"22:00-07:00"`: what is not critical waits till they end; empty for none.
+        timezone: of the quiet hours and of the times in messages, `"Europe/Berlin"`.
+        escalate_to: target that is told of a critical alert that nobody acknowledges; empty for
+            none.
+        escalate_after_s: seconds that an alert may stay without acknowledgement.
+        pictures: whether alerts to chats and mailboxes carry a chart.
     """
 
     max_age_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 60.0
     targets: tuple[str, ...] = ()
+    digest_from: Annotated[int, msgspec.Meta(ge=2, le=100_000)] = 5
+    quiet_hours: str = ""
+    timezone: str = "UTC"
+    escalate_to: str = ""
+    escalate_after_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 300.0
+    pictures: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a zone that there is not, and hours that are none."""
+        try:
+            zone = find_zone(self.timezone)
+        except ValueError as error:
+            raise ValueError(f"timezone: {error}") from None
+        if self.quiet_hours:
+            try:
+                QuietHours.parse(self.quiet_hours, zone)
+            except ValueError as error:
+                raise ValueError(f"quiet_hours: {error}") from None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone itself."""
+        return find_zone(self.timezone)
+
+    @property
+    def quiet(self) -> QuietHours | None:
+        """The quiet hours; None for none."""
+        return QuietHours.parse(self.quiet_hours, self.zone) if self.quiet_hours else None
+
+
+class Role(enum.StrEnum):
+    """What somebody may ask of a bot; each may do what the one before may.
+
+    `viewer`: look. `operator`: acknowledge, snooze, mute. `owner`: add and delete specs.
+    """
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    OWNER = "owner"
+
+    def may(self, needed: "Role") -> bool:
+        """Whether this role is enough where `needed` is asked for."""
+        ranks = list(Role)
+        return ranks.index(self) >= ranks.index(needed)
+
+
+class TelegramUser(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody who may command the bot.
+
+    Attributes:
+        id: the person's number, as Telegram has it; of a private chat it is the chat's.
+        role: what they may do.
+    """
+
+    id: Annotated[int, msgspec.Meta(gt=0)]
+    role: Role = Role.VIEWER
 
 
 class TelegramSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,10 +100,19 @@ class TelegramSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     Attributes:
         base_url: address of the Bot API, up to where the token follows.
         chats: name, as in `telegram/main`, to chat id.
+        users: who may command the bot, by a name of ours; nobody else is answered. They may write
+            from these chats and from their private one.
+        private_per_s: messages to one private chat in any second.
+        group_per_minute: messages to one group or channel in any minute.
+        overall_per_s: messages to all chats in any second.
     """
 
     base_url: str = "https://api.telegram.org/bot"
     chats: dict[str, ChatId] = {}
+    users: dict[str, TelegramUser] = {}
+    private_per_s: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
+    group_per_minute: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 20
+    overall_per_s: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 30
 
     def __post_init__(self) -> None:
         """Refuse what could only fail later, or could send the token to a wrong address."""
@@ -51,6 +124,10 @@ class TelegramSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
                 raise ValueError(
                     f"chats.{name}: {chat!r} is neither a number nor a public channel's '@name'"
                 )
+        ids = [user.id for user in self.users.values()]
+        for name, user in self.users.items():
+            if ids.count(user.id) > 1:
+                raise ValueError(f"users.{name}: id {user.id} is there twice")
 
 
 def check_base_url(base_url: str) -> None:
@@ -66,58 +143,5 @@ def check_base_url(base_url: str) -> None:
         raise ValueError(f"base_url: {base_url!r} must end with '/bot': the token follows it")
 
 
-def target_names(telegram: TelegramSettings) -> tuple[str, ...]:
-    """Return the names of all targets that the configuration knows."""
-    return (CONSOLE, *(TELEGRAM + name for name in telegram.chats))
-
-
-def resolve_targets(
-    names: Iterable[str],
-    alerts: AlertSettings,
-    telegram: TelegramSettings,
-    *,
-    has_token: bool,
-    where: str = "",
-) -> tuple[str, ...]:
-    """Return the targets that `names` mean, each once; the default ones when there are none.
-
-    Args:
-        names: as a spec or `alerts.targets` names them.
-        alerts: holds the default targets.
-        telegram: holds the chats.
-        has_token: whether a bot token is set.
-        where: the file or setting that holds the names, for the error.
-
-    Raises:
-        ConfigError: a target that is not configured, or a Telegram chat without a bot token.
-    """
-    wanted = tuple(dict.fromkeys(names))
-    if not wanted:
-        wanted = tuple(dict.fromkeys(alerts.targets))
-        where = "alerts.targets"
-    if not wanted:
-        chats = target_names(telegram)[1:]
-        return chats if has_token and chats else (CONSOLE,)
-    known = target_names(telegram)
-    place = f"{where}: " if where else ""
-    for name in wanted:
-        if name not in known:
-            raise ConfigError(f"{place}{_unknown(name, known)}")
-        if name.startswith(TELEGRAM) and not has_token:
-            raise ConfigError(
-                f"{place}target {name!r} needs a bot token:"
-                " set TELEGRAM_BOT_TOKEN or TELEGRAM_BOT_TOKEN_FILE"
-            )
-    return wanted
-
-
 def _is_chat(text: str) -> bool:
     return text.removeprefix("-").isdecimal() or (text.startswith("@") and len(text) > 1)
-
-
-def _unknown(name: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    if near:
-        return f"unknown target {name!r}; did you mean {', '.join(near)}?"
-    hint = "name chats in [telegram.chats], or run `candlewax telegram setup`"
-    return f"unknown target {name!r}: there is {', '.join(known)}; {hint}"

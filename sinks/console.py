@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from typing import TextIO
 
-from sinks.delivery import Delivered, DeliveryError, Failure
+from sinks.delivery import Delivered, DeliveryError, Failure, Traits
+from sinks.message import Message
 
 _SECOND = 1_000_000_000
 _UNPRINTABLE = {code: " " for code in (*range(0x20), *range(0x7F, 0xA0)) if code != 0x0A}
@@ -16,18 +17,20 @@ class ConsoleTarget:
         stream: where to print, usually `sys.stdout`. Letters that it cannot encode are escaped.
     """
 
+    traits = Traits()
+
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    def send(self, text: str, now: int) -> Delivered:
-        """Print `text` after the time in UTC; further lines are indented.
+    def send(self, message: Message, now: int) -> Delivered:
+        """Print the message after the time in UTC; further lines are indented.
 
         Raises:
             DeliveryError: the stream is closed; permanent, nobody reads it any more.
         """
         time = datetime.fromtimestamp(now // _SECOND, UTC).strftime("%H:%M:%S")
         # A terminal obeys control characters; an alert has no business giving it orders.
-        block = text.strip("\n").translate(_UNPRINTABLE).replace("\n", "\n    ")
+        block = message.text.strip("\n").translate(_UNPRINTABLE).replace("\n", "\n    ")
         try:
             encoding = self._stream.encoding or "utf-8"
             printable = block.encode(encoding, "backslashreplace").decode(encoding)

@@ -6,6 +6,8 @@ from typing import Protocol
 import msgspec
 
 from market.errors import SinkError
+from sinks.message import Message
+from sinks.pacing import Pace
 
 
 class Failure(enum.StrEnum):
@@ -47,16 +49,37 @@ class DeliveryError(SinkError):
         super().__init__(message, retriable=failure is Failure.RETRY)
 
 
+class Traits(msgspec.Struct, frozen=True, kw_only=True):
+    """What the sender must know of a target.
+
+    Attributes:
+        pace: what limits its calls; None for no limit.
+        digests: several alerts may go to it in one message.
+        keeps_quiet: it wakes people: quiet hours hold alerts back.
+        takes_pictures: a message to it may have a picture.
+    """
+
+    pace: Pace | None = None
+    digests: bool = False
+    keeps_quiet: bool = False
+    takes_pictures: bool = False
+
+
 class Target(Protocol):
     """A place that alerts go to. The sender's thread makes all calls but `abort`."""
 
-    def send(self, text: str, now: int) -> Delivered:
+    @property
+    def traits(self) -> Traits:
+        """What the sender must know; always the same."""
+        ...
+
+    def send(self, message: Message, now: int) -> Delivered:
         """Deliver one message and wait for the answer, some seconds at most.
 
         It makes one attempt: when to try again is for the sender to say.
 
         Args:
-            text: the alert's text, plain.
+            message: what to deliver.
             now: our clock, ns UTC.
 
         Raises:
@@ -70,4 +93,16 @@ class Target(Protocol):
 
     def close(self) -> None:
         """Free connections; `send` is not called again. Called once, by the sender's thread."""
+        ...
+
+
+class Companion(Protocol):
+    """Something that runs only where alerts are sent: in one process at a time."""
+
+    def start(self) -> None:
+        """Begin; the lock is ours. May be called again after `stop`."""
+        ...
+
+    def stop(self) -> None:
+        """End within a second or so; the lock may be another's."""
         ...

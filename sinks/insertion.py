@@ -76,15 +76,19 @@ def insert_alerts(
     new = 0
     with connection.cursor() as cursor:
         for row in rows:
-            key, *start, time, fired_at, severity, text, values, names = row
+            key, *start = row[:6]
+            time, fired_at, severity, text, values, names = row[6:12]
+            # A row that an older version has spooled ends here.
+            chart, clauses = row[12:] or (False, "[]")
             when = _moment(fired_at)
             cursor.execute(
                 f"INSERT INTO alerts ({columns}) VALUES "
-                "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s::text[]) "
+                "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s::text[], %s, "
+                "%s::jsonb) "
                 "ON CONFLICT (key) DO NOTHING",
                 (
                     *(key, *start, _moment(time), when, severity, text),
-                    *(msgspec.json.encode(values).decode(), names),
+                    *(msgspec.json.encode(values).decode(), names, chart, clauses),
                 ),
             )
             new += cursor.rowcount

@@ -1,13 +1,18 @@
 """The outbox: every alert that was fired, and what became of it.
 
-    pending ──claim──► sending ──► sent         the target has it
-       ▲  │               │  ├───► failed       the target will never take it
-       │  └──► expired    │  └───► unknown      no answer: it may have arrived
-       └────── retry ─────┘
+    pending ──begin──► sending ──► sent         the target has it
+       ▲  │               │  ├───► digested     the target has it in another row's message
+       │  ├──► expired    │  ├───► failed       the target will never take it
+       │  ├──► suppressed │  └───► unknown      no answer: it may have arrived
+       └──┼──── retry ────┘
+          └──► (waits: quiet hours)
 
 Each function is one statement; on a connection in autocommit mode it is committed when it returns,
-so that an attempt is on record before the target is called. Waiting is counted on the database's
-clock, age on ours. `digested` and `suppressed` are states of the table too.
+so that an attempt is on record before the target is called. Waiting for another try is counted on
+the database's clock, age and quiet hours on ours.
+
+Several rows may go out in one message, a digest: the first of them carries the others, which point
+to it. What the target answers is recorded of all of them, in one statement.
 
 A critical alert without an answer goes out once more with `REPEAT_MARK` before its text. The mark
 is kept in the row: a second silence, a restart or another sender does not repeat it again.
@@ -35,13 +40,21 @@ STATES = (
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LOCK_FAMILY = 0x6361_6E64  # "cand": the upper half of the sender's advisory lock
-_COLUMNS = sql.SQL(
-    "id, alert_key, target, severity, text, state, attempts,"
-    " (extract(epoch FROM fired_at) * 1000000)::bigint * 1000 AS fired_at"
+_NS = "(extract(epoch FROM {}) * 1000000)::bigint * 1000 AS {}"
+COLUMNS = sql.SQL(
+    "id, alert_key, target, severity, text, state, attempts, escalates,"
+    f" {_NS.format('outbox.fired_at', 'fired_at')},"
+    f" {_NS.format('outbox.waits_until', 'waits_until')}"
 )
+"""What an `OutboxRow` is read from."""
 _PRIORITY = sql.SQL("CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END")
+_AGES_FROM = sql.SQL("coalesce(waits_until, fired_at)")
 _REPEATS = sql.SQL(
-    "(severity = 'critical' AND fired_at >= {oldest} AND NOT starts_with(text, {mark}))"
+    "(severity = 'critical' AND {ages_from} >= {oldest} AND NOT starts_with(text, {mark}))"
+)
+_DUE = sql.SQL(
+    "state = 'pending' AND next_attempt_at <= now() AND {ages_from} >= {oldest}"
+    " AND (waits_until IS NULL OR waits_until <= {now})"
 )
 
 
@@ -57,6 +70,9 @@ class OutboxRow(msgspec.Struct, frozen=True, kw_only=True):
         state: one of `STATES`.
         attempts: calls to the target so far, counted before each.
         fired_at: our time when the spec fired, ns UTC, whole microseconds.
+        waits_until: our time, ns UTC, before which it is not sent and from which its age counts;
+            None when nothing holds it back.
+        escalates: the target where nobody acknowledged the alert; None when that is not why.
     """
 
     id: int
@@ -67,6 +83,18 @@ class OutboxRow(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     attempts: int
     fired_at: int
+    waits_until: int | None = None
+    escalates: str | None = None
+
+    @property
+    def was_held(self) -> bool:
+        """Whether quiet hours held it back."""
+        return self.waits_until is not None and self.escalates is None
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether it is sent a second time."""
+        return self.text.startswith(REPEAT_MARK)
 
 
 def take_lock(connection: psycopg.Connection) -> bool:
@@ -81,68 +109,116 @@ def take_lock(connection: psycopg.Connection) -> bool:
     return row is not None and row[0] is True
 
 
-def claim(
-    connection: psycopg.Connection, *, targets: Sequence[str], oldest: int
+def due(
+    connection: psycopg.Connection, *, targets: Sequence[str], now: int, oldest: int
 ) -> OutboxRow | None:
-    """Take the next row that is due and put the attempt on record.
+    """Return the row whose turn it is.
 
     Critical rows come before warnings and these before infos, the first fired first.
 
     Args:
-        connection: in autocommit mode.
+        connection: any.
         targets: names of the targets that can be called now.
-        oldest: rows fired before this, ns UTC, are left to `expire`.
-
-    Returns:
-        The row, now `sending`, or None when nothing is due.
+        now: our clock, ns UTC.
+        oldest: rows of which the age counts from before this, ns UTC, are left to `expire`.
     """
     query = sql.SQL(
+        "SELECT {columns} FROM outbox WHERE {due} AND target = ANY({targets})"
+        " ORDER BY {priority}, outbox.fired_at, id LIMIT 1"
+    ).format(columns=COLUMNS, due=_due(now, oldest), targets=list(targets), priority=_PRIORITY)
+    rows = _rows(connection, query)
+    return rows[0] if rows else None
+
+
+def due_like(
+    connection: psycopg.Connection, first: OutboxRow, *, now: int, oldest: int, limit: int
+) -> list[OutboxRow]:
+    """Return the rows that could go out in one message with `first`, in their order.
+
+    They have its target and severity, and like it were held by quiet hours, or not; an alert that
+    is told to a second target goes alone.
+
+    Args:
+        connection: any.
+        first: as `due` gives it; it is among the answer.
+        now: as in `due`.
+        oldest: as in `due`.
+        limit: number of rows.
+    """
+    query = sql.SQL(
+        "SELECT {columns} FROM outbox WHERE {due} AND target = {target} AND severity = {severity}"
+        " AND (waits_until IS NOT NULL) = {held} AND escalates IS NULL"
+        " ORDER BY outbox.fired_at, id LIMIT {limit}"
+    ).format(
+        columns=COLUMNS,
+        due=_due(now, oldest),
+        target=first.target,
+        severity=first.severity,
+        held=first.was_held,
+        limit=limit,
+    )
+    return _rows(connection, query)
+
+
+def begin(connection: psycopg.Connection, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
+    """Put an attempt on record for rows that go out in one message.
+
+    Args:
+        connection: in autocommit mode.
+        rows: all of one target; the first carries the others.
+
+    Returns:
+        Those that were still pending, now `sending`, in the same order.
+    """
+    if not rows:
+        return []
+    query = sql.SQL(
         """
-        UPDATE outbox SET state = 'sending', attempts = attempts + 1, attempted_at = now()
-        WHERE id = (
-            SELECT id FROM outbox
-            WHERE state = 'pending' AND next_attempt_at <= now()
-              AND target = ANY({targets}) AND fired_at >= {oldest}
-            ORDER BY {priority}, fired_at, id
-            LIMIT 1 FOR UPDATE SKIP LOCKED
-        )
+        UPDATE outbox SET
+            state = 'sending', attempts = attempts + 1, attempted_at = now(),
+            carried_by = nullif({first}, id)
+        WHERE id = ANY({ids}) AND state = 'pending'
         RETURNING {columns}
         """
-    ).format(targets=list(targets), oldest=_timestamp(oldest), priority=_PRIORITY, columns=_COLUMNS)
-    with connection.cursor(row_factory=class_row(OutboxRow)) as cursor:
-        return cursor.execute(query).fetchone()
+    ).format(first=rows[0].id, ids=[row.id for row in rows], columns=COLUMNS)
+    begun = {row.id: row for row in _rows(connection, query)}
+    return [begun[row.id] for row in rows if row.id in begun]
 
 
-def record_sent(connection: psycopg.Connection, row: OutboxRow, message_id: str | None) -> bool:
-    """Record that the target has `row`; return False when the row moved on without us.
+def record_sent(
+    connection: psycopg.Connection, rows: Sequence[OutboxRow], message_id: str | None
+) -> int:
+    """Record that the target has `rows`; return how many had not moved on without us.
 
-    An answer that comes after another sender gave it up still counts, unless that one has already
+    An answer that comes after another sender gave them up still counts, unless that one has already
     begun a new attempt.
     """
     return _settle(
         connection,
-        row,
-        "state = 'sent', message_id = %(detail)s, error = NULL, finished_at = now()",
+        rows,
+        "state = CASE WHEN id = %(first)s THEN 'sent' ELSE 'digested' END,"
+        " carried_by = nullif(%(first)s, id),"
+        " message_id = %(detail)s, error = NULL, finished_at = now()",
         ("sending", "unknown", "pending"),
         detail=message_id,
     )
 
 
-def record_failed(connection: psycopg.Connection, row: OutboxRow, error: str) -> bool:
-    """Record that the target will never take `row`; return False when the row moved on."""
+def record_failed(connection: psycopg.Connection, rows: Sequence[OutboxRow], error: str) -> int:
+    """Record that the target will never take `rows`; return how many had not moved on."""
     return _settle(
-        connection, row, "state = 'failed', error = %(detail)s, finished_at = now()", detail=error
+        connection, rows, "state = 'failed', error = %(detail)s, finished_at = now()", detail=error
     )
 
 
 def record_retry(
-    connection: psycopg.Connection, row: OutboxRow, error: str, *, delay_s: float
-) -> bool:
-    """Put `row` back: it did not arrive and is due in `delay_s`; False when the row moved on."""
+    connection: psycopg.Connection, rows: Sequence[OutboxRow], error: str, *, delay_s: float
+) -> int:
+    """Put `rows` back: they did not arrive and are due in `delay_s`; return how many went back."""
     return _settle(
         connection,
-        row,
-        "state = 'pending', error = %(detail)s,"
+        rows,
+        "state = 'pending', error = %(detail)s, carried_by = NULL,"
         " next_attempt_at = now() + make_interval(secs => %(delay)s)",
         detail=error,
         delay=delay_s,
@@ -151,38 +227,40 @@ def record_retry(
 
 def record_unanswered(
     connection: psycopg.Connection,
-    row: OutboxRow,
+    rows: Sequence[OutboxRow],
     error: str,
     *,
     oldest: int,
     delay_s: float = 0.0,
-) -> OutboxRow | None:
-    """Record that `row` may or may not have arrived.
+) -> list[OutboxRow]:
+    """Record that `rows` may or may not have arrived.
 
     Args:
         connection: in autocommit mode.
-        row: as claimed.
+        rows: as begun.
         error: why there is no answer.
-        oldest: a critical row fired since then, ns UTC, is put back once, marked, due in `delay_s`.
+        oldest: a critical row whose age counts from this, ns UTC, or later is put back once,
+            marked, due in `delay_s`.
         delay_s: seconds.
 
     Returns:
-        The row as it is now, `unknown` or `pending`; None when it moved on without us.
+        The rows as they are now, `unknown` or `pending`; without those that moved on without us.
     """
-    rows = _give_up(
+    return _give_up(
         connection,
-        sql.SQL("id = {id} AND attempts = {attempts}").format(id=row.id, attempts=row.attempts),
+        sql.SQL(
+            "(id, attempts) IN (SELECT * FROM unnest({ids}::bigint[], {attempts}::integer[]))"
+        ).format(ids=[row.id for row in rows], attempts=[row.attempts for row in rows]),
         error,
         oldest=oldest,
         delay_s=delay_s,
     )
-    return rows[0] if rows else None
 
 
 def recover(connection: psycopg.Connection, *, oldest: int) -> list[OutboxRow]:
     """Give up every row in `sending`: whoever was sending them is gone.
 
-    Only the holder of the lock may do this, and only before its first `claim`.
+    Only the holder of the lock may do this, and only before its first `begin`.
 
     Args:
         connection: in autocommit mode.
@@ -207,7 +285,7 @@ def expire(connection: psycopg.Connection, *, oldest: int) -> list[OutboxRow]:
 
     Args:
         connection: in autocommit mode.
-        oldest: rows fired before this, ns UTC, are too old.
+        oldest: rows whose age counts from before this, ns UTC, are too old.
 
     Returns:
         The rows as they are now.
@@ -218,28 +296,52 @@ def expire(connection: psycopg.Connection, *, oldest: int) -> list[OutboxRow]:
             state = CASE WHEN starts_with(text, {mark}) THEN 'unknown' ELSE 'expired' END,
             error = concat_ws('; ', 'too old when its turn came', error),
             finished_at = now()
-        WHERE state = 'pending' AND fired_at < {oldest}
+        WHERE state = 'pending' AND {ages_from} < {oldest}
         RETURNING {columns}
         """
-    ).format(mark=REPEAT_MARK, oldest=_timestamp(oldest), columns=_COLUMNS)
+    ).format(mark=REPEAT_MARK, ages_from=_AGES_FROM, oldest=timestamp(oldest), columns=COLUMNS)
     return _rows(connection, query)
 
 
-def counts(connection: psycopg.Connection) -> dict[str, int]:
-    """Return how many rows are in each state, 0 included; the sum is what was fired."""
-    found = dict.fromkeys(STATES, 0)
-    for state, count in connection.execute("SELECT state, count(*) FROM outbox GROUP BY state"):
-        found[str(state)] = int(count)
-    return found
+def hold(connection: psycopg.Connection, *, targets: Sequence[str], until: int, oldest: int) -> int:
+    """Hold back what is not critical until quiet hours end; return how many rows.
+
+    Args:
+        connection: in autocommit mode.
+        targets: names of the targets that keep quiet.
+        until: our clock, ns UTC.
+        oldest: as in `expire`.
+    """
+    cursor = connection.execute(
+        "UPDATE outbox SET waits_until = %(until)s WHERE state = 'pending'"
+        " AND severity <> 'critical' AND waits_until IS NULL AND NOT starts_with(text, %(mark)s)"
+        " AND target = ANY(%(targets)s) AND fired_at >= %(oldest)s",
+        {
+            "until": timestamp(until),
+            "mark": REPEAT_MARK,
+            "targets": list(targets),
+            "oldest": timestamp(oldest),
+        },
+    )
+    return cursor.rowcount
 
 
-def unanswered(connection: psycopg.Connection, *, limit: int = 100) -> list[OutboxRow]:
-    """Return the newest rows of which nobody knows whether they arrived."""
-    query = sql.SQL(
-        "SELECT {columns} FROM outbox WHERE state = 'unknown' ORDER BY outbox.fired_at DESC, id"
-        " LIMIT {limit}"
-    ).format(columns=_COLUMNS, limit=limit)
-    return _rows(connection, query)
+def release(connection: psycopg.Connection, *, now: int) -> int:
+    """End every wait: it is not quiet, whatever was thought when they began."""
+    cursor = connection.execute(
+        "UPDATE outbox SET waits_until = %(now)s WHERE state = 'pending' AND waits_until > %(now)s",
+        {"now": timestamp(now)},
+    )
+    return cursor.rowcount
+
+
+def timestamp(ns: int) -> datetime:
+    """Return ns UTC as the database takes it, exact to the microsecond."""
+    return _EPOCH + timedelta(microseconds=ns // 1000)
+
+
+def _due(now: int, oldest: int) -> sql.Composed:
+    return _DUE.format(ages_from=_AGES_FROM, now=timestamp(now), oldest=timestamp(oldest))
 
 
 def _give_up(
@@ -250,12 +352,13 @@ def _give_up(
     oldest: int,
     delay_s: float,
 ) -> list[OutboxRow]:
-    repeats = _REPEATS.format(oldest=_timestamp(oldest), mark=REPEAT_MARK)
+    repeats = _REPEATS.format(ages_from=_AGES_FROM, oldest=timestamp(oldest), mark=REPEAT_MARK)
     query = sql.SQL(
         """
         UPDATE outbox SET
             state = CASE WHEN {repeats} THEN 'pending' ELSE 'unknown' END,
             text = CASE WHEN {repeats} THEN {mark} || text ELSE text END,
+            carried_by = CASE WHEN {repeats} THEN NULL ELSE carried_by END,
             next_attempt_at = now() + make_interval(secs => {delay}),
             finished_at = CASE WHEN {repeats} THEN NULL ELSE now() END,
             error = {error}
@@ -268,32 +371,34 @@ def _give_up(
         delay=delay_s,
         error=error,
         which=which,
-        columns=_COLUMNS,
+        columns=COLUMNS,
     )
     return _rows(connection, query)
 
 
 def _settle(
     connection: psycopg.Connection,
-    row: OutboxRow,
+    rows: Sequence[OutboxRow],
     change: str,
     states: Sequence[str] = ("sending",),
     **values: str | float | None,
-) -> bool:
+) -> int:
     cursor = connection.execute(
         sql.SQL(
-            "UPDATE outbox SET {change}"
-            " WHERE id = %(id)s AND attempts = %(attempts)s AND state = ANY(%(states)s)"
+            "UPDATE outbox SET {change} WHERE state = ANY(%(states)s) AND (id, attempts)"
+            " IN (SELECT * FROM unnest(%(ids)s::bigint[], %(attempts)s::integer[]))"
         ).format(change=sql.SQL(change)),
-        {"id": row.id, "attempts": row.attempts, "states": list(states), **values},
+        {
+            "first": rows[0].id,
+            "ids": [row.id for row in rows],
+            "attempts": [row.attempts for row in rows],
+            "states": list(states),
+            **values,
+        },
     )
-    return cursor.rowcount == 1
+    return cursor.rowcount
 
 
 def _rows(connection: psycopg.Connection, query: sql.Composed) -> list[OutboxRow]:
     with connection.cursor(row_factory=class_row(OutboxRow)) as cursor:
         return cursor.execute(query).fetchall()
-
-
-def _timestamp(ns: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=ns // 1000)

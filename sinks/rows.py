@@ -159,7 +159,19 @@ def alert_row(alert: Alert) -> Row:
         alert.text.replace("\x00", ""),  # the one character that PostgreSQL's text cannot hold
         alert.values,
         list(alert.targets),
+        alert.chart,
+        msgspec.json.encode(alert.clauses).decode(),
     )
+
+
+def ending_row(key: str, ended_at: int) -> Row:
+    """Return the row of `alert_endings`: what an alert told is true no more.
+
+    Args:
+        key: of the alert.
+        ended_at: our time of the event that ended it, ns.
+    """
+    return (key, ended_at)
 
 
 def gap_row(gap: GapInterval) -> Row:

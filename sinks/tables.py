@@ -130,7 +130,10 @@ _ALERTS = (
     ("text", "text"),
     ("values", "jsonb"),
     ("targets", "text[]"),
+    ("chart", "bool"),
+    ("clauses", "jsonb"),
 )
+_ALERT_ENDINGS = (("key", "text"), ("ended_at", TIME))
 _GAPS = (
     *_PLACE,
     ("channel", "text"),
@@ -183,6 +186,7 @@ TABLES: dict[str, Table] = {
             "WHERE stored.ended_at IS NULL AND excluded.ended_at IS NOT NULL",
             wins=lambda new, old: old[4] is None and new[4] is not None,
         ),
+        Table(name="alert_endings", columns=_ALERT_ENDINGS, key=1, precious=2),
         Table(name=ALERTS, columns=_ALERTS, key=1, precious=3),
     )
 }

@@ -4,23 +4,28 @@ import asyncio
 import logging
 import threading
 
-from telegram import LinkPreviewOptions
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions
 from telegram.error import ChatMigrated, TelegramError
 
 from sinks.alert_settings import ChatId
-from sinks.delivery import Delivered, DeliveryError, Failure
+from sinks.delivery import Delivered, DeliveryError, Failure, Traits
+from sinks.message import PICTURE_NAME, Message, cut
+from sinks.pacing import Pace
 from sinks.secret import Secret
 from sinks.telegram.bot import MISSHAPEN, BotConnection
+from sinks.telegram.buttons import Button, data_of
 
 TEXT_LIMIT = 4096
 """UTF-16 units of a message, by the Bot API (sendMessage; read 2026-11-20)."""
+CAPTION_LIMIT = 1024
+"""UTF-16 units of a picture's caption (sendPhoto; read 2026-11-20)."""
 CALL_S = 6.0
 
 _log = logging.getLogger(__name__)
 
 
 class TelegramTarget:
-    """Sends plain text to one chat, one attempt a call.
+    """Sends plain text, or a picture with it, to one chat, one attempt a call.
 
     It has an event loop of its own, which runs in the sender's thread while that waits for an
     answer. There is no rate limiter inside: it would hold a row that counts as attempted; pacing
@@ -30,6 +35,8 @@ class TelegramTarget:
         token: of the bot.
         chat: where to; a group that became a supergroup is followed to its new id.
         base_url: of the Bot API, up to where the token follows.
+        pace: what limits the calls of this chat.
+        buttons: put buttons under alerts; of use where somebody reads what is pressed.
         call_s: seconds for one call, connecting included.
 
     Raises:
@@ -37,18 +44,27 @@ class TelegramTarget:
     """
 
     def __init__(
-        self, token: Secret, chat: ChatId, *, base_url: str, call_s: float = CALL_S
+        self,
+        token: Secret,
+        chat: ChatId,
+        *,
+        base_url: str,
+        pace: Pace | None = None,
+        buttons: bool = False,
+        call_s: float = CALL_S,
     ) -> None:
+        self.traits = Traits(pace=pace, digests=True, keeps_quiet=True, takes_pictures=True)
         self._connection = BotConnection(token, base_url)
         self._chat = chat
+        self._buttons = buttons
         self._call_s = call_s
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
         self._call: asyncio.Task[Delivered] | None = None
         self._is_aborted = False
 
-    def send(self, text: str, now: int) -> Delivered:  # noqa: ARG002  Telegram dates it itself
-        """Send `text`, cut to Telegram's limit, and wait for the answer.
+    def send(self, message: Message, now: int) -> Delivered:  # noqa: ARG002  Telegram dates it
+        """Send `message`, cut to Telegram's limits, and wait for the answer.
 
         Raises:
             DeliveryError: see `Failure`.
@@ -58,7 +74,7 @@ class TelegramTarget:
         with self._lock:
             if self._is_aborted:
                 raise DeliveryError("telegram: stopped before the call", failure=Failure.RETRY)
-            self._call = self._loop.create_task(self._attempt(shortened(text)))
+            self._call = self._loop.create_task(self._attempt(message))
         try:
             return self._loop.run_until_complete(self._call)
         except asyncio.CancelledError:
@@ -83,10 +99,10 @@ class TelegramTarget:
             self._loop.close()
             self._loop = None
 
-    async def _attempt(self, text: str) -> Delivered:
+    async def _attempt(self, message: Message) -> Delivered:
         try:
             async with asyncio.timeout(self._call_s):
-                return await self._post(text)
+                return await self._post(message)
         except TimeoutError:
             raise DeliveryError(
                 f"telegram: no answer in {self._call_s:g} s", failure=Failure.UNKNOWN
@@ -100,33 +116,60 @@ class TelegramTarget:
                 failure=Failure.UNKNOWN,
             ) from None
 
-    async def _post(self, text: str) -> Delivered:
+    async def _post(self, message: Message) -> Delivered:
         try:
-            return await self._message(text)
+            return await self._message(message)
         except ChatMigrated as error:
             _log.warning(
                 "a Telegram group has a new id; write it into [telegram.chats]",
                 extra={"old_chat": self._chat, "new_chat": error.new_chat_id},
             )
             self._chat = error.new_chat_id
-            return await self._message(text)
+            return await self._message(message)
 
-    async def _message(self, text: str) -> Delivered:
-        message = await self._connection.bot.send_message(
-            self._chat, text, link_preview_options=LinkPreviewOptions(is_disabled=True)
+    async def _message(self, message: Message) -> Delivered:
+        keyboard = self._keyboard(message)
+        if message.picture is not None:
+            sent = await self._connection.bot.send_photo(
+                self._chat,
+                message.picture,
+                caption=fitted(message, CAPTION_LIMIT),
+                filename=PICTURE_NAME,
+                reply_markup=keyboard,
+            )
+        else:
+            sent = await self._connection.bot.send_message(
+                self._chat,
+                fitted(message, TEXT_LIMIT),
+                link_preview_options=LinkPreviewOptions(is_disabled=True),
+                reply_markup=keyboard,
+            )
+        return Delivered(str(sent.message_id))
+
+    def _keyboard(self, message: Message) -> InlineKeyboardMarkup | None:
+        if not self._buttons or not message.facts:
+            return None
+        number = message.rows[0].id
+        return InlineKeyboardMarkup(
+            [
+                [
+                    InlineKeyboardButton(button.label, callback_data=data_of(button, number))
+                    for button in Button
+                ]
+            ]
         )
-        return Delivered(str(message.message_id))
 
 
-def shortened(text: str) -> str:
-    """Return `text`, cut and ended with `…` where it is longer than a message may be.
+def fitted(message: Message, limit: int) -> str:
+    """Return the text of `message`; where it is too long the body is cut, the details stay.
 
     Example:
-        >>> shortened("x" * 5000)[-3:], len(shortened("x" * 5000))
-        ('xx…', 4096)
+        >>> fitted(Message(body="x" * 5000, details="binance"), 4096).split()[-1]
+        'binance'
     """
-    units = text.encode("utf-16-le", "replace")
-    if len(units) <= 2 * TEXT_LIMIT:
-        return units.decode("utf-16-le")
-    # "ignore" drops the half of a letter that the cut may leave.
-    return units[: 2 * (TEXT_LIMIT - 1)].decode("utf-16-le", "ignore") + "…"
+    if not message.details:
+        return cut(message.body, limit)
+    room = limit - len(message.details.encode("utf-16-le", "replace")) // 2 - 1
+    if room < 1:
+        return cut(message.text, limit)
+    return f"{cut(message.body, room)}\n{cut(message.details, limit)}"

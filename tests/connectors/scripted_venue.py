@@ -176,6 +176,7 @@ class ScriptedVenue:
     channel_groups = (("trade", "book"),)
     candles = None
     key_names = ()
+    market_page = ""
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:
         del options

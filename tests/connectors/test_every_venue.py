@@ -93,6 +93,8 @@ def test_a_venue_declares_sane_facts(name: str) -> None:
     most = venue.connections_at_once
     assert most == 0 or most >= len(venue.channel_groups)
     assert all(re.fullmatch(r"[A-Z][A-Z0-9_]*", key) for key in venue.key_names)
+    page = venue.market_page.format(base="BTC", quote="USDT", base_lower="btc", quote_lower="usdt")
+    assert page == "" or re.fullmatch(r"https://[^{}\s]*(BTC|btc).?(USDT|usdt)[^{}\s]*", page)
 
 
 @every_venue

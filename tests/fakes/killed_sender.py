@@ -11,6 +11,7 @@ import threading
 
 from sinks.alert_settings import AlertSettings
 from sinks.delivery import Delivered, Target
+from sinks.message import Message
 from sinks.secret import Secret, read_secret
 from sinks.sender import Sender
 from sinks.telegram.target import TelegramTarget
@@ -21,12 +22,13 @@ class Deadly:
 
     def __init__(self, target: Target, point: str) -> None:
         self._target = target
+        self.traits = target.traits
         self._point = point
 
-    def send(self, text: str, now: int) -> Delivered:
+    def send(self, message: Message, now: int) -> Delivered:
         if self._point == "before":
             os.kill(os.getpid(), signal.SIGKILL)
-        delivered = self._target.send(text, now)
+        delivered = self._target.send(message, now)
         if self._point == "after":
             os.kill(os.getpid(), signal.SIGKILL)
         return delivered

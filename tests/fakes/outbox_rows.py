@@ -11,7 +11,9 @@ from sinks.insertion import CHANNEL
 def empty(dsn: str) -> None:
     """Forget every alert: the next test, or a property's next example, begins."""
     with psycopg.connect(dsn) as connection:
-        connection.execute("DELETE FROM outbox")
+        connection.execute(
+            "TRUNCATE outbox, alerts, alert_endings, alert_acks, alert_mutes, telegram_polls"
+        )
 
 
 def fire(

@@ -13,7 +13,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from sinks import outbox
+from sinks import outbox, outbox_report
 from sinks.outbox import REPEAT_MARK, OutboxRow
 from tests.fakes.outbox_rows import empty, fire, insert, read_states, states
 from tests.fixtures_database import with_schema
@@ -43,10 +43,27 @@ def oldest() -> int:
     return time.time_ns() - MINUTE
 
 
+def next_due(connection: psycopg.Connection, *targets: str) -> OutboxRow | None:
+    return outbox.due(connection, targets=targets or TARGETS, now=time.time_ns(), oldest=oldest())
+
+
 def claim(connection: psycopg.Connection) -> OutboxRow:
-    row = outbox.claim(connection, targets=TARGETS, oldest=oldest())
+    row = next_due(connection)
     assert row is not None
-    return row
+    (begun,) = outbox.begin(connection, [row])
+    return begun
+
+
+def find(connection: psycopg.Connection, text: str) -> OutboxRow | None:
+    rows = outbox.due_like(
+        connection,
+        OutboxRow(
+            id=0, alert_key="", target=TARGETS[0], severity="info", text="", state="pending",
+            attempts=0, fired_at=0,
+        ),
+        now=time.time_ns(), oldest=oldest(), limit=100,
+    )  # fmt: skip
+    return next((row for row in rows if row.text == text), None)
 
 
 def test_the_urgent_come_first_and_then_the_early(dsn: str, connection: psycopg.Connection) -> None:
@@ -57,7 +74,7 @@ def test_the_urgent_come_first_and_then_the_early(dsn: str, connection: psycopg.
     fire(dsn, "critical early", severity="critical", age_s=1)
     order = [claim(connection).text for _ in range(5)]
     assert order == ["critical early", "critical late", "warning", "info early", "info late"]
-    assert outbox.claim(connection, targets=TARGETS, oldest=oldest()) is None
+    assert next_due(connection) is None
 
 
 def test_a_claim_is_an_attempt_that_others_see(dsn: str, connection: psycopg.Connection) -> None:
@@ -77,26 +94,28 @@ def test_only_called_for_targets_and_young_rows_are_claimed(
 ) -> None:
     fire(dsn, "elsewhere", target="console")
     fire(dsn, "old", age_s=61)
-    assert outbox.claim(connection, targets=TARGETS, oldest=oldest()) is None
-    assert outbox.claim(connection, targets=[], oldest=oldest()) is None
-    found = outbox.claim(connection, targets=["console", "telegram/main"], oldest=oldest())
+    assert next_due(connection) is None
+    nowhere = outbox.due(connection, targets=[], now=time.time_ns(), oldest=oldest())
+    assert nowhere is None
+    found = next_due(connection, "console", "telegram/main")
     assert found is not None
     assert found.text == "elsewhere"
 
 
-def test_a_row_that_another_holds_is_passed_over(dsn: str, connection: psycopg.Connection) -> None:
-    fire(dsn, "held", "free")
-    with psycopg.connect(dsn) as other:
-        other.execute("SELECT 1 FROM outbox WHERE text = 'held' FOR UPDATE")
-        assert claim(connection).text == "free"
-        assert outbox.claim(connection, targets=TARGETS, oldest=oldest()) is None
+def test_a_row_that_has_moved_on_is_not_begun(dsn: str, connection: psycopg.Connection) -> None:
+    fire(dsn, "gone", "here")
+    rows = [row for text in ("gone", "here") if (row := find(connection, text)) is not None]
+    connection.execute("UPDATE outbox SET state = 'suppressed' WHERE text = 'gone'")
+    assert [row.text for row in outbox.begin(connection, rows)] == ["here"]
+    assert outbox.begin(connection, rows) == []
+    assert outbox.begin(connection, []) == []
 
 
 def test_a_retry_waits_for_its_time(dsn: str, connection: psycopg.Connection) -> None:
     fire(dsn, "x")
     row = claim(connection)
-    assert outbox.record_retry(connection, row, "busy", delay_s=30)
-    assert outbox.claim(connection, targets=TARGETS, oldest=oldest()) is None
+    assert outbox.record_retry(connection, [row], "busy", delay_s=30)
+    assert next_due(connection) is None
     connection.execute("UPDATE outbox SET next_attempt_at = now()")
     assert claim(connection).attempts == 2
 
@@ -104,12 +123,12 @@ def test_a_retry_waits_for_its_time(dsn: str, connection: psycopg.Connection) ->
 def test_every_end_is_recorded_with_its_reason(dsn: str, connection: psycopg.Connection) -> None:
     fire(dsn, "sent", "failed", "unknown", "expired")
     rows = {row.text: row for row in (claim(connection) for _ in range(4))}
-    assert outbox.record_sent(connection, rows["sent"], "77")
-    assert outbox.record_failed(connection, rows["failed"], "chat not found")
-    held = outbox.record_unanswered(connection, rows["unknown"], "cut off", oldest=oldest())
-    assert held is not None
-    assert held.state == "unknown"
-    assert outbox.record_retry(connection, rows["expired"], "busy", delay_s=0)
+    assert outbox.record_sent(connection, [rows["sent"]], "77")
+    assert outbox.record_failed(connection, [rows["failed"]], "chat not found")
+    held = outbox.record_unanswered(connection, [rows["unknown"]], "cut off", oldest=oldest())
+    assert len(held) == 1
+    assert held[0].state == "unknown"
+    assert outbox.record_retry(connection, [rows["expired"]], "busy", delay_s=0)
     assert [row.text for row in outbox.expire(connection, oldest=time.time_ns() + MINUTE)] == [
         "expired"
     ]
@@ -122,8 +141,8 @@ def test_every_end_is_recorded_with_its_reason(dsn: str, connection: psycopg.Con
         ("unknown", "cut off", None, True),
         ("expired", "too old when its turn came; busy", None, True),
     ]
-    assert [row.text for row in outbox.unanswered(connection)] == ["unknown"]
-    counted = outbox.counts(connection)
+    assert [row.text for row in outbox_report.unanswered(connection)] == ["unknown"]
+    counted = outbox_report.counts(connection)
     assert tuple(counted) == outbox.STATES
     assert sum(counted.values()) == 4
 
@@ -133,29 +152,29 @@ def test_a_critical_row_without_an_answer_is_marked_and_repeated_once(
 ) -> None:
     fire(dsn, "crash", severity="critical")
     first = claim(connection)
-    again = outbox.record_unanswered(connection, first, "cut off", oldest=oldest())
-    assert again is not None
-    assert (again.state, again.text) == ("pending", "possible repeat: crash")
+    again = outbox.record_unanswered(connection, [first], "cut off", oldest=oldest())
+    assert len(again) == 1
+    assert (again[0].state, again[0].text) == ("pending", "possible repeat: crash")
     second = claim(connection)
     assert second.text == "possible repeat: crash"
-    held = outbox.record_unanswered(connection, second, "cut off", oldest=oldest())
-    assert held is not None
-    assert (held.state, held.text) == ("unknown", "possible repeat: crash")
+    held = outbox.record_unanswered(connection, [second], "cut off", oldest=oldest())
+    assert len(held) == 1
+    assert (held[0].state, held[0].text) == ("unknown", "possible repeat: crash")
 
 
 def test_what_is_too_old_is_not_repeated(dsn: str, connection: psycopg.Connection) -> None:
     fire(dsn, "crash", severity="critical", age_s=5)
     row = claim(connection)
-    held = outbox.record_unanswered(connection, row, "cut off", oldest=time.time_ns())
-    assert held is not None
-    assert (held.state, held.text) == ("unknown", "crash")
+    held = outbox.record_unanswered(connection, [row], "cut off", oldest=time.time_ns())
+    assert len(held) == 1
+    assert (held[0].state, held[0].text) == ("unknown", "crash")
 
 
 def test_a_marked_row_that_gets_too_old_stays_unknown(
     dsn: str, connection: psycopg.Connection
 ) -> None:
     fire(dsn, "crash", severity="critical")
-    outbox.record_unanswered(connection, claim(connection), "cut off", oldest=oldest())
+    outbox.record_unanswered(connection, [claim(connection)], "cut off", oldest=oldest())
     (row,) = outbox.expire(connection, oldest=time.time_ns() + MINUTE)
     assert row.state == "unknown"
 
@@ -179,12 +198,12 @@ def test_a_late_answer_counts_unless_a_new_attempt_has_begun(
     fire(dsn, "x", "y", severity="critical")
     late, too_late = claim(connection), claim(connection)
     outbox.recover(connection, oldest=oldest())
-    assert outbox.record_sent(connection, late, "1")
+    assert outbox.record_sent(connection, [late], "1")
     assert claim(connection).id == too_late.id
-    assert not outbox.record_sent(connection, too_late, "2")
-    assert not outbox.record_failed(connection, too_late, "x")
-    assert not outbox.record_retry(connection, too_late, "x", delay_s=0)
-    assert outbox.record_unanswered(connection, too_late, "x", oldest=oldest()) is None
+    assert not outbox.record_sent(connection, [too_late], "2")
+    assert not outbox.record_failed(connection, [too_late], "x")
+    assert not outbox.record_retry(connection, [too_late], "x", delay_s=0)
+    assert outbox.record_unanswered(connection, [too_late], "x", oldest=oldest()) == []
     assert states(dsn) == {REPEAT_MARK + "x": "sent", REPEAT_MARK + "y": "sending"}
 
 
@@ -227,11 +246,12 @@ class Deliveries(RuleBasedStateMachine):
 
     @rule()
     def claim(self) -> None:
-        row = outbox.claim(self.connection, targets=TARGETS, oldest=oldest())
+        row = next_due(self.connection)
         waiting = [name for name, history in self.model.items() if history[-1] == "pending"]
         if row is None:
             assert not waiting
             return
+        (row,) = outbox.begin(self.connection, [row])
         name = row.text.removeprefix(REPEAT_MARK)
         assert name in waiting
         assert name in self.critical or not self.critical & set(waiting)
@@ -254,7 +274,7 @@ class Deliveries(RuleBasedStateMachine):
         row, name, _ = self.attempt(data)
         same = self.model[name].count("sending") == row.attempts
         counts = same and self.model[name][-1] in ("sending", "unknown", "pending")
-        assert outbox.record_sent(self.connection, row, None) == counts
+        assert outbox.record_sent(self.connection, [row], None) == counts
         if counts:
             self.model[name].append("sent")
 
@@ -262,7 +282,7 @@ class Deliveries(RuleBasedStateMachine):
     @rule(data=st.data())
     def failed(self, data: st.DataObject) -> None:
         row, name, current = self.attempt(data)
-        assert outbox.record_failed(self.connection, row, "no") == current
+        assert outbox.record_failed(self.connection, [row], "no") == current
         if current:
             self.model[name].append("failed")
 
@@ -270,7 +290,7 @@ class Deliveries(RuleBasedStateMachine):
     @rule(data=st.data())
     def retry(self, data: st.DataObject) -> None:
         row, name, current = self.attempt(data)
-        assert outbox.record_retry(self.connection, row, "later", delay_s=0) == current
+        assert outbox.record_retry(self.connection, [row], "later", delay_s=0) == current
         if current:
             self.model[name].append("pending")
 
@@ -278,8 +298,8 @@ class Deliveries(RuleBasedStateMachine):
     @rule(data=st.data())
     def unanswered(self, data: st.DataObject) -> None:
         row, name, current = self.attempt(data)
-        found = outbox.record_unanswered(self.connection, row, "cut", oldest=oldest())
-        assert (found is not None) == current
+        found = outbox.record_unanswered(self.connection, [row], "cut", oldest=oldest())
+        assert (len(found) == 1) == current
         if current:
             self.given_up(name)
 
@@ -312,7 +332,7 @@ class Deliveries(RuleBasedStateMachine):
             for name, history in self.model.items()
         }
         assert found == expected
-        counted = outbox.counts(self.connection)
+        counted = outbox_report.counts(self.connection)
         assert sum(counted.values()) == len(self.model)
 
 

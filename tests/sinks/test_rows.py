@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.alerts import Alert
+from filters.alerts import Alert, Clause
 from market.events import Bar, BookTop, Feature, GapInterval, Side, State, Trade
 from market.instruments import Instrument
 from sinks.rows import (
@@ -14,6 +14,7 @@ from sinks.rows import (
     alert_row,
     bar_row,
     book_top_row,
+    ending_row,
     feature_row,
     gap_row,
     instrument_row,
@@ -91,8 +92,10 @@ ROWS: dict[str, Row] = {
             targets=("console", "telegram/main"),
             text="it \x00fell",
             values={"rsi(14)": 21.5, "ema(9)": None},
+            clauses=(Clause("rsi(14) < 30", 21.5, 30.0),),
         )
     ),
+    "alert_endings": ending_row("k", NOW),
     "gaps": gap_row(
         GapInterval(instrument="binance:BTC-USDT", channel="book", reason="lost", started=NOW)
     ),

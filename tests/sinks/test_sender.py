@@ -17,10 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from sinks import outbox, sender
+from sinks import dispatch, outbox_report, sender
 from sinks.alert_settings import AlertSettings
 from sinks.console import ConsoleTarget
-from sinks.delivery import Delivered, DeliveryError, Failure, Target
+from sinks.delivery import Delivered, DeliveryError, Failure, Target, Traits
+from sinks.message import Message
 from sinks.outbox import REPEAT_MARK
 from sinks.secret import Secret
 from sinks.sender import Sender
@@ -65,7 +66,9 @@ def start(dsn: str, fake: FakeTelegram) -> Iterator[Start]:
             if targets is None:
                 chat = TelegramTarget(Secret(TOKEN), 42, base_url=fake.base_url)
                 targets = {CHAT: chat}
-            made = Sender(Secret(address), targets, AlertSettings(max_age_s=max_age_s))
+            made = Sender(
+                Secret(address), targets, AlertSettings(max_age_s=max_age_s, digest_from=1000)
+            )
             made.start()
 
             stack.callback(until, made.stop)
@@ -76,7 +79,7 @@ def start(dsn: str, fake: FakeTelegram) -> Iterator[Start]:
 
 @pytest.fixture(autouse=True)
 def fast_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sender, "BACKOFF_S", (0.05,))
+    monkeypatch.setattr(dispatch, "BACKOFF_S", (0.05,))
 
 
 def all_are(dsn: str, *expected: str) -> Callable[[], bool]:
@@ -91,7 +94,7 @@ def errors(dsn: str) -> list[str | None]:
 def test_an_alert_goes_out_at_once(
     dsn: str, fake: FakeTelegram, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sender, "POLL_S", 60.0)  # nothing but a notification may wake it
+    monkeypatch.setattr(dispatch, "POLL_S", 60.0)  # nothing but a notification may wake it
     active = start()
     until(lambda: active.is_sending)
     fire(dsn, "RSI 28")
@@ -228,9 +231,10 @@ def test_a_critical_call_that_is_never_answered_is_held(
 def test_an_absent_server_is_tried_until_the_alert_is_too_old(dsn: str, start: Start) -> None:
     with FakeTelegram() as gone:
         address = gone.base_url
-    fire(dsn, "x")
     target = TelegramTarget(Secret(TOKEN), 42, base_url=address)
-    start(targets={CHAT: target}, max_age_s=1.0)
+    active = start(targets={CHAT: target}, max_age_s=2.0)
+    until(lambda: active.is_sending)
+    fire(dsn, "x")
     until(all_are(dsn, "expired"))
     with psycopg.connect(dsn) as connection:
         (attempts,) = connection.execute("SELECT attempts FROM outbox").fetchone() or (0,)
@@ -308,11 +312,13 @@ def test_only_one_of_two_senders_sends_and_the_other_takes_over(
 class Frozen:
     """A target that keeps its thread, as a stopped process does."""
 
+    traits = Traits()
+
     def __init__(self) -> None:
         self.thaw = threading.Event()
         self.called = threading.Event()
 
-    def send(self, text: str, now: int) -> Delivered:
+    def send(self, message: Message, now: int) -> Delivered:
         self.called.set()
         self.thaw.wait()
         return Delivered("frozen")
@@ -420,8 +426,8 @@ def test_what_a_killed_sender_had_in_hand_is_held(
     assert fake.texts == ["in hand", "waiting"]
     assert "it may have arrived; not repeated" in caplog.text
     with psycopg.connect(dsn) as connection:
-        assert [row.text for row in outbox.unanswered(connection)] == ["in hand"]
-        counted = outbox.counts(connection)
+        assert [row.text for row in outbox_report.unanswered(connection)] == ["in hand"]
+        counted = outbox_report.counts(connection)
     assert sum(counted.values()) == 2
 
 
@@ -447,13 +453,15 @@ def test_a_sender_that_is_killed_is_replaced_within_ten_seconds(
 class Scripted:
     """Delivers and fails as told; remembers what really arrived."""
 
+    traits = Traits()
+
     def __init__(self, script: list[str]) -> None:
         self.script = itertools.chain(script, itertools.repeat("ok"))
         self.arrived: Counter[str] = Counter()
         self.silent: Counter[str] = Counter()
 
-    def send(self, text: str, now: int) -> Delivered:
-        step = next(self.script)
+    def send(self, message: Message, now: int) -> Delivered:
+        step, text = next(self.script), message.text
         if step in ("ok", "lost answer"):
             self.arrived[text] += 1
         if step == "ok":
@@ -485,7 +493,7 @@ class Scripted:
 def test_everything_that_was_fired_adds_up(
     dsn: str, monkeypatch: pytest.MonkeyPatch, alerts: list[str], script: list[str]
 ) -> None:
-    monkeypatch.setattr(sender, "BACKOFF_S", (0.0,))
+    monkeypatch.setattr(dispatch, "BACKOFF_S", (0.0,))
     empty(dsn)
     for number, severity in enumerate(alerts):
         fire(dsn, f"{severity} {number}", target="scripted", severity=severity)
@@ -498,7 +506,7 @@ def test_everything_that_was_fired_adds_up(
         assert active.stop()
     found = states(dsn)
     with psycopg.connect(dsn) as connection:
-        assert sum(outbox.counts(connection).values()) == len(alerts)
+        assert sum(outbox_report.counts(connection).values()) == len(alerts)
     for number, severity in enumerate(alerts):
         plain = f"{severity} {number}"
         marked = REPEAT_MARK + plain

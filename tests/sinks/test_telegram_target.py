@@ -12,10 +12,16 @@ from telegram.error import NetworkError
 
 from market.errors import ConfigError
 from sinks.delivery import DeliveryError, Failure
+from sinks.message import Message, cut
 from sinks.secret import Secret
 from sinks.telegram.bot import BotConnection
-from sinks.telegram.target import TEXT_LIMIT, TelegramTarget, shortened
+from sinks.telegram.target import TEXT_LIMIT, TelegramTarget
 from tests.fakes.telegram import TOKEN, Behaviour, Drop, FakeTelegram, Raw, Refuse, Slow
+
+
+def plain(text: str) -> Message:
+    return Message(body=text)
+
 
 NOW = 1_700_000_000_000_000_000
 
@@ -35,7 +41,7 @@ def target(fake: FakeTelegram) -> Iterator[TelegramTarget]:
 
 def failure(target: TelegramTarget) -> DeliveryError:
     with pytest.raises(DeliveryError) as caught:
-        target.send("x", NOW)
+        target.send(plain("x"), NOW)
     assert TOKEN not in str(caught.value)
     assert caught.value.__cause__ is None
     return caught.value
@@ -44,8 +50,8 @@ def failure(target: TelegramTarget) -> DeliveryError:
 def test_a_message_arrives_as_plain_text_and_has_an_id(
     fake: FakeTelegram, target: TelegramTarget
 ) -> None:
-    assert target.send("<b>RSI</b> _28_ [x](http://x)", NOW).message_id == "1"
-    assert target.send("two", NOW).message_id == "2"
+    assert target.send(plain("<b>RSI</b> _28_ [x](http://x)"), NOW).message_id == "1"
+    assert target.send(plain("two"), NOW).message_id == "2"
     assert fake.texts == ["<b>RSI</b> _28_ [x](http://x)", "two"]
     assert [message.chat_id for message in fake.messages] == ["42", "42"]
     assert all("parse_mode" not in form for form in fake.forms)
@@ -77,7 +83,7 @@ def test_an_answer_or_none_is_told_apart(
     assert error.failure is kind
     assert error.retry_after_s is None
     assert reason in str(error)
-    target.send("and on it goes", NOW)
+    target.send(plain("and on it goes"), NOW)
     assert fake.texts[-1] == "and on it goes"
 
 
@@ -91,8 +97,8 @@ def test_a_group_that_moved_is_followed(
     fake: FakeTelegram, target: TelegramTarget, caplog: pytest.LogCaptureFixture
 ) -> None:
     fake.behave(Refuse(400, "Bad Request: group upgraded", {"migrate_to_chat_id": -1009}))
-    target.send("one", NOW)
-    target.send("two", NOW)
+    target.send(plain("one"), NOW)
+    target.send(plain("two"), NOW)
     assert [message.chat_id for message in fake.messages] == ["-1009", "-1009"]
     assert "new id" in caplog.text
 
@@ -151,7 +157,7 @@ def test_nobody_logs_the_token(fake: FakeTelegram, caplog: pytest.LogCaptureFixt
     fake.behave(Refuse(401, "Unauthorized"), Drop(recorded=True), Raw(b"?"))
     for _ in range(3):
         failure(target)
-    target.send("x", NOW)
+    target.send(plain("x"), NOW)
     target.close()
     assert caplog.records
     assert TOKEN.partition(":")[2] not in caplog.text
@@ -161,7 +167,7 @@ def test_nobody_logs_the_token(fake: FakeTelegram, caplog: pytest.LogCaptureFixt
 @given(st.text(max_size=50), st.integers(0, 4200))
 def test_a_message_is_never_longer_than_telegram_takes(tail: str, length: int) -> None:
     text = "😀" * (length // 2) + tail
-    short = shortened(text)
+    short = cut(text, TEXT_LIMIT)
     assert len(short.encode("utf-16-le")) // 2 <= TEXT_LIMIT
     if len(text.encode("utf-16-le", "replace")) // 2 > TEXT_LIMIT:
         assert short.endswith("…")

@@ -1,0 +1,60 @@
+"""Joins the outbox's sender, its targets and the bot that people command."""
+
+import time
+from typing import TextIO
+
+from flows.configuration import Configuration
+from flows.market_pages import market_page
+from sinks.delivery import Companion
+from sinks.message import Composer
+from sinks.pacing import Pacer
+from sinks.pictures import Picture
+from sinks.secret import Secret
+from sinks.sender import Sender
+from sinks.targets import make_targets
+from sinks.telegram.services import Services
+
+
+def make_sender(
+    settings: Configuration,
+    dsn: Secret,
+    stream: TextIO,
+    *,
+    services: Services | None = None,
+    picture: Picture | None = None,
+) -> Sender:
+    """Return the sender of alerts, not started.
+
+    Args:
+        settings: targets, and who may command the bot.
+        dsn: address of the database.
+        stream: what the console prints to.
+        services: what the bot's commands need; those that lack theirs say so.
+        picture: draws an alert; None for texts alone.
+
+    Raises:
+        ConfigError: the bot's token cannot be right.
+    """
+    pacer = Pacer(time.monotonic)
+    return Sender(
+        dsn,
+        make_targets(settings.channels, stream),
+        settings.settings.alerts,
+        pacer=pacer,
+        link=market_page,
+        picture=picture,
+        companion=_poller(settings, dsn, pacer, services if services is not None else Services()),
+    )
+
+
+def _poller(
+    settings: Configuration, dsn: Secret, pacer: Pacer, services: Services
+) -> Companion | None:
+    telegram, token = settings.settings.telegram, settings.bot_token
+    if token is None or not telegram.users:
+        return None
+    from sinks.telegram.desk import Desk  # noqa: PLC0415 - half a second to load
+    from sinks.telegram.poller import Poller  # noqa: PLC0415
+
+    composer = Composer(settings.settings.alerts.zone, market_page)
+    return Poller(token, telegram, dsn, Desk(services, composer), pacer=pacer)
