@@ -205,6 +205,12 @@ def hash_of(spec: Spec) -> str:
     return hashlib.sha256(content).hexdigest()[:12]
 
 
+def digest_of(specs: Iterable[Spec]) -> str:
+    """Return what tells a set of specs in force from every other, in whatever order they are."""
+    told = sorted(f"{spec.id}:{hash_of(spec)}" for spec in specs if spec.is_enabled)
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+
+
 def _said(part: Spec | Source | Notify) -> dict[str, object]:
     said: dict[str, object] = {}
     for field in msgspec.structs.fields(part):

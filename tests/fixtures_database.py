@@ -81,7 +81,9 @@ def database(kept_database: str) -> str:
             "WHERE datname = current_database() AND pid <> pg_backend_pid() "
             "AND backend_type = 'client backend'"
         )
-        tables = ", ".join(f'"{name}"' for name in [*TABLES, "outbox"])
+        tables = ", ".join(
+            f'"{name}"' for name in [*TABLES, "outbox", "filter_specs", "filter_generations"]
+        )
         connection.execute(f"TRUNCATE {tables} RESTART IDENTITY")
     return kept_database
 

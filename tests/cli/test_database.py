@@ -21,7 +21,7 @@ def test_the_tables_are_made_and_counted(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", empty_database)
     assert main(["db", "status"]) == 0
-    assert "schema version  none, newest 0003: `candlewax db upgrade`" in capsys.readouterr().out
+    assert "schema version  none, newest 0004: `candlewax db upgrade`" in capsys.readouterr().out
     assert main(["db", "upgrade"]) == 0
     assert "schema version 0003" in capsys.readouterr().out
     with psycopg.connect(empty_database) as connection:
@@ -31,7 +31,7 @@ def test_the_tables_are_made_and_counted(
         )
     assert main(["db", "status", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["schema_version"] == told["schema_newest"] == "0003"
+    assert told["schema_version"] == told["schema_newest"] == "0004"
     assert told["rows"]["instruments"] == 1
     assert told["rows"]["trades"] == 0
     assert not told["embedded"]

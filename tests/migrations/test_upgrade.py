@@ -134,7 +134,7 @@ def test_a_table_in_use_is_not_waited_for_for_ever(
     monkeypatch.setattr("migrations.upgrade.STATEMENT_LOCK_TIMEOUT", "100ms")
     upgrade(empty_database)
     with psycopg.connect(empty_database) as holder:
-        holder.execute("SELECT FROM alerts, gaps")
+        holder.execute("SELECT FROM alerts, gaps, filter_specs")
         with pytest.raises(ConfigError, match="locked by another session"):
             downgrade(empty_database, "base")
     assert current(empty_database) == newest()
