@@ -187,11 +187,14 @@ class SpecsChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
         specs: all of them.
         symbols: what is followed, as far as it was known: who a spec's globs may stand for where
             it looks at another symbol too.
+        worker: number of the worker whose input it went into: it is for what that one reads; None
+            for everything.
     """
 
     generation: int
     specs: tuple[Spec, ...]
     symbols: tuple[str, ...] = ()
+    worker: int | None = None
 
 
 def hash_of(spec: Spec) -> str:

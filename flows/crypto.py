@@ -17,9 +17,7 @@ from bytewax.dataflow import Dataflow
 from connectors import VENUES
 from connectors.source import FeedSource, Helm
 from connectors.venue_feeds import VenueFeeds
-from filters.judge import Known
-from filters.load import read_place
-from filters.specs import DEFAULT_TARGET, SpecsChanged, in_force
+from filters.specs import DEFAULT_TARGET, SpecsChanged
 from flows import configuration, logs
 from flows.alert_delivery import make_sender
 from flows.cluster import Cluster
@@ -35,6 +33,8 @@ from flows.pipeline import build
 from flows.recorded_settings import recorded_settings
 from flows.routing import Routes
 from flows.row_placement import row_placement
+from flows.spec_homes import SpecHomes
+from flows.spec_watch import SpecWatch, first_set
 from flows.status import StatusFile, Tally
 from flows.stopping import Stopping
 from flows.symbol_market import SymbolMarket
@@ -45,10 +45,12 @@ from market.events import LeftOpen
 from market.instruments import Instrument
 from sinks.gap_ledger import open_gaps
 from sinks.insertion import insert
+from sinks.notices import notify
 from sinks.redaction import Redactor
 from sinks.rows import instrument_row, pack, unpack
 from sinks.secret import Secret
 from sinks.store_connection import RETRIABLE, complete, connect
+from sinks.stored_specs import StoredSpecs
 from sinks.tables import TABLES
 from sinks.timescale import TimescaleSink
 
@@ -77,18 +79,18 @@ def _flow() -> Dataflow:
     logs.configure(settings.settings.log, redactor, file=settings.log_file)
     home = Home.of(os.environ)
     cluster = Cluster.of(sys.argv[1:], os.environ)
-    reading = read_place(settings.specs_folder, Known(venues=frozenset(VENUES)))
-    specs = in_force(reading.specs)
-    for warning in reading.warnings:
-        log.warning("a filter may not do what it says", extra={"reason": str(warning)})
     routes = Routes(settings)
-    routes.check({name for spec in specs for name in spec.targets} | {DEFAULT_TARGET})
+    # What is wrong in the files is told before anything is started.
+    SpecHomes(settings.specs_folder, None, check=routes.check).read()
     tune_collector()
     stopping = Stopping()
     stopping.install()
     embedded = Embedded.enter(settings, home, cluster, command="python -m bytewax.run flows.crypto")
     atexit.register(embedded.stop)
     redactor.add(embedded.database_url)
+    stored_specs = StoredSpecs(embedded.database_url)
+    homes = SpecHomes(settings.specs_folder, stored_specs, check=routes.check)
+    specs = first_set(homes)
     feeds = list(_feeds(settings, embedded))
     symbols = tuple(sorted({one.symbol for each in feeds for one in each.instruments}))
     helm = Helm()
@@ -97,7 +99,9 @@ def _flow() -> Dataflow:
         feeds,
         controls=[
             recorded_settings(settings.settings.market),
-            msgspec.json.encode(SpecsChanged(generation=1, specs=specs, symbols=symbols)),
+            msgspec.json.encode(
+                SpecsChanged(generation=specs.generation, specs=specs.specs, symbols=symbols)
+            ),
             *_left_open(embedded.database_url, feeds),
         ],
         helm=helm,
@@ -115,10 +119,21 @@ def _flow() -> Dataflow:
     )
     warm_up.start()
     atexit.register(warm_up.stop)
+    watch = SpecWatch(
+        homes,
+        specs,
+        tell=helm.tell_specs,
+        symbols=symbols,
+        dsn=embedded.database_url,
+        trouble=partial(_tell_operators, embedded.database_url, routes(DEFAULT_TARGET)),
+    )
+    watch.start()
+    atexit.register(watch.stop)
     tally = Tally(
         lambda: [drain.counts for drain in source.drains],
         reads=lambda instrument: any(drain.has_told(instrument) for drain in source.drains),
         past=lambda: warm_up.progress,
+        specs=lambda: (watch.current.generation, watch.current.problem),
     )
     status = StatusFile(home.status / f"flow-{cluster.process}.json", tally)
     status.start()
@@ -214,6 +229,11 @@ def _store_instruments(dsn: Secret, instruments: list[Instrument]) -> None:
             f"the database does not take the list of instruments: {str(error).strip()}; start it, "
             "or correct DATABASE_URL, or leave it unset to use the embedded PostgreSQL"
         ) from None
+
+
+def _tell_operators(dsn: Secret, targets: tuple[str, ...], key: str, text: str) -> None:
+    if not notify(dsn, key, text, targets=targets, now=time.time_ns()):
+        log.warning("operators are not told: the database is away", extra={"notice": key})
 
 
 def _recording(folder: Path, began: int, worker: int) -> Path:

@@ -88,6 +88,8 @@ class FlowStatus(msgspec.Struct, frozen=True, kw_only=True):
         books: the best of every book, by instrument.
         last_alerts: texts of the last alerts, oldest first.
         problems: what went wrong with the input, for people.
+        generation: number of the set of filter specs in force; 0 where it is not told.
+        spec_problem: why a newer set was refused; empty when none was.
     """
 
     seconds: float = 0.0
@@ -107,6 +109,8 @@ class FlowStatus(msgspec.Struct, frozen=True, kw_only=True):
     books: dict[str, BookLine] = {}
     last_alerts: list[str] = []
     problems: list[str] = []
+    generation: int = 0
+    spec_problem: str = ""
 
 
 class Tally:
@@ -117,6 +121,7 @@ class Tally:
         problems: what went wrong with the input.
         reads: whether this process's own input has told of an instrument.
         past: how many series have their past, and how many wanted it.
+        specs: number of the set of specs in force, and what is wrong with a newer one.
     """
 
     def __init__(
@@ -126,11 +131,13 @@ class Tally:
         *,
         reads: Callable[[str], bool] = lambda _: True,
         past: Callable[[], tuple[int, int]] = lambda: (0, 0),
+        specs: Callable[[], tuple[int, str]] = lambda: (0, ""),
     ) -> None:
         self._counts = counts
         self._problems = problems
         self._reads = reads
         self._past = past
+        self._specs = specs
         self._crossed = 0
         self._began: float | None = None
         self._bars = 0
@@ -230,6 +237,7 @@ class Tally:
         totals = store_totals()
         self._sample_lag()
         drained = list(self._counts())
+        generation, spec_problem = self._specs()
         with self._lock:
             return FlowStatus(
                 seconds=0.0 if self._began is None else time.monotonic() - self._began,
@@ -252,6 +260,8 @@ class Tally:
                 },
                 last_alerts=list(self._last_alerts),
                 problems=list(self._problems),
+                generation=generation,
+                spec_problem=spec_problem,
             )
 
     def _sample_lag(self) -> None:

@@ -23,7 +23,7 @@ def test_the_tables_are_made_and_counted(
     assert main(["db", "status"]) == 0
     assert "schema version  none, newest 0004: `candlewax db upgrade`" in capsys.readouterr().out
     assert main(["db", "upgrade"]) == 0
-    assert "schema version 0003" in capsys.readouterr().out
+    assert "schema version 0004" in capsys.readouterr().out
     with psycopg.connect(empty_database) as connection:
         connection.execute(
             "INSERT INTO instruments (venue, symbol, native, base, quote, tick, step, kind)"

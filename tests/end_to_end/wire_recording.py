@@ -51,6 +51,7 @@ class RecordingClient:
         new_market: Callable[[], SymbolMarket],
         controls: list[bytes],
         max_age_s: int = 0,
+        later: dict[int, bytes] | None = None,
     ) -> None:
         description = FeedDescription(
             venue="binance",
@@ -64,6 +65,7 @@ class RecordingClient:
         self._write = write
         self._new_market = new_market
         self._controls = controls
+        self._later = dict(later or {})
         self._drain = Drain()
         self._markets: dict[str, SymbolMarket] = {}
         self._count = 0
@@ -111,7 +113,9 @@ class RecordingClient:
         self._put(Record(self._stamp(now), conn, "close", reason.encode()))
 
     def heartbeat(self, now: int) -> None:
-        """Tell the feed."""
+        """Tell the feed, and the flow what shall steer it from now on."""
+        for ts in [due for due in self._later if due <= now]:
+            self._put(Record(self._stamp(now), "", "control", self._later.pop(ts)))
         self._put(Record(self._stamp(now), self._feed.name, "heartbeat"))
         self._close_what_must(now)
 
@@ -186,8 +190,12 @@ def record_wire(
     seed: int = 1,
     max_age_s: int = 0,
     market: MarketSettings | None = None,
+    reloads: dict[int, SpecsChanged] | None = None,
 ) -> WireRun:
-    """Let a simulated Binance and the shipped feed talk for `seconds` of virtual time."""
+    """Let a simulated Binance and the shipped feed talk for `seconds` of virtual time.
+
+    `reloads` are other specs, by the second from which on they are in force.
+    """
     settings = market or MarketSettings()
     model = MarketModel(
         choose(list(symbols)), seed=seed, start=START, script=load_script(script), rate=rate
@@ -202,6 +210,10 @@ def record_wire(
             msgspec.json.encode(SpecsChanged(generation=1, specs=specs)),
         ],
         max_age_s=max_age_s,
+        later={
+            START + second * SECOND: msgspec.json.encode(changed)
+            for second, changed in (reloads or {}).items()
+        },
     )
     Wire(
         model,
