@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from cli import filter_homes
+from cli.filter_why import why
 from cli.options import Config
 
 if TYPE_CHECKING:
@@ -14,7 +16,10 @@ if TYPE_CHECKING:
     from filters.spec_reader import Reading
     from filters.spec_tests import Outcome
 
-app = App(name="filters", help="Check, test and list filter specs.")
+app = App(name="filters", help="Check, test, list, add and remove filter specs.")
+for _command in (filter_homes.add, filter_homes.remove, filter_homes.enable, filter_homes.disable):
+    app.command(_command)
+app.command(why)
 
 Folder = Annotated[
     Path | None, Parameter(help="Folder or file; else the configured folder of specs.")
@@ -38,13 +43,26 @@ def check(folder: Folder = None, *, config: Config = None) -> int:
 
 @app.command(name="list")
 def list_(folder: Folder = None, *, config: Config = None) -> int:
-    """Say what every spec looks at, and when it fires."""
+    """Say what every spec looks at and when it fires, where it is kept, and what state it is in."""
     from filters.specs import describe
+    from flows import configuration
+    from flows.home import Home
+    from flows.standings import read_standings
+    from flows.why import standing_lines
 
-    place = _place(folder, config)
-    reading = _read(place)
+    if folder is not None:
+        reading = _read(folder)
+        place, lines = str(folder), dict.fromkeys(reading.places, "")
+    else:
+        told = configuration.load(config, os.environ)
+        place = str(told.specs_folder)
+        reading = filter_homes.read_both(told)
+        lines = standing_lines(reading, read_standings(Home.of(os.environ).status))
     for spec in reading.specs:
         print(describe(spec))
+        print(f"  kept in   {reading.places[spec.id]}")
+        if lines[spec.id]:
+            print(f"  state     {lines[spec.id]}")
     if not reading.specs:
         print(f"{place}: no spec; `candlewax init` writes one to begin with", file=sys.stderr)
     return 0

@@ -35,6 +35,7 @@ from flows.routing import Routes
 from flows.row_placement import row_placement
 from flows.spec_homes import SpecHomes
 from flows.spec_watch import SpecWatch, first_set
+from flows.standings import Standings
 from flows.status import StatusFile, Tally
 from flows.stopping import Stopping
 from flows.symbol_market import SymbolMarket
@@ -138,6 +139,9 @@ def _flow() -> Dataflow:
     status = StatusFile(home.status / f"flow-{cluster.process}.json", tally)
     status.start()
     atexit.register(status.close)
+    standings = Standings(home.status / f"specs-{cluster.process}.json")
+    standings.start()
+    atexit.register(standings.close)
     sender = make_sender(settings, embedded.database_url, sys.stdout)
     sender.start()
     atexit.register(sender.stop)
@@ -152,6 +156,7 @@ def _flow() -> Dataflow:
         resync=helm.resync,
         tally=tally,
         history=warm_up.wish,
+        noted=standings.note,
         route=routes,
         store=TimescaleSink(
             embedded.database_url.reveal(),

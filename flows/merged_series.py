@@ -10,7 +10,7 @@ import msgspec
 
 from flows.bar_series import BarSeries, SeriesState
 from flows.market_output import MarketOutput
-from flows.observer import BarObserver
+from flows.observer import BarObserver, why_cold
 from market.bars import GRACE
 from market.empty_bars import EmptyBars, FlatBars, FlatBarsState
 from market.events import Bar
@@ -182,4 +182,7 @@ class MergedSeries:
             observer = self._observers.get(name)
             if observer is not None and not bar.revision:
                 told = {feature.name: feature.value for feature in features}
-                out.moments.append(observer.observe(bar, told, None, None, ts_recv=self.now))
+                cold = why_cold(features)
+                out.moments.append(
+                    observer.observe(bar, told, None, None, ts_recv=self.now, cold=cold)
+                )

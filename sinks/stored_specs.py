@@ -121,3 +121,13 @@ class StoredSpecs:
                 f"the database does not answer for its filter specs: {str(error).strip()}; start"
                 " it, or correct DATABASE_URL"
             ) from None
+
+
+def followed_symbols(dsn: Secret) -> tuple[str, ...]:
+    """Return the symbols of all instruments that were ever followed; none without a database."""
+    try:
+        with connect(complete(dsn.reveal())) as connection:
+            rows = connection.execute("SELECT DISTINCT symbol FROM instruments ORDER BY 1")
+            return tuple(str(row[0]) for row in rows)
+    except (*RETRIABLE, psycopg.errors.UndefinedTable):
+        return ()
