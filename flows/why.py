@@ -19,7 +19,7 @@ from market.instruments import symbol_of
 from sinks.alert_facts import AlertFacts, read_facts
 from sinks.explanation import explain
 from sinks.message import Composer
-from sinks.mutes import active_mutes
+from sinks.mutes import Mute, active_mutes
 from sinks.secret import Secret
 from sinks.store_connection import RETRIABLE, complete, connect
 
@@ -105,15 +105,18 @@ class Why:
                 ).fetchone()
                 facts = None if row is None else read_facts(connection, [row[0]])[row[0]]
                 mutes = [
-                    f"muted{'' if mute.target is None else f' at {mute.target}'} by"
-                    f" {mute.created_by}"
-                    f"{'' if mute.ends_at is None else f' until {self._composer.moment(mute.ends_at)}'}"
+                    self._muted(mute)
                     for mute in active_mutes(connection, now=time.time_ns())
                     if mute.spec in (None, ident) and mute.symbol in (None, name)
                 ]
         except (*RETRIABLE, psycopg.errors.UndefinedTable) as error:
             return None, [f"the store does not tell of alerts: {str(error).strip()}"]
         return facts, mutes
+
+    def _muted(self, mute: Mute) -> str:
+        where = "" if mute.target is None else f" at {mute.target}"
+        until = "" if mute.ends_at is None else f" until {self._composer.moment(mute.ends_at)}"
+        return f"muted{where} by {mute.created_by}{until}"
 
     def _why_nothing(
         self, ident: str, symbol: str, standings: list[Standing], *, is_known: bool
