@@ -22,11 +22,12 @@ LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-outer test-inner fuzz soak check fmt lint types lock docs bench
+TEST_PARTS := test-whole test-store test-services test-venues test-rest
+.PHONY: help setup demo test $(TEST_PARTS) timescaledb fuzz soak outage check fmt lint types lock docs bench
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
-		awk -F'|' '{printf "make %-8s %s\n", $$1, $$2}'
+		awk -F'|' '{printf "make %-11s %s\n", $$1, $$2}'
 
 setup: $(READY)  ## the environment in .venv, from the lock file
 
@@ -50,28 +51,50 @@ endif
 demo: $(READY)  ## everything at work, with no network and no key; Ctrl-C ends it
 	@$(BIN)/candlewax demo $(ARGS)
 
-# Two halves at once, of about the same length: what runs the whole, and the rest.
-OUTER := tests/end_to_end tests/sinks tests/faults tests/test_documents.py
+# Parts that run at once, each about as long as the others: some compute all the time, and some
+# mostly wait for processes, sockets and pauses.
+WHOLE := tests/end_to_end tests/faults tests/test_documents.py
+STORE := tests/sinks tests/migrations tests/servers
+SERVICES := tests/flows tests/cli
+VENUES := tests/connectors tests/simulator tests/faults/test_sockets.py
 
 test: $(READY)  ## all tests
 ifneq ($(ARGS),)
 	$(BIN)/pytest -q $(ARGS)
 else
-	@echo "two halves at once; what each says comes when it has ended"
-	@$(MAKE) --no-print-directory --keep-going -j2 --output-sync=target test-outer test-inner
+	@echo "five parts at once; what each says comes when it has ended"
+	@$(MAKE) --no-print-directory --keep-going -j5 --output-sync=target $(TEST_PARTS)
 endif
 
-test-outer: $(READY)
-	@$(BIN)/pytest -q $(OUTER)
+test-whole: $(READY)
+	@$(BIN)/pytest -q $(WHOLE) $(addprefix --ignore=,$(VENUES))
 
-test-inner: $(READY)
-	@$(BIN)/pytest -q tests $(addprefix --ignore=,$(OUTER))
+test-store: $(READY)
+	@$(BIN)/pytest -q $(STORE)
 
-fuzz: $(READY)  ## a million book updates under drawn faults, in virtual time (minutes)
+test-services: $(READY)
+	@$(BIN)/pytest -q $(SERVICES)
+
+test-venues: $(READY)
+	@$(BIN)/pytest -q $(VENUES)
+
+test-rest: $(READY)
+	@$(BIN)/pytest -q tests $(addprefix --ignore=,$(WHOLE) $(STORE) $(SERVICES) $(VENUES))
+
+timescaledb: $(READY)  ## a real TimescaleDB for tests, unpacked into .cache (Debian, root)
+	@$(BIN)/python -m tests.servers.timescaledb_packages
+
+fuzz: $(READY)  ## any bytes, and a million book updates under drawn faults (minutes)
+	@CANDLEWAX_FUZZ=20 $(BIN)/pytest -q --timeout=600 tests/connectors/test_binance_fuzz.py \
+		tests/connectors/test_htx_fuzz.py
 	@$(BIN)/python -m tests.faults.fuzz $(ARGS)
 
 soak: $(READY)  ## all venues on real sockets, a fault every five seconds (five minutes)
 	@$(BIN)/python -m bench.soak $(ARGS)
+
+outage: $(READY)  ## the database away in every way, killed for 20 s, with its figures (two minutes)
+	@CANDLEWAX_AWAY_S=20 $(BIN)/pytest -q -s tests/faults/test_store.py \
+		tests/end_to_end/test_outage.py $(ARGS)
 
 check: lint types test  ## what the merge gate runs
 

@@ -147,25 +147,30 @@ def instruments_of(venue: Venue, dialect: Dialect) -> tuple[Instrument, ...]:
     return tuple(known[:SYMBOLS])
 
 
-def recorded(name: str, *, length_s: int = LENGTH_S) -> tuple[tuple[Instrument, ...], list[Record]]:
+def recorded(
+    name: str, *, length_s: int = LENGTH_S, symbols: int = SYMBOLS
+) -> tuple[tuple[Instrument, ...], list[Record]]:
     """Let a venue speak for a while; return its instruments and every record."""
     venue = VENUES[name]
-    model = MarketModel(LISTINGS[:SYMBOLS], seed=1, start=START, rate=RATE)
+    model = MarketModel(LISTINGS[:symbols], seed=1, start=START, rate=RATE)
     dialect = DIALECTS[name](model, DialectOptions(key=DEFAULT_KEY))
     keeper = Keeper(venue, instruments_of(venue, dialect))
     Wire(model, dialect, keeper).run_for((WARM_S + length_s) * SECOND)
     return keeper.feeds[next(iter(keeper.feeds))].description.instruments, keeper.records
 
 
-def measure(name: str, *, length_s: int = LENGTH_S, passes: int = PASSES) -> dict[str, Figures]:
+def measure(
+    name: str, *, length_s: int = LENGTH_S, passes: int = PASSES, symbols: int = SYMBOLS
+) -> dict[str, Figures]:
     """Measure one venue; return ns a message by kind.
 
     Args:
         name: of the venue.
         length_s: seconds of virtual time that are measured.
         passes: how often; the median counts.
+        symbols: how many are followed.
     """
-    instruments, records = recorded(name, length_s=length_s)
+    instruments, records = recorded(name, length_s=length_s, symbols=symbols)
     at = next(i for i, one in enumerate(records) if one.ts >= START + WARM_S * SECOND)
     before = records[:at]
     by_kind: dict[str, list[Record]] = {kind: [] for kind in KINDS}

@@ -104,7 +104,9 @@ def backfill(
     finally:
         store.stop()
     print(f"{instrument.id} {interval}: {_words(done)}")
-    if done.first is not None and done.first - start > Interval.parse(interval).length:
+    if done.cut is not None:
+        print(f"{venue} tells its newest bars only: none before {_iso(done.cut)} can be had")
+    elif done.first is not None and done.first - start > Interval.parse(interval).length:
         print(f"the oldest that {venue} told starts at {_iso(done.first)}")
     return 0
 

@@ -1,58 +1,150 @@
 """`candlewax db`: the tables and the server they live in."""
 
+import getpass
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from cli.options import Config
+from market.errors import ConfigError
+
+if TYPE_CHECKING:
+    from flows.configuration import Configuration
+    from flows.embedded import Embedded
+    from migrations.storage import StorageReport
+    from migrations.table_sizes import TableSize
+    from sinks.secret import Secret
 
 app = App(name="db", help="Look after the database.")
 
-TABLES = ("instruments", "trades", "book_tops", "bars", "features", "alerts", "outbox", "gaps")
+TABLES = (
+    *("instruments", "trades", "book_tops", "book_updates", "bars", "features"),
+    *("alerts", "outbox", "gaps"),
+)
+ADMIN = "DATABASE_ADMIN_URL"
+PASSWORD = "DATABASE_PASSWORD"  # noqa: S105  the name of a variable
+
+Replace = Annotated[
+    bool, Parameter(name="--replace", help="Drop the rows that are there.", negative=())
+]
+Yes = Annotated[
+    bool, Parameter(name="--yes", help="Drop tables and rows without asking.", negative=())
+]
+Json = Annotated[bool, Parameter(name="--json", help="One JSON object.", negative=())]
+
+
+@app.command
+def init(
+    *,
+    role: Annotated[str, Parameter(help="Who will own the database.")] = "candlewax",
+    database: Annotated[str, Parameter(help="Name of the database.")] = "candlewax",
+    config: Config = None,
+) -> int:
+    """Make a role, a database and the tables on a server; what is there stays.
+
+    The address of an administrator comes from DATABASE_ADMIN_URL, the password of the new role from
+    DATABASE_PASSWORD; each may be in the file that the variable with _FILE names. Without a
+    password it is asked for.
+    """
+    from flows import configuration
+    from flows.embedded import prepare_database
+    from migrations.new_database import make
+    from sinks.secret import read_secret
+
+    told = configuration.load(config, os.environ)
+    admin = read_secret(ADMIN, os.environ)
+    if admin is None:
+        raise ConfigError(
+            f"no administrator's address: set {ADMIN}, or {ADMIN}_FILE to a file that holds it, to "
+            "postgresql://postgres:password@host:port/postgres"
+        )
+    new = make(admin.reveal(), role=role, database=database, password=_new_password(role))
+    for what in ("role", "database"):
+        print(f"{what:9} {'made' if what in new.made else 'was there'}")
+    report = prepare_database(new.dsn.reveal(), told.settings.store)
+    print(f"server    {report.kind} {report.server_version}")
+    _print_steps(report)
+    print(f"\nset DATABASE_URL, or DATABASE_URL_FILE to a file that holds it, to\n{new.shape}")
+    return 0
+
+
+def _new_password(role: str) -> "Secret":
+    from sinks.secret import Secret, read_secret
+
+    found = read_secret(PASSWORD, os.environ)
+    if found is None and sys.stdin.isatty():
+        found = Secret(getpass.getpass(f"password of role {role}: "))
+    if not found:
+        raise ConfigError(
+            f"no password for role {role}: set {PASSWORD}, or {PASSWORD}_FILE to a file that "
+            "holds it, or run this on a terminal to be asked"
+        )
+    return found
 
 
 @app.command
 def upgrade(*, config: Config = None) -> int:
     """Bring the tables up to date and use what the server can do."""
-    from flows import configuration
-    from flows.embedded import Embedded
-    from flows.home import Home
     from migrations.upgrade import current
 
-    told = configuration.load(config, os.environ)
-    store = Embedded.attach(told, Home.of(os.environ), command="candlewax db upgrade", migrate=True)
-    try:
+    with _attached(config, "upgrade", migrate=True) as (_, store):
         print(f"schema version {current(store.database_url.reveal())}")
         if store.report is not None:
-            for step in store.report.steps:
-                print(f"{'on ' if step.is_done else 'off'}  {step.what}: {step.reason}")
-    finally:
-        store.stop()
+            _print_steps(store.report)
     return 0
 
 
 @app.command
-def status(*, config: Config = None, json: bool = False) -> int:
-    """Say which server this is, what is on and off there, and how many rows there are.
+def downgrade(revision: str, /, *, yes: Yes = False, config: Config = None) -> int:
+    """Undo the versions after REVISION; `base` undoes all. Tables go with their rows.
+
+    Parameters
+    ----------
+    revision
+        Version to go back to, as `candlewax db status` shows it.
+    """
+    from migrations.upgrade import downgrade as undo
+
+    if not yes and not (sys.stdin.isatty() and _agreed(f"drop what came after {revision}?")):
+        raise ConfigError(
+            f"going down to {revision} drops tables with their rows: `candlewax db backup` first, "
+            "then say --yes"
+        )
+    with _attached(config, "downgrade") as (_, store):
+        _refuse_while_in_use(store.database_url.reveal())
+        done = undo(store.database_url.reveal(), revision)
+    print(f"schema version {done.after or 'none'}, was {done.before or 'none'}")
+    return 0
+
+
+def _agreed(question: str) -> bool:
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+@app.command
+def status(*, config: Config = None, json: Json = False) -> int:
+    """Say which server this is, what is on and off there, how many rows there are, and their size.
 
     The embedded PostgreSQL is started for the question when nothing else runs it.
     """
-    from flows import configuration
-    from flows.embedded import Embedded
-    from flows.home import Home
     from migrations.storage import inspect
-    from migrations.upgrade import current, newest
+    from migrations.table_sizes import read_sizes
+    from migrations.upgrade import connect, current, newest
 
-    told = configuration.load(config, os.environ)
-    store = Embedded.attach(told, Home.of(os.environ), command="candlewax db status", migrate=False)
-    try:
+    with _attached(config, "status") as (told, store):
+        keep = told.settings.store.retention.days
         address = store.database_url.reveal()
-        report = inspect(address)
+        report = inspect(address, keep_days=keep)
         version = current(address)
         rows = _rows(address)
-    finally:
-        store.stop()
+        with connect(address) as connection:
+            sizes = {size.table: size for size in read_sizes(connection, keep)}
     facts: dict[str, object] = {
         "server": str(report.kind),
         "server_version": report.server_version,
@@ -60,7 +152,9 @@ def status(*, config: Config = None, json: bool = False) -> int:
         "embedded": told.database_url is None,
         "schema_version": version,
         "schema_newest": newest(),
+        "steps": report.steps,
         "rows": rows,
+        "bytes": {name: size.size for name, size in sizes.items()},
     }
     if json:
         print(msgspec.json.encode(facts).decode())
@@ -70,11 +164,159 @@ def status(*, config: Config = None, json: bool = False) -> int:
     print(f"TimescaleDB     {report.timescaledb_version or 'not there: plain tables'}")
     behind = "" if version == newest() else f", newest {newest()}: `candlewax db upgrade`"
     print(f"schema version  {version or 'none'}{behind}")
+    _print_steps(report)
+    for table, count in rows.items():
+        print(f"{count:>13,}  {table:14}{_size_text(sizes.get(table))}")
+    return 0
+
+
+def _size_text(size: "TableSize | None") -> str:
+    if size is None:
+        return ""
+    growth = "" if size.day_size is None else f", {megabytes(size.day_size)} a day"
+    return f"{megabytes(size.size)}{growth}"
+
+
+def megabytes(size: float) -> str:
+    """Return a size as people read it."""
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
+
+
+@app.command
+def check(*, config: Config = None) -> int:
+    """Compare the tables with what they should be; exit code 1 when something is wrong."""
+    from migrations.check import faults
+
+    with _attached(config, "check") as (_, store):
+        found = faults(store.database_url.reveal())
+    for fault in found:
+        print(f"bad   {fault}")
+    if not found:
+        print("ok    the tables, columns, keys, indexes and views are as they should be")
+    return 1 if found else 0
+
+
+@app.command
+def retain(*, config: Config = None) -> int:
+    """Remove what is older than `store.retention` keeps; a running flow does it every hour."""
+    from flows.home import Home
+    from flows.kept_files import prune_home
+    from sinks.retention import SESSION, expire
+    from sinks.store_connection import RETRIABLE, complete, connect
+
+    with _attached(config, "retain") as (told, store):
+        settings = told.settings.store.retention
+        try:
+            with connect(complete(store.database_url.reveal())) as connection:
+                connection.execute(SESSION)
+                expired = expire(connection, settings.days)
+        except RETRIABLE as error:
+            raise ConfigError(f"the database does not do it: {str(error).strip()}") from None
+    if expired is None:
+        print("another process is removing old rows at this moment")
+    for each in expired or ():
+        what = {"drop_chunks": "chunks", "DELETE": "rows"}.get(each.how)
+        done = f"{each.count:,} {what} removed" if what else "left to the server's own policy"
+        print(f"{each.table:14}older than {settings.days[each.table]:g} days: {done}")
+    for path in prune_home(Home.of(os.environ), settings):
+        print(f"removed {path}")
+    return 0
+
+
+@app.command
+def backup(
+    file: Path,
+    /,
+    *,
+    portable: Annotated[
+        bool,
+        Parameter(help="Only the rows, for any kind of server: to move to another.", negative=()),
+    ] = False,
+    config: Config = None,
+) -> int:
+    """Save the database into FILE, which must not exist.
+
+    Parameters
+    ----------
+    file
+        Written whole or not at all, readable by you only.
+    """
+    from migrations.backup import backup as save
+
+    with _attached(config, "backup") as (_, store):
+        saved = save(store.database_url.reveal(), file, portable=portable)
+    kind = "portable" if saved.portable else "pg_dump's format"
+    print(f"{file}: schema version {saved.version}, {kind}, {megabytes(file.stat().st_size)}")
+    for table in saved.tables:
+        print(f"{table.rows:>13,}  {table.name}")
+    return 0
+
+
+@app.command
+def restore(file: Path, /, *, replace: Replace = False, config: Config = None) -> int:
+    """Make the database again from FILE, and bring it up to date.
+
+    Parameters
+    ----------
+    file
+        What `candlewax db backup` wrote.
+    """
+    from flows.embedded import prepare_database
+    from migrations.backup import restore as make
+
+    with _attached(config, "restore") as (told, store):
+        address = store.database_url.reveal()
+        _refuse_while_in_use(address)
+        saved = make(address, file, replace=replace)
+        report = prepare_database(address, told.settings.store)
+        rows = _rows(address)
+    print(f"restored schema version {saved.version} into {report.kind} {report.server_version}")
+    for table, count in rows.items():
+        print(f"{count:>13,}  {table}")
+    return 0
+
+
+def _refuse_while_in_use(address: str) -> None:
+    """Keep a running flow from losing its tables.
+
+    Raises:
+        ConfigError: a flow is connected.
+    """
+    from migrations.upgrade import connect
+    from sinks.store_connection import DRIVER_SETTINGS
+
+    with connect(address) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND application_name = %s",
+            (DRIVER_SETTINGS["application_name"],),
+        ).fetchone()
+    if row is not None and row[0]:
+        raise ConfigError(f"a flow uses this database ({row[0]} connections): stop it first")
+
+
+@contextmanager
+def _attached(
+    config: Config, command: str, *, migrate: bool = False
+) -> "Iterator[tuple[Configuration, Embedded]]":
+    """Get at the database, which is started when it is the embedded one and does not run."""
+    from flows import configuration
+    from flows.embedded import Embedded
+    from flows.home import Home
+
+    told = configuration.load(config, os.environ)
+    store = Embedded.attach(
+        told, Home.of(os.environ), command=f"candlewax db {command}", migrate=migrate
+    )
+    try:
+        yield told, store
+    finally:
+        store.stop()
+
+
+def _print_steps(report: "StorageReport") -> None:
     for step in report.steps:
         print(f"{'on ' if step.is_done else 'off'}  {step.what}: {step.reason}")
-    for table, count in rows.items():
-        print(f"{count:>12,}  {table}")
-    return 0
 
 
 def _rows(address: str) -> dict[str, int]:

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from typing import TextIO
 
+from cli.status import spooled
 from flows.status import BookLine, FlowStatus
 
 LINE_EVERY_S = 2.0
@@ -82,6 +83,7 @@ class PlainDisplay:
             f"book updates {status.book_updates} ({self._rates.of('book_updates'):.0f}/s)  "
             f"bars {status.bars}  features {status.features}  rows {_count(status, 'rows')}  "
             f"alerts {status.alerts}  gaps {status.gaps}{_past(status, '  ')}"
+            f"{_spooled(status, '  ')}"
         )
         for name, book in status.books.items():
             self.say(
@@ -140,7 +142,8 @@ class LiveDisplay:
         self._live.update(
             Group(
                 Text(
-                    f"candlewax · {seconds:.0f} s{_past(status, ' · ')} · Ctrl-C ends it",
+                    f"candlewax · {seconds:.0f} s{_past(status, ' · ')}"
+                    f"{_spooled(status, ' · ')} · Ctrl-C ends it",
                     style="bold",
                 ),
                 counts,
@@ -156,6 +159,12 @@ def _past(status: FlowStatus, before: str) -> str:
     """Say how far the loading of the past is, while it goes on."""
     done, wanted = status.past
     return f"{before}past loaded {done} of {wanted}" if done < wanted else ""
+
+
+def _spooled(status: FlowStatus, before: str) -> str:
+    """Say how many rows wait for the database, while there are some."""
+    waiting = spooled(status)
+    return f"{before}on the disk {waiting}" if waiting else ""
 
 
 def _state(state: str) -> str:

@@ -16,11 +16,13 @@ from market.errors import ConfigError
 if TYPE_CHECKING:
     from flows.configuration import Configuration
     from flows.home import Home
+    from sinks.spool import SpoolState
 
 PACKAGES = ("bytewax", "msgspec", "psycopg", "alembic", "websocket-client", "python-telegram-bot")
 FREE_DISK = 2 * 1024**3
 WRONG_CLOCK_S = 2.0
 ANSWER_S = 5.0
+SOON_DAYS = 14
 
 
 class Finding(NamedTuple):
@@ -65,6 +67,8 @@ def _findings(config: Config) -> Iterator[Finding]:
     yield from _home(home)
     yield _disk(home)
     yield _checked("database", lambda: _database(told, home))
+    yield from _growth(told, home)
+    yield from _spools(told, home)
     yield _checked("filters", lambda: _filters(told))
     yield from _venues(told)
     yield _telegram(told)
@@ -133,6 +137,82 @@ def _database(told: "Configuration", home: "Home") -> Finding:
         return Finding("ok", "database", f"embedded {report.kind} {report.server_version}, runs")
     binaries = find(choose(home.pg / "data"))
     return Finding("ok", "database", f"embedded PostgreSQL {binaries.major}, does not run now")
+
+
+def _growth(told: "Configuration", home: "Home") -> Iterator[Finding]:
+    """Tell how large the tables are and when the disk is full, of a database that runs."""
+    from cli.database import megabytes
+    from migrations.table_sizes import days_left, read_sizes
+    from migrations.upgrade import connect
+
+    running = home.running()
+    embedded = running.database_url if running is not None else ""
+    address = told.database_url.reveal() if told.database_url is not None else embedded
+    if not address:
+        return
+    try:
+        with connect(address) as connection:
+            sizes = read_sizes(connection, told.settings.store.retention.days)
+    except ConfigError:
+        return  # the line before says so
+    for size in sizes:
+        if size.day_size is not None:
+            kept = f"{size.keep_days:g} days" if size.keep_days else "for ever"
+            text = f"{megabytes(size.size)}, {megabytes(size.day_size)} a day, kept {kept}"
+            yield Finding("ok", size.table, text)
+    whole = sum(size.size for size in sizes)
+    growth = sum(size.day_size or 0.0 for size in sizes)
+    text = f"{megabytes(whole)} in tables, {megabytes(growth)} a day"
+    if told.database_url is not None:
+        text += "; how much room its disk has cannot be seen from here"
+        yield Finding("ok", "growth", text)
+        return
+    free = shutil.disk_usage(home.path).free
+    left = days_left(sizes, free)
+    if left is None:
+        yield Finding("ok", "growth", f"{text}; what is kept fits on this disk")
+        return
+    verdict: Literal["ok", "note"] = "note" if left < SOON_DAYS else "ok"
+    yield Finding(verdict, "growth", f"{text}; the disk is full in {left} days")
+
+
+def _spools(told: "Configuration", home: "Home") -> Iterator[Finding]:
+    """Tell what waits for the database, by partition: a spool, and the journal of its alerts."""
+    from sinks.overflow import joined_state
+    from sinks.spool import look
+
+    store = told.settings.store
+    if not store.spool_bytes:
+        yield Finding("note", "spool", "off: rows wait in memory while the database is away")
+        return
+    numbers = sorted(
+        int(folder.name.removeprefix("store-")) for folder in home.spool.glob("store-[0-9]*")
+    )
+    waiting = False
+    for number in numbers:
+        state = joined_state(
+            look(home.spool / f"store-{number}"), look(home.spool / f"alerts-{number}")
+        )
+        yield from _spool(f"store-{number}", state, home, gone=number >= store.partitions)
+        waiting = waiting or bool(state.rows)
+    if not waiting:
+        room = f"{store.spool_bytes / 1024**3:.1f} GiB for each of {store.partitions} partitions"
+        yield Finding("ok", "spool", f"empty, room for {room}")
+
+
+def _spool(name: str, state: "SpoolState", home: "Home", *, gone: bool) -> Iterator[Finding]:
+    if state.rows:
+        counts = ", ".join(f"{count} of {table}" for table, count in sorted(state.rows.items()))
+        since = datetime.fromtimestamp((state.oldest or 0) / 1e9, UTC)
+        text = f"{counts} wait, {state.bytes / 1024**2:.1f} MiB"
+        if state.oldest is not None:
+            text += f", the oldest since {since:%Y-%m-%d %H:%M:%S} UTC"
+        if gone:
+            text += f"; nobody drains it: raise store.partitions above {name.rpartition('-')[2]}"
+        yield Finding("note", f"spool {name}", text)
+    if state.set_aside:
+        text = f"{state.set_aside} damaged or refused pieces in {home.spool / name / 'set-aside'}"
+        yield Finding("note", f"spool {name}", text)
 
 
 def _filters(told: "Configuration") -> Finding:

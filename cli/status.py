@@ -29,6 +29,8 @@ def read(folder: Path) -> FlowStatus:
         rows_written=_sum([part.rows_written for part in parts]),
         rows_replaced=_sum([part.rows_replaced for part in parts]),
         rows_known=_sum([part.rows_known for part in parts]),
+        rows_lost=_sum([part.rows_lost for part in parts]),
+        spools={name: spool for part in parts for name, spool in sorted(part.spools.items())},
         alerts=sum(part.alerts for part in parts),
         gaps=sum(part.gaps for part in parts),
         dead_letters=sum(part.dead_letters for part in parts),
@@ -47,6 +49,11 @@ def _sum(tables: list[dict[str, int]]) -> dict[str, int]:
         for name, count in table.items():
             total[name] = total.get(name, 0) + count
     return dict(sorted(total.items()))
+
+
+def spooled(status: FlowStatus) -> int:
+    """Return how many rows wait on the disk for the database."""
+    return sum(sum(spool.rows.values()) for spool in status.spools.values())
 
 
 def summary(status: FlowStatus, seconds: float) -> dict[str, object]:
@@ -70,4 +77,6 @@ def summary(status: FlowStatus, seconds: float) -> dict[str, object]:
         "rows_written": sum(status.rows_written.values()),
         "rows_replaced": sum(status.rows_replaced.values()),
         "rows_known": sum(status.rows_known.values()),
+        "rows_lost": sum(status.rows_lost.values()),
+        "rows_spooled": spooled(status),
     }

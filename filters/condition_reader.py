@@ -11,22 +11,13 @@ when:
 from collections.abc import Callable
 from typing import TypeVar
 
-from filters import grammar
+from filters import grammar, relations
 from filters.compile import compile_condition
 from filters.fields import STREAMS, Stream
-from filters.grammar import (
-    CROSSINGS,
-    DEEPEST,
-    HERE,
-    LONGEST_CANONICAL,
-    MOVES,
-    RESERVED,
-    GrammarError,
-    Named,
-    Operand,
-)
+from filters.grammar import DEEPEST, HERE, LONGEST_CANONICAL, RESERVED, Named
 from filters.node_reader import NodeReader, WrongError, shown
 from filters.places import Place, PlaceError, parse_place
+from filters.relations import CROSSINGS, MOVES, GrammarError, Operand
 from filters.trees import OPERATORS, Operator, Tree, all_of, any_of, depth_of, not_of, print_tree
 from filters.yaml_nodes import Mapping, Node, Scalar, Sequence
 from indicators.spelling import did_you_mean
@@ -256,7 +247,7 @@ class ConditionReader:
 
     def _within(self, node: Node, stream: Stream) -> tuple[int, int]:
         text = self._nodes.text(node, "within")
-        return self._understood(node, lambda: grammar.parse_window(text, stream))
+        return self._understood(node, lambda: relations.parse_window(text, stream))
 
     def _conditions(
         self, node: Sequence, stream: Stream, depth: int, place: Place, key: str
@@ -283,13 +274,13 @@ class ConditionReader:
 
 def _related(field: Operand, op: str, values: list[Operand], window: tuple[int, int]) -> Tree:
     if op in WORDS:
-        return grammar.compare(field, WORDS[op], values[0])
+        return relations.compare(field, WORDS[op], values[0])
     if op == "between":
-        return grammar.between(field, values[0], values[1])
+        return relations.between(field, values[0], values[1])
     if op == "in":
-        return grammar.among(field, values)
+        return relations.among(field, values)
     if op in CROSSINGS:
-        return grammar.crossing(field, op, values[0])
+        return relations.crossing(field, op, values[0])
     value = values[0].value
     is_fall = isinstance(value, float) and value < 0
-    return grammar.move(field, op, "<=" if is_fall else ">=", values[0], window)
+    return relations.move(field, op, "<=" if is_fall else ">=", values[0], window)

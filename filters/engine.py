@@ -13,25 +13,17 @@ import msgspec
 
 from filters.alerts import Alert, Observation, Passed
 from filters.explain import Explanation, explain
-from filters.memory import fresh, step
-from filters.messages import Running, make_alert, missing, ready
-from filters.needs import Needs, needs_of
+from filters.looking import Beat, Watch, look, pass_time
+from filters.messages import Running, ready
+from filters.needs import Needs, looks_at, needs_of
 from filters.others import Others, OthersState
 from filters.places import split
 from filters.specs import Spec, SpecsChanged
-from filters.state import Phase, Seen, SpecState
+from filters.state import SpecState
 from market.events import State
 
 MOST_WAITING = 4096
 """Moments that wait for other bars; the oldest of more is answered as if those were not known."""
-
-
-class Beat(msgspec.Struct, frozen=True, tag=True):
-    """A time at which a series has nothing new."""
-
-    ts: int
-    state: State = State.LIVE
-    reason: str = ""
 
 
 class EngineState(msgspec.Struct, frozen=True):
@@ -54,15 +46,6 @@ class EngineState(msgspec.Struct, frozen=True):
     others: OthersState = OthersState()
 
 
-class _Watch(msgspec.Struct):
-    """A spec and its state with one series."""
-
-    running: Running
-    series: str
-    state: SpecState
-    waiting: deque[Observation | Beat]
-
-
 class FilterEngine:
     """Runs specs over observations.
 
@@ -80,9 +63,10 @@ class FilterEngine:
         self._running: list[Running] = []
         self._states: dict[str, SpecState] = {}
         self._waiting: dict[str, deque[Observation | Beat]] = {}
-        self._watches: dict[tuple[str, str, str], list[_Watch]] = {}
-        self._by_series: dict[str, list[_Watch]] = {}
+        self._watches: dict[tuple[str, str, str], list[Watch]] = {}
+        self._by_series: dict[str, list[Watch]] = {}
         self._looks_at_others = False
+        self._looked_at: dict[tuple[str, str], bool] = {}
         self._others = Others(None if state is None else state.others)
         if state is not None:
             self._states = {key: each.copy() for key, each in state.states.items()}
@@ -123,6 +107,7 @@ class FilterEngine:
         self._waiting = {key: each for key, each in self._waiting.items() if key in self._states}
         self._watches = {}
         self._by_series = {}
+        self._looked_at = {}
 
     def looks_at_others(self, spec: str) -> bool:
         """Whether a spec in force, by its id, looks at other bars than its own."""
@@ -141,7 +126,7 @@ class FilterEngine:
         """
         if observation.revision > 0:
             return []
-        if self._looks_at_others and observation.stream == "bar":
+        if self._looks_at_others and self._is_looked_at(observation):
             self._others.take(observation)
         key = (observation.series, observation.stream, observation.interval)
         watches = self._watches.get(key)
@@ -152,7 +137,7 @@ class FilterEngine:
             if watch.running.others:
                 alerts += self._wait(watch, observation)
                 continue
-            alert = _look(watch, observation, observation.values)
+            alert = look(watch, observation, observation.values)
             if alert is not None:
                 alerts.append(alert)
         return alerts
@@ -174,7 +159,7 @@ class FilterEngine:
             if watch.waiting:
                 alerts += self._wait(watch, beat)
                 continue
-            alert = _pass(watch, beat)
+            alert = pass_time(watch, beat)
             if alert is not None:
                 alerts.append(alert)
         return alerts
@@ -202,7 +187,7 @@ class FilterEngine:
         for running in self._running:
             if running.spec.source.matches(series):
                 key = _key(running, series)
-                watch = _Watch(
+                watch = Watch(
                     running,
                     series,
                     self._states.get(key) or SpecState(),
@@ -223,8 +208,22 @@ class FilterEngine:
             self._others.snapshot(),
         )
 
-    def _watch(self, series: str, stream: str, interval: str) -> list[_Watch]:
-        watches: list[_Watch] = []
+    def _is_looked_at(self, observation: Observation) -> bool:
+        """Whether a spec looks at these bars besides its own."""
+        if observation.stream != "bar":
+            return False
+        key = observation.series, observation.interval
+        known = self._looked_at.get(key)
+        if known is None:
+            known = self._looked_at[key] = any(
+                looks_at(running.spec, name, *key)
+                for running in self._running
+                for name in running.others
+            )
+        return known
+
+    def _watch(self, series: str, stream: str, interval: str) -> list[Watch]:
+        watches: list[Watch] = []
         for running in self._running:
             source = running.spec.source
             is_of = source.stream == stream or (
@@ -236,13 +235,13 @@ class FilterEngine:
         self._by_series.pop(series, None)
         return watches
 
-    def _made(self, running: Running, series: str) -> _Watch:
+    def _made(self, running: Running, series: str) -> Watch:
         key = _key(running, series)
         state = self._states.setdefault(key, SpecState())
         waiting = self._waiting.setdefault(key, deque()) if running.others else deque()
-        return _Watch(running, series, state, waiting)
+        return Watch(running, series, state, waiting)
 
-    def _standing(self, series: str) -> list[_Watch]:
+    def _standing(self, series: str) -> list[Watch]:
         # From the states and not from what has been observed, so that a wait goes on by itself
         # after a restart or a change of other specs.
         watches = self._by_series.get(series)
@@ -255,27 +254,27 @@ class FilterEngine:
             self._by_series[series] = watches
         return watches
 
-    def _wait(self, watch: _Watch, moment: Observation | Beat) -> Iterator[Alert]:
+    def _wait(self, watch: Watch, moment: Observation | Beat) -> Iterator[Alert]:
         watch.waiting.append(moment)
         yield from self._answer(watch)
 
-    def _answer(self, watch: _Watch) -> Iterator[Alert]:
+    def _answer(self, watch: Watch) -> Iterator[Alert]:
         """Answer the moments whose other bars are known, in their order."""
         waiting = watch.waiting
         while waiting:
             moment = waiting[0]
             if isinstance(moment, Beat):
-                alert = _pass(watch, moment)
+                alert = pass_time(watch, moment)
             else:
                 is_too_long = len(waiting) > MOST_WAITING
                 if not is_too_long and self._unknown(watch, moment):
                     return
-                alert = _look(watch, moment, self._joined(watch, moment, known=not is_too_long))
+                alert = look(watch, moment, self._joined(watch, moment, known=not is_too_long))
             waiting.popleft()
             if alert is not None:
                 yield alert
 
-    def _unknown(self, watch: _Watch, moment: Observation) -> list[str]:
+    def _unknown(self, watch: Watch, moment: Observation) -> list[str]:
         """Return the other series that are not past a moment yet."""
         found: dict[str, None] = {}
         for name in watch.running.others:
@@ -286,9 +285,7 @@ class FilterEngine:
                     found[series] = None
         return list(found)
 
-    def _joined(
-        self, watch: _Watch, moment: Observation, *, known: bool
-    ) -> dict[str, float | None]:
+    def _joined(self, watch: Watch, moment: Observation, *, known: bool) -> dict[str, float | None]:
         values = dict(moment.values)
         for name in watch.running.others:
             field, place = split(name)
@@ -297,7 +294,7 @@ class FilterEngine:
                 values[name] = self._others.value(series, interval, field, moment.ts_event)
         return values
 
-    def _waits_for(self, watch: _Watch) -> tuple[str, ...]:
+    def _waits_for(self, watch: Watch) -> tuple[str, ...]:
         first = next((each for each in watch.waiting if isinstance(each, Observation)), None)
         return () if first is None else tuple(self._unknown(watch, first))
 
@@ -309,113 +306,3 @@ def _key(running: Running, series: str) -> str:
 def _fields_of(key: str, fields: Mapping[tuple[str, str], tuple[str, ...]]) -> tuple[str, ...]:
     ident, digest, _ = key.split(":", 2)
     return fields[ident, digest]
-
-
-def _look(watch: _Watch, observation: Observation, values: dict[str, float | None]) -> Alert | None:
-    """Let a spec look at a moment."""
-    running, state = watch.running, watch.state
-    state.looked += 1
-    ts = observation.ts_recv
-    if observation.state is not State.LIVE:
-        state.hold_back(observation.state.value, observation.reason)
-        return None
-    if running.ends and state.is_over(running.timing, ts):
-        state.became_false(running.timing, ts)
-        return None
-    condition = running.condition
-    remembered: list[bool | None] = []
-    if condition.remembering:
-        if not state.memory:
-            state.memory = fresh(condition.remembering)
-        remembered = step(
-            condition.remembering, state.memory, values, observation.ts_event, state.looked
-        )
-    released = None if running.until is None else _released(running, state, observation, values)
-    holds = condition.evaluate(values, *remembered)
-    state.looked_at, state.values, state.remembered, state.holds = ts, values, remembered, holds
-    if holds is None:
-        return _missing(watch, observation, values)
-    state.reason = ""
-    if released and state.phase is Phase.FIRING:
-        state.became_false(running.timing, ts)
-    elif not holds:
-        state.became_false(running.timing, ts, is_released=running.until is None)
-    else:
-        return _held(watch, observation, values, remembered)
-    return None
-
-
-def _held(
-    watch: _Watch,
-    observation: Observation,
-    values: dict[str, float | None],
-    remembered: list[bool | None],
-) -> Alert | None:
-    """Take a moment at which the condition holds."""
-    running, state = watch.running, watch.state
-    ts = observation.ts_recv
-    if state.became_true(running.timing, ts):
-        seen = _seen(running, observation, values, remembered)
-        return make_alert(running, observation.series, seen, ts)
-    if running.timing.hold and state.phase is Phase.PENDING:
-        state.seen = _seen(running, observation, values, remembered)
-    return None
-
-
-def _missing(
-    watch: _Watch, observation: Observation, values: dict[str, float | None]
-) -> Alert | None:
-    """Take a moment at which a value is not known."""
-    running, state = watch.running, watch.state
-    if running.spec.missing == "fire":
-        state.reason = ""
-        return _held(watch, observation, values, [])
-    state.hold_back("missing", missing(running.condition, values, observation.reason))
-    if running.spec.missing == "reset":
-        state.forget(running.timing, observation.ts_recv)
-    return None
-
-
-def _released(
-    running: Running,
-    state: SpecState,
-    observation: Observation,
-    values: dict[str, float | None],
-) -> bool | None:
-    """Whether what has fired may fire again; it is looked at always, as it may remember."""
-    until = running.until
-    if until is None:
-        return None
-    if not until.remembering:
-        return until.evaluate(values)
-    if not state.until_memory:
-        state.until_memory = fresh(until.remembering)
-    told = step(until.remembering, state.until_memory, values, observation.ts_event, state.looked)
-    return until.evaluate(values, *told)
-
-
-def _pass(watch: _Watch, beat: Beat) -> Alert | None:
-    """Let time pass for a spec."""
-    standing = watch.state
-    if standing.phase is Phase.PENDING and beat.state is not State.LIVE:
-        standing.hold_back(beat.state.value, beat.reason)
-        return None
-    seen = standing.seen
-    if standing.elapsed(watch.running.timing, beat.ts) and seen is not None:
-        return make_alert(watch.running, watch.series, seen, beat.ts)
-    return None
-
-
-def _seen(
-    running: Running,
-    observation: Observation,
-    values: dict[str, float | None],
-    remembered: list[bool | None],
-) -> Seen:
-    return Seen(
-        interval=observation.interval,
-        moment=observation.moment,
-        ts_event=observation.ts_event,
-        values={name: values.get(name) for name in running.fields},
-        remembered=tuple(remembered),
-    )

@@ -58,7 +58,8 @@ def judge(
         nodes.warn(message, keys["when"])
     for message in _cold(spec, known):
         nodes.warn(message, keys["when"])
-    _listed(spec, keys["source"], nodes, known)
+    if spec.is_enabled:
+        _listed(spec, keys["source"], nodes, known)
 
 
 def _errors(spec: Spec, when: Tree) -> Iterator[tuple[str, str]]:

@@ -87,6 +87,16 @@ def needs_of(specs: Iterable[Spec], series: str, symbols: Iterable[str] = ()) ->
     )
 
 
+def looks_at(spec: Spec, name: str, series: str, interval: str) -> bool:
+    """Whether a field of a spec is read from these bars, besides its own."""
+    _, place = split(name)
+    if place is None or interval != (place.interval or spec.source.interval):
+        return False
+    if place.symbol:
+        return place.symbol == symbol_of(series) and place.venue in ("", venue_of(series))
+    return spec.source.matches(series)
+
+
 def _of_others(
     spec: Spec, others: Iterable[str], series: str, symbols: tuple[str, ...]
 ) -> Iterator[tuple[str, str, str]]:
@@ -108,6 +118,6 @@ def _of_others(
             if source.matches(series):
                 yield symbol_of(series), interval, field
         elif place.symbol == symbol_of(series):
-            for asker in dict.fromkeys((*source.symbols, *symbols)):
+            for asker in dict.fromkeys((*source.symbols, *symbols, symbol_of(series))):
                 if source.matches_symbol(asker) and "*" not in asker and "?" not in asker:
                     yield asker, interval, field

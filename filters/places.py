@@ -11,6 +11,7 @@ import msgspec
 from market.activity import parse_bar_length
 from market.instruments import instrument_id, venue_of
 
+LONGEST_SYMBOL = 40
 SYMBOL = re.compile(r"[A-Z0-9.]{1,20}(?:-[A-Z0-9.]{1,20})+")
 SUFFIX = re.compile(r"@[ ]*[A-Za-z0-9.:*?/_-]+(?:@[A-Za-z0-9.:*?/_-]*)?", re.ASCII)
 """What may stand behind a field, right or wrong."""
@@ -79,7 +80,7 @@ def parse_place(text: str) -> Place:
                 f"{symbol[:40]!r}: one other symbol at a time, without * and ?",
                 offset=len(venue) + len(colon),
             )
-        if SYMBOL.fullmatch(symbol) is None:
+        if SYMBOL.fullmatch(symbol) is None or len(symbol) > LONGEST_SYMBOL:
             raise PlaceError(_no_symbol(symbol[:40]), offset=len(venue) + len(colon))
         interval = _interval(second, len(first) + 1) if at else ""
         return Place(symbol, interval, venue)

@@ -2,6 +2,7 @@
 
 A file is `version: 1`, `filters:`, a list of specs, and where it has any `define:`, conditions with
 names. The reader goes on after an error, so that a person sees all of them at once.
+It is long because it reads every key of a spec.
 """
 
 import re
@@ -12,9 +13,9 @@ import msgspec
 
 from filters.condition_reader import ConditionReader
 from filters.fields import STREAMS, Stream
-from filters.grammar import MOST_BARS
 from filters.judge import Known, judge
 from filters.node_reader import NodeReader, WrongError, shown
+from filters.relations import MOST_BARS
 from filters.spec_set_error import SpecSetError
 from filters.spec_store import StoredSpec
 from filters.spec_test_reader import SpecTestReader

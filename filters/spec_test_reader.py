@@ -4,8 +4,8 @@ import re
 
 from filters import grammar
 from filters.fields import OWN, Stream
-from filters.grammar import GrammarError
 from filters.node_reader import NodeReader, WrongError, shown
+from filters.relations import GrammarError
 from filters.specs import Spec, SpecTest
 from filters.trees import SECOND, UNITS
 from filters.yaml_nodes import Mapping, Node, Scalar, Sequence

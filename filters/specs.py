@@ -54,7 +54,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     def matches(self, series: str) -> bool:
         """Return whether a series (an instrument id) is meant."""
         venue = venue_of(series)
-        if venue not in self.venues if self.venues else venue == MERGED:
+        if venue not in self.venues and (self.venues or venue == MERGED):
             return False
         return self.matches_symbol(symbol_of(series))
 

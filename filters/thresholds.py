@@ -66,24 +66,26 @@ class _Span(msgspec.Struct):
 
     least: float = float("-inf")
     most: float = float("inf")
-    is_open: bool = False
+    is_above: bool = False
+    is_below: bool = False
     texts: list[str] = []
 
     def take(self, comparison: Comparison, limit: float) -> None:
         """Leave what this comparison does, too."""
         is_strict = comparison.op in ("<", ">")
         if comparison.op in (">", ">=", "==") and limit >= self.least:
-            self.is_open = is_strict if limit > self.least else self.is_open or is_strict
+            self.is_above = is_strict or (limit == self.least and self.is_above)
             self.least = limit
         if comparison.op in ("<", "<=", "==") and limit <= self.most:
-            self.is_open = self.is_open or is_strict
+            self.is_below = is_strict or (limit == self.most and self.is_below)
             self.most = limit
         self.texts = [*self.texts, f"{comparison.op} {number_text(limit)}"]
 
     @property
     def is_empty(self) -> bool:
         """Whether no value is left."""
-        return self.least > self.most or (self.least == self.most and self.is_open)
+        is_open = self.is_above or self.is_below
+        return self.least > self.most or (self.least == self.most and is_open)
 
 
 def contradictions(tree: Tree) -> Iterator[str]:

@@ -2,15 +2,16 @@
 
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import msgspec
 import psycopg
 
 from connectors.contract import Venue
 from connectors.history import CandleHistory, closed_until, source_interval
-from market.errors import ConfigError
+from market.errors import ConfigError, HistoryError
 from market.instruments import Instrument
-from market.intervals import Interval
+from market.intervals import SECOND, Interval
 from migrations.upgrade import connect
 from sinks.stored_bars import fill_in, missing_ranges
 
@@ -29,6 +30,8 @@ class Backfilled(msgspec.Struct):
         replaced: bars of our own that may have lacked trades.
         kept: bars that were there and whole.
         first: start of the oldest bar that the venue told, ns; None while there is none.
+        cut: bars that start before it cannot be had of this venue, though they were asked for, ns;
+            None where all can.
     """
 
     wanted: int = 0
@@ -37,6 +40,7 @@ class Backfilled(msgspec.Struct):
     replaced: int = 0
     kept: int = 0
     first: int | None = None
+    cut: int | None = None
 
 
 def backfill(
@@ -73,7 +77,7 @@ def backfill(
         history: what fetches.
 
     Raises:
-        HistoryError: the venue has no such bars, refuses, or is not understood.
+        HistoryError: the venue has no such bars, or none so old, refuses, or is not understood.
         ConfigError: the database cannot be reached, or went away.
         ValueError: `interval` is none.
     """
@@ -85,6 +89,16 @@ def backfill(
     first = span.start_of(start + span.length - 1)
     until = closed_until(interval, end, now)
     told = Backfilled()
+    oldest = oldest_told(venue, interval, now)
+    if first < oldest:
+        if until <= oldest:
+            raise HistoryError(
+                f"{venue.name} tells only its newest {venue.candles.most(smaller.name):,} bars of"
+                f" {smaller.name}, which go back to {_iso(oldest)}: none of {interval} before that"
+                " can be had; try a longer interval",
+                is_final=True,
+            )
+        first = told.cut = oldest
     try:
         with connect(database_url) as connection:
             holes = missing_ranges(connection, instrument.id, interval, first, max(first, until))
@@ -122,6 +136,25 @@ def backfill(
         extra={"instrument": instrument.id, "interval": interval, "bars": told.new},
     )
     return told
+
+
+def oldest_told(venue: Venue, interval: str, now: int) -> int:
+    """Return where the oldest bar starts that a venue can tell, ns UTC; 0 where it has no limit.
+
+    Some venues give their newest candles and no others.
+    """
+    candles = venue.candles
+    if candles is None or candles.is_ranged:
+        return 0
+    span = Interval.parse(interval)
+    smaller = Interval.parse(source_interval(venue, interval))
+    # The newest one is still forming.
+    oldest = smaller.start_of(now) - (candles.most(smaller.name) - 1) * smaller.length
+    return span.start_of(oldest + span.length - 1)
+
+
+def _iso(ns: int) -> str:
+    return datetime.fromtimestamp(ns // SECOND, UTC).isoformat()
 
 
 def _near(holes: list[tuple[int, int]], at_once: int) -> list[tuple[int, int]]:

@@ -3,12 +3,15 @@
 An indicator is right only if no bar is missing before it. So a bar in which trades may be missing
 is not given to it; the past is asked for instead (`HistoryWish`), and what comes (`History`) fills
 the hole, takes the place of such bars, and lets every indicator that had begun anew go on as if
-nothing had been missed. Where no history comes they warm up with the bars that follow.
+nothing had been missed: from its state before the hole where the past reaches back to it, so that
+a running total keeps its level. Where no history comes they warm up with the bars that follow.
 """
 
 import copy
 import pickle
+from bisect import insort
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import TypeAlias
 
 import msgspec
@@ -31,6 +34,7 @@ BEFORE_MIDNIGHT = 60
 FOREVER = 1 << 62
 REMEMBERED = 100
 """Bars that history has put right of which a late trade's correction is refused."""
+_start = attrgetter("start")
 REVISED = "revised input"
 """Why a feature may not be what it would have been: an earlier bar was corrected since."""
 
@@ -67,6 +71,9 @@ class SeriesState(msgspec.Struct):
     healed: list[int]
     since_revised: int | None
     told_again: int
+    before: dict[str, bytes] = {}
+    taken_before: int = 0
+    hole_from: int = 0
 
 
 class BarSeries:
@@ -79,13 +86,16 @@ class BarSeries:
     """
 
     __slots__ = (
+        "_before",
         "_cold",
         "_collected",
         "_healed",
         "_hole",
+        "_hole_from",
         "_places",
         "_since_revised",
         "_taken",
+        "_taken_before",
         "_told_again",
         "awaited_bars",
         "awaited_until",
@@ -116,7 +126,10 @@ class BarSeries:
         self._cold: set[str] = set()  # indicators that history would put right
         self._collected: list[Bar] = []
         self._hole = 0  # trades before this may be missing, and nobody knows of which bars
-        self._taken = 0  # start of the bar that the indicators took last
+        self._hole_from = 0  # end of the last bar before trades were missing; 0 for no such hole
+        self._taken = -FOREVER  # start of the bar that the indicators took last
+        self._before: dict[str, bytes] = {}  # those that began anew, as they were then
+        self._taken_before = -FOREVER  # start of the bar that these took last
         self._healed: list[int] = []
         self._since_revised: int | None = None
         self._told_again = 0  # how often the last bar's features were, besides its revisions
@@ -137,6 +150,9 @@ class BarSeries:
             healed=list(self._healed),
             since_revised=self._since_revised,
             told_again=self._told_again,
+            before=dict(self._before),
+            taken_before=self._taken_before,
+            hole_from=self._hole_from,
         )
 
     def restore(self, state: SeriesState) -> None:
@@ -155,6 +171,9 @@ class BarSeries:
         self._healed = list(state.healed)
         self._since_revised = state.since_revised
         self._told_again = state.told_again
+        self._before = dict(state.before)
+        self._taken_before = state.taken_before
+        self._hole_from = state.hole_from
 
     def want(self, names: Iterable[str]) -> None:
         """Compute exactly these indicators from now on; one already there keeps its state."""
@@ -169,13 +188,15 @@ class BarSeries:
         }
         new = self.indicators.keys() - before.keys()
         self._cold = (self._cold | new) & self.indicators.keys()
+        self._before = {text: self._before[text] for text in self._before.keys() & wanted.keys()}
         if new and self.last is not None and not self._hole:
             self.ask(self.last.end)
 
     def ask(self, until: int) -> None:
         """Wish for the bars before `until`, where an indicator or a bar would be better for it."""
         length = self.length
-        if self.has_past and isinstance(length, Interval) and (self._cold or self._collected):
+        is_better = self._cold or self._collected or self._hole_from
+        if self.has_past and isinstance(length, Interval) and is_better:
             self.awaited_until = until = max(self.awaited_until, until)
             self.awaited_bars = self._bars_wanted(until, length)
             self.wish = HistoryWish(
@@ -188,6 +209,8 @@ class BarSeries:
     def interrupt(self) -> None:
         """Trades may be missing from here on, and with them whole bars."""
         self._hole = FOREVER
+        if not self._hole_from and self.last is not None and self.has_past:
+            self._hole_from = self.last.end
 
     def resume(self, ts: int) -> None:
         """Trades flow again from `ts` (venue's time) on: what was before may be asked for."""
@@ -219,6 +242,8 @@ class BarSeries:
             self._hole = 0
         elif is_first:
             self.ask(bar.start)
+        if bar.start <= self._taken_before:
+            return []  # the past had it already: it was told later than it was over
         for indicator in self.indicators.values():
             indicator.update(bar)
         self._taken = bar.start
@@ -230,18 +255,24 @@ class BarSeries:
         """Whether a bar is one that the past has put right, told again by a late trade of ours."""
         return bar.revision > 0 and bar.start in self._healed
 
+    def answers(self, history: History) -> bool:
+        """Whether these bars are what is awaited, as far back and as new."""
+        asked = MOST_HISTORY if history.asked is None else history.asked
+        return (
+            self.awaited_until > 0
+            and history.until >= self.awaited_until
+            and asked >= self.awaited_bars
+        )
+
     def absorb(self, history: History) -> tuple[list[Bar], list[Feature]]:
         """Take bars of the past: return bars that they put right, and what indicators say now.
 
+        Put right are bars that were told with a mark, and bars of a hole that were never told: all
+        of them are revisions, so that nobody takes them for news.
+
         An answer without bars is one too: there is nothing to be had, and who is cold warms up.
         """
-        asked = MOST_HISTORY if history.asked is None else history.asked
-        if (
-            not self.awaited_until
-            or self._hole == FOREVER
-            or history.until < self.awaited_until
-            or asked < self.awaited_bars
-        ):
+        if self._hole == FOREVER or not self.answers(history):
             return [], []
         is_whole = history.until >= self._hole
         end = history.until if self.last is None or not is_whole else self.last.end
@@ -266,15 +297,26 @@ class BarSeries:
         """Compute what is cold from these bars alone."""
         if self._cold == self.indicators.keys():
             self._since_revised = None  # all of it is computed from bars as they are now
+        went_on: set[str] = set()
         for text in self._cold:
             name = parse(text)
             if not tells_sides and "buy_volume" in name.inputs:
                 continue
-            indicator = self.indicators[text] = create_for_bars(name)
-            # A total depends on where it begins: not on how far others look back.
-            for bar in bars if indicator.settled is not None else bars[-TOTAL_OVER:]:
+            before = self._before.get(text)
+            if before is not None and bars[0].start <= self._taken_before:
+                indicator = pickle.loads(before)  # noqa: S301 - made here, a moment ago
+                went_on.add(text)
+                missed = [bar for bar in bars if bar.start > self._taken_before]
+            else:
+                indicator = create_for_bars(name)
+                # A total depends on where it begins: not on how far others look back.
+                missed = bars if indicator.settled is not None else bars[-TOTAL_OVER:]
+            for bar in missed:
                 indicator.update(bar)
-        self._taken = bars[-1].start
+            self.indicators[text] = indicator
+        # More of the past may follow.
+        self._before = {text: pickle.dumps(self.indicators[text]) for text in sorted(went_on)}
+        self._taken = self._taken_before = bars[-1].start
 
     def values(self) -> dict[str, float | None]:
         """Return the indicators' values by canonical name; None while warming."""
@@ -299,6 +341,10 @@ class BarSeries:
 
     def _restart(self) -> None:
         """Begin every indicator afresh: bars are missing."""
+        if self.has_past and not self._before and self._since_revised is None:
+            warm = self.indicators.keys() - self._cold
+            self._before = {text: pickle.dumps(self.indicators[text]) for text in sorted(warm)}
+            self._taken_before = self._taken
         for text, indicator in self.indicators.items():
             if indicator.count:
                 self.indicators[text] = create_for_bars(text)
@@ -312,7 +358,8 @@ class BarSeries:
         self._collected.append(bar)
         cold = (self.indicators[text] for text in self._cold)
         if len(self._collected) > MOST_COLLECTED or (
-            not any(each.gap or each.partial for each in self._collected)
+            not self._hole_from
+            and not any(each.gap or each.partial for each in self._collected)
             and all(each.count >= (each.settled or TOTAL_OVER) for each in cold)
         ):
             self.awaited_until = 0
@@ -322,10 +369,19 @@ class BarSeries:
         """Nothing is awaited any more."""
         self._cold.clear()
         self._collected = []
+        self._before = {}
+        self._hole_from = 0
 
     def _heal(self, known: dict[int, Bar]) -> list[Bar]:
         """Join the bars collected meanwhile to those of the past; return which were put right."""
         healed = []
+        told = {ours.start for ours in self._collected}
+        for start, missed in known.items() if self._hole_from else ():
+            is_in_it = self._hole_from <= start and missed.end <= self.awaited_until
+            if is_in_it and start not in told:
+                known[start] = right = msgspec.structs.replace(missed, revision=1)
+                healed.append(right)
+                self._healed.append(start)
         for ours in self._collected:
             theirs = known.get(ours.start)
             if not (ours.gap or ours.partial):
@@ -337,6 +393,7 @@ class BarSeries:
                 self._healed.append(ours.start)
                 if self.last is not None and ours.start == self.last.start:
                     self.last = right
+        healed.sort(key=_start)
         del self._healed[:-REMEMBERED]
         return healed
 
@@ -345,6 +402,12 @@ class BarSeries:
         for index, one in enumerate(self._collected):
             if one.start == bar.start:
                 self._collected[index] = bar
+                break
+        else:
+            if self._hole_from and bar.start >= self._hole_from:
+                insort(self._collected, bar, key=_start)  # it was passed over
+        if bar.start <= self._taken_before:
+            self._before = {}  # they took it as it was
         if self.last is None or bar.start != self.last.start or bar.start < self._taken:
             if any(indicator.count for indicator in self.indicators.values()):
                 self._since_revised = 0
@@ -360,6 +423,10 @@ class BarSeries:
     def _bars_wanted(self, until: int, interval: Interval) -> int:
         """Return how many bars would let the cold indicators forget where they began."""
         wanted = 1
+        if self._hole_from:
+            wanted = max(wanted, -(-(until - self._hole_from) // interval.length))
+        if self._before:
+            wanted = max(wanted, -(-(until - self._taken_before) // interval.length))
         for text in self._cold:
             indicator = self.indicators[text]
             wanted = max(wanted, indicator.settled or TOTAL_OVER)

@@ -26,6 +26,7 @@ from flows.configuration import Configuration
 from flows.embedded import Embedded
 from flows.home import Home
 from flows.instruments import list_instruments, resolve, unknown_venue
+from flows.kept_files import prune_home
 from flows.metrics import serve_metrics
 from flows.output import Output
 from flows.past import StoredPast, VenuePast
@@ -33,7 +34,7 @@ from flows.pipeline import build
 from flows.recorded_settings import recorded_settings
 from flows.routing import Routes
 from flows.row_placement import row_placement
-from flows.spec_homes import SpecHomes
+from flows.spec_homes import KNOWN, SpecHomes
 from flows.spec_watch import SpecWatch, first_set
 from flows.standings import Standings
 from flows.status import StatusFile, Tally
@@ -48,8 +49,10 @@ from sinks.gap_ledger import open_gaps
 from sinks.insertion import insert
 from sinks.notices import notify
 from sinks.redaction import Redactor
+from sinks.retention import RetentionJob
 from sinks.rows import instrument_row, pack, unpack
 from sinks.secret import Secret
+from sinks.spool_database import EMBEDDED, bind, name_of
 from sinks.store_connection import RETRIABLE, complete, connect
 from sinks.stored_specs import StoredSpecs
 from sinks.tables import TABLES
@@ -89,10 +92,18 @@ def _flow() -> Dataflow:
     embedded = Embedded.enter(settings, home, cluster, command="python -m bytewax.run flows.crypto")
     atexit.register(embedded.stop)
     redactor.add(embedded.database_url)
-    stored_specs = StoredSpecs(embedded.database_url)
-    homes = SpecHomes(settings.specs_folder, stored_specs, check=routes.check)
+    if settings.settings.store.spool_bytes:
+        told = settings.database_url
+        bind(home.spool, EMBEDDED if told is None else name_of(told.reveal()))
+    listed: set[str] = set()
+    feeds = list(_feeds(settings, embedded, listed))
+    homes = SpecHomes(
+        settings.specs_folder,
+        StoredSpecs(embedded.database_url),
+        check=routes.check,
+        known=msgspec.structs.replace(KNOWN, symbols=frozenset(listed)),
+    )
     specs = first_set(homes)
-    feeds = list(_feeds(settings, embedded))
     symbols = tuple(sorted({one.symbol for each in feeds for one in each.instruments}))
     helm = Helm()
     records = any(feed.record for feed in settings.settings.feeds.values())
@@ -145,6 +156,13 @@ def _flow() -> Dataflow:
     sender = make_sender(settings, embedded.database_url, sys.stdout)
     sender.start()
     atexit.register(sender.stop)
+    retention = RetentionJob(
+        embedded.database_url,
+        settings.settings.store.retention.days,
+        also=partial(prune_home, home, settings.settings.store.retention),
+    )
+    retention.start()
+    atexit.register(retention.stop)
     return build(
         source,
         new_market=partial(
@@ -162,6 +180,7 @@ def _flow() -> Dataflow:
             embedded.database_url.reveal(),
             settings.settings.store,
             place=row_placement(settings.settings.store.partitions, cluster.workers),
+            spool=home.spool,
             closed=partial(sender.stop, drain_s=DRAIN_S),
         ),
         lines=output.sink(),
@@ -169,8 +188,11 @@ def _flow() -> Dataflow:
     )
 
 
-def _feeds(settings: Configuration, embedded: Embedded) -> list[VenueFeeds]:
-    """Ask every venue what it trades, and refuse what it does not before anything is subscribed."""
+def _feeds(settings: Configuration, embedded: Embedded, symbols: set[str]) -> list[VenueFeeds]:
+    """Ask every venue what it trades, and refuse what it does not before anything is subscribed.
+
+    `symbols` gets all that are listed.
+    """
     feeds = []
     for name, wanted in settings.settings.feeds.items():
         venue = VENUES.get(name)
@@ -179,6 +201,7 @@ def _feeds(settings: Configuration, embedded: Embedded) -> list[VenueFeeds]:
         rest_url = embedded.rest_url(name)
         key = key_for(venue, wanted, settings.keys)
         listed = list_instruments(venue, rest_url, key=key)
+        symbols.update(one.symbol for one in listed)
         instruments = resolve(wanted.symbols, listed, venue=name)
         _store_instruments(embedded.database_url, instruments)
         feeds.append(

@@ -26,6 +26,7 @@ from market.errors import ConfigError
 from simulator.settings import Addresses
 from sinks.embedded_postgres import EmbeddedPostgres
 from sinks.secret import Secret
+from sinks.settings import StoreSettings
 
 if TYPE_CHECKING:
     from migrations.storage import StorageReport
@@ -290,10 +291,7 @@ class Embedded:
             raise
 
     def _prepare(self, database_url: str) -> None:
-        self.report = prepare_database(
-            database_url,
-            require_timescaledb=self._configuration.settings.store.require_timescaledb,
-        )
+        self.report = prepare_database(database_url, self._configuration.settings.store)
 
     def _start(
         self, cluster: Cluster, command: str, *, store: bool, simulator: bool, migrate: bool
@@ -376,7 +374,7 @@ def read_addresses(simulator: subprocess.Popen[bytes], timeout_s: float) -> Addr
     raise ConfigError(f"the simulator was not ready after {timeout_s:.0f} s")
 
 
-def prepare_database(database_url: str, *, require_timescaledb: bool) -> "StorageReport":
+def prepare_database(database_url: str, settings: StoreSettings) -> "StorageReport":
     """Bring the tables up to date and use what the server can do.
 
     Raises:
@@ -387,7 +385,11 @@ def prepare_database(database_url: str, *, require_timescaledb: bool) -> "Storag
     from migrations.upgrade import upgrade  # noqa: PLC0415
 
     upgrade(database_url)
-    return prepare(database_url, require_timescaledb=require_timescaledb)
+    return prepare(
+        database_url,
+        require_timescaledb=settings.require_timescaledb,
+        keep_days=settings.retention.days,
+    )
 
 
 def _taken(home: Home, owner: Owner) -> ConfigError:

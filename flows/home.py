@@ -5,6 +5,7 @@
     run.json     addresses and secrets of what the owner started, readable by its user only
     pg/          the embedded PostgreSQL
     recovery/    Bytewax's recovery store
+    spool/       rows and alerts that wait for the database
     recordings/  recordings of feeds
     dead/        messages that could not be understood
     status/      one small file a flow process, for the display
@@ -107,6 +108,7 @@ class Home:
         self.path = path.absolute()
         self.pg = self.path / "pg"
         self.recovery = self.path / "recovery"
+        self.spool = self.path / "spool"
         self.recordings = self.path / "recordings"
         self.dead = self.path / "dead"
         self.status = self.path / "status"

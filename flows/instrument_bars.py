@@ -12,8 +12,8 @@ import msgspec
 from flows.bar_series import BarLength, BarSeries, HistoryWish, SeriesState
 from market.activity import Activity, parse_bar_length
 from market.activity_bars import ActivityBarBuilder, ActivityBarBuilderState
-from market.bars import GRACE, BarBuilder, BarBuilderState
-from market.empty_bars import EmptyBars, FlatBars, FlatBarsState
+from market.bars import BarBuilder, BarBuilderState
+from market.empty_bars import EmptyBars, FlatBars, FlatBarsState, flat_past
 from market.events import Bar, Feature, History
 from market.intervals import Interval
 from market.rollup import BarRollup, BarRollupState, rollup_plan
@@ -241,10 +241,8 @@ class InstrumentBars:
         length = parse_bar_length(history.interval)
         if not self._is_flat or not isinstance(length, Interval):
             return history
-        flats = FlatBars(length)
-        bars = [told for bar in history.bars for told in flats.take(bar)]
-        bars += flats.advance(history.until + GRACE)
-        return msgspec.structs.replace(history, bars=tuple(bars))
+        bars = flat_past(history.bars, length, history.until)
+        return msgspec.structs.replace(history, bars=bars)
 
     def _build(self, lengths: Mapping[str, BarLength]) -> None:
         """Build bars of exactly these lengths; what is built already goes on as it is."""

@@ -16,9 +16,9 @@ from flows.instrument_bars import Closed, InstrumentBars, InstrumentBarsState
 from flows.market_output import MarketOutput
 from flows.merged_series import MergedSeries
 from flows.observer import BarObserver, BookObserver, why_cold
-from flows.spec_moments import SpecMoments
+from flows.silence_rules import SilenceRules, rules_for, tell
+from flows.spec_moments import MomentsState, SpecMoments
 from flows.venue_bars import VenueBars
-from flows.watched_channel import GOES_ON, WatchedChannel
 from indicators.book_imbalance import VolumeImbalance
 from indicators.liquidity import LiquidityMap, RestingDepth
 from indicators.names import every_output, parse
@@ -39,20 +39,14 @@ from market.events import (
     LeftOpen,
     Quote,
     Side,
-    Silence,
     State,
     StateChange,
     Trade,
     Unsubscribed,
 )
 from market.quotes import as_book
-from market.silence import SAME_MOMENT
 
 _BUY, _UNKNOWN = Side.BUY, Side.UNKNOWN
-ASK_AFTER = 10_000_000_000
-"""A book silent for so long (ns) is fetched again: a shorter time may have been a pause."""
-ASK_AGAIN_AFTER = 60_000_000_000
-"""And again after so long, for as long as it is silent."""
 CROSSED_MESSAGES = 2
 """A book crossed for this many messages in a row, or at a heartbeat, is fetched again."""
 
@@ -63,12 +57,7 @@ class InstrumentState(msgspec.Struct):
     offset: ClockOffset
     bars: InstrumentBarsState
     open_gaps: dict[str, list[GapInterval]]
-    channels: list[WatchedChannel]
-    trade_moments: tuple[int, int]
-    book_moments: tuple[int, int]
-    silent_sequence: int
-    asked_at: int
-    awaits_answer: bool
+    silence: SilenceRules
     last_recv: int
     last_book_recv: int
     had_data: bool
@@ -83,6 +72,7 @@ class InstrumentState(msgspec.Struct):
     exchange: str = ""
     venue_bars: dict[str, Bar] = {}
     liquidity: LiquidityMap | None = None
+    moments: MomentsState | None = None
 
 
 class InstrumentMarket:
@@ -121,13 +111,7 @@ class InstrumentMarket:
         self.bars = InstrumentBars(instrument, lengths, empty_bars=empty_bars)
         self.gaps = GapIntervals(instrument)
         self.open_gaps = self.gaps.open
-        self.trade_moments = self.next_trade_moment = 0
-        self.book_moments = self.next_book_moment = 0
-        self.trade_channel = WatchedChannel(instrument, "trade")
-        self.book_channel = WatchedChannel(instrument, "book")
-        self.silent_sequence = 0
-        self.asked_at = 0
-        self.awaits_answer = False
+        self.silence = rules_for(instrument)
         self.last_recv = 0
         self.last_book_recv = 0
         self.had_data = False
@@ -145,6 +129,7 @@ class InstrumentMarket:
         self._book_features: dict[str, BookFeatures] = {}
         self._book_observer: BookObserver | None = None
         self._moments: SpecMoments | None = None
+        self.moments_state = MomentsState()
 
     def want(
         self,
@@ -191,10 +176,6 @@ class InstrumentMarket:
         if self.bars.want(of_bars):
             self.is_interrupted = True  # the new builders begin with the next trade
 
-    def join(self, merged: MergedSeries) -> None:
-        """Let the bars go into those of all venues, too."""
-        self._merged = merged
-
     # -- events --------------------------------------------------------------------------------
 
     def traded(self, trade: Trade, out: MarketOutput) -> None:
@@ -205,9 +186,8 @@ class InstrumentMarket:
         believable = self.offset.sample(ts, now)
         if believable and self.is_interrupted:
             self._resume(ts, out)
-        if now > self.next_trade_moment:
-            self.next_trade_moment = now + SAME_MOMENT
-            self.trade_moments += 1
+        if now > self.silence.next_trade_moment:
+            self.silence.trade_spoke(now)
         if self.open_gaps and "trade" in self.open_gaps:
             self.gaps.end("trade", now, out)
         out.trades.append(trade)
@@ -265,12 +245,7 @@ class InstrumentMarket:
         """Forget what the gap makes untrue."""
         now = gap.ts_recv
         if gap.channel != "trade":
-            silence = self.book_channel.silence
-            if silence is not None and gap.reason == silence.reason:
-                self.awaits_answer = True  # we asked for it, and it is not the channel that spoke
-            else:
-                self._silence_ends(self.book_channel, now, out, is_broken=True)
-            self.book_channel.pause()
+            self.silence.book_broke(gap.reason, now, out)
             self.book.clear()
             self._lose_depth()
             self.last_book_recv = min(self.last_book_recv, now)  # a restart may set clocks back
@@ -278,7 +253,7 @@ class InstrumentMarket:
             self.crossed = 0
             self._turn(State.RESYNCING, gap.reason, now, out)
         if gap.channel != "book":
-            self._silence_ends(self.trade_channel, now, out, is_broken=True)
+            tell(self.silence.trade.ends(now, is_broken=True), out)
             self._interrupt(waits_for_trade=gap.channel == "trade")
         if self.had_data:
             self.gaps.begin(gap.channel, gap.reason, self.last_recv or now, out)
@@ -286,8 +261,10 @@ class InstrumentMarket:
     def remembered(self, history: History, out: MarketOutput) -> None:
         """Take bars of the past; what they heal is told again, and never fires."""
         healed, features = self.bars.absorb(history)
-        self._closed(healed, self.last_recv, out)
+        self._closed(healed, self.last_recv, out, are_healed=True)
         out.features = [*out.features, *features]
+        if self._merged is not None:
+            self._merged.remember(history, out)
 
     def inherit(self, event: LeftOpen) -> None:
         """Close with the first data what an earlier run has left open."""
@@ -298,7 +275,7 @@ class InstrumentMarket:
         for channel in list(self.open_gaps):
             self.gaps.end(channel, event.ts_recv, out)
         if self._merged is not None:
-            self._merged.left(self.instrument, out)
+            self._merged.left(self.instrument, event.ts_recv, out)
         out.forgotten = [*out.forgotten, self.instrument]
 
     def beat(self, heartbeat: Heartbeat, out: MarketOutput) -> None:
@@ -315,10 +292,8 @@ class InstrumentMarket:
                 flows = not self.is_interrupted
                 self._moments.beat(venue_time, heartbeat.ts_recv, flows=flows, out=out)
             if self._merged is not None:
-                self._merged.now = heartbeat.ts_recv
-                self._merged.beat(
-                    self.instrument, venue_time, is_connected=heartbeat.heard > 0, out=out
-                )
+                offset = self.offset.value or 0
+                self._merged.beat(heartbeat, venue_time, clock_offset=offset, out=out)
         if heartbeat.channel != "trade":
             self._watch_book(heartbeat, out)
             self._judge_book(heartbeat, venue_time, out)
@@ -339,7 +314,7 @@ class InstrumentMarket:
         elif (
             self.state is State.STALE
             and silence <= self.stale_after
-            and self.book_channel.silence is None
+            and self.silence.book.silence is None
         ):
             self._turn(State.LIVE, "", now, out)
         elif self.state is State.SUSPECT and self.crossed:
@@ -369,51 +344,32 @@ class InstrumentMarket:
 
     def _watch_book(self, heartbeat: Heartbeat, out: MarketOutput) -> None:
         """Call a book stale when it should have changed, and ask for it when that goes on."""
-        channel = self.book_channel
         now = heartbeat.ts_recv
         if self.state is State.RESYNCING:
-            channel.pause()
+            self.silence.book.pause()
             return
-        self._tell(channel.look(now, self.book_moments, self.next_book_moment), out)
-        silence = channel.silence
+        silence = self.silence.look_at_book(heartbeat, out)
         if silence is None:
             return
         if self.state is State.LIVE:
-            self.silent_sequence = self.book.sequence
-            self.asked_at = 0
-            self.awaits_answer = False
+            self.silence.book_is_stale(self.book.sequence)
             self._turn(State.STALE, silence.reason, now, out)
-        if heartbeat.heard - silence.since < GOES_ON:
+        if not self.silence.goes_on(heartbeat):
             return
         self.gaps.begin("book", silence.reason, silence.since, out)
-        due = self.asked_at + ASK_AGAIN_AFTER if self.asked_at else silence.since + ASK_AFTER
-        if now >= due:
-            self.asked_at = now
+        if self.silence.asks(now):
             out.resyncs = [*out.resyncs, (self.instrument, silence.reason)]
 
     def _watch_trades(self, heartbeat: Heartbeat, out: MarketOutput) -> None:
         """Do not trust bars while trades should come and do not."""
-        channel = self.trade_channel
-        now = heartbeat.ts_recv
+        channel = self.silence.trade
         if channel.silence is None and ("all" in self.open_gaps or "trade" in self.open_gaps):
             channel.pause()
             return
-        self._tell(channel.look(now, self.trade_moments, self.next_trade_moment), out)
-        silence = channel.silence
-        if silence is None or heartbeat.heard - silence.since < GOES_ON:
-            return
-        if "trade" not in self.open_gaps:
+        silence = self.silence.look_at_trades(heartbeat, out)
+        if silence is not None and "trade" not in self.open_gaps:
             self._interrupt(waits_for_trade=True)
             self.gaps.begin("trade", silence.reason, silence.since, out)
-
-    def _tell(self, silence: Silence | None, out: MarketOutput) -> None:
-        if silence is not None:
-            out.silences = [*out.silences, silence]
-
-    def _silence_ends(
-        self, channel: WatchedChannel, now: int, out: MarketOutput, *, is_broken: bool = False
-    ) -> None:
-        self._tell(channel.ends(now, is_broken=is_broken), out)
 
     def _interrupt(self, *, waits_for_trade: bool) -> None:
         self.is_interrupted = True
@@ -443,12 +399,8 @@ class InstrumentMarket:
             waits_for_trade=self.waits_for_trade,
             exchange=self.exchange,
             venue_bars=dict(self.venue_bars.told),
-            channels=copy.deepcopy([self.trade_channel, self.book_channel]),
-            trade_moments=(self.trade_moments, self.next_trade_moment),
-            book_moments=(self.book_moments, self.next_book_moment),
-            silent_sequence=self.silent_sequence,
-            asked_at=self.asked_at,
-            awaits_answer=self.awaits_answer,
+            silence=copy.deepcopy(self.silence),
+            moments=copy.copy(self.moments_state),
         )
 
     def restore(self, kept: InstrumentState) -> None:
@@ -464,12 +416,8 @@ class InstrumentMarket:
         self.waits_for_trade = kept.waits_for_trade
         self.exchange = kept.exchange
         self.venue_bars.told = dict(kept.venue_bars)
-        self.trade_channel, self.book_channel = kept.channels
-        self.trade_moments, self.next_trade_moment = kept.trade_moments
-        self.book_moments, self.next_book_moment = kept.book_moments
-        self.silent_sequence = kept.silent_sequence
-        self.asked_at = kept.asked_at
-        self.awaits_answer = kept.awaits_answer
+        self.silence = kept.silence
+        self.moments_state = kept.moments or MomentsState()
         self.liquidity = kept.liquidity
         self.crossed = kept.crossed
         self.state = kept.state
@@ -489,9 +437,8 @@ class InstrumentMarket:
         if now < self.last_book_recv:  # noqa: PLR1730 - a call of `max` for every message
             now = self.last_book_recv  # it waited for its snapshot, or for its connection's turn
         self.last_book_recv = now
-        if now > self.next_book_moment:
-            self.next_book_moment = now + SAME_MOMENT
-            self.book_moments += 1
+        if now > self.silence.next_book_moment:
+            self.silence.book_spoke(now)
         if event.catching_up:
             pass  # the book was so once: no reason to call it live, or crossed
         elif spread is not None and spread <= 0:
@@ -526,15 +473,12 @@ class InstrumentMarket:
 
     def _speaks(self, event: BookSnapshot | BookDelta, now: int, out: MarketOutput) -> None:
         """Take a book that was not live for live, unless it only answers what we asked."""
-        silence = self.book_channel.silence
-        if silence is not None and self.awaits_answer and type(event) is BookSnapshot:
-            self.awaits_answer = False
-            if event.sequence != self.silent_sequence or not event.sequence:
-                # It was so a moment ago, and the channel that must tell what follows is silent.
-                self.book_channel.pause()
-                self._turn(State.STALE, silence.reason, now, out)
+        if type(event) is BookSnapshot:
+            lasting = self.silence.only_answers(event.sequence)
+            if lasting is not None:
+                self._turn(State.STALE, lasting.reason, now, out)
                 return
-        self._silence_ends(self.book_channel, now, out)
+        tell(self.silence.book.ends(now), out)
         self._live(event, now, out)
 
     def _live(self, event: BookSnapshot | BookDelta, now: int, out: MarketOutput) -> None:
@@ -563,10 +507,12 @@ class InstrumentMarket:
         self.is_interrupted = False
         self.bars.resume(ts)
         if self._merged is not None:
-            self._merged.resume(self.instrument, ts)
+            self._merged.resume(self.instrument, ts, out)
         self.wish(out)
 
-    def _closed(self, closed: Iterable[Closed], now: int, out: MarketOutput) -> None:
+    def _closed(
+        self, closed: Iterable[Closed], now: int, out: MarketOutput, *, are_healed: bool = False
+    ) -> None:
         """Tell bars that closed or were corrected, and what follows from them."""
         until = 0
         for each in closed:
@@ -574,8 +520,9 @@ class InstrumentMarket:
             out.bars = [*out.bars, bar]
             if self._merged is not None:
                 offset = self.offset.value or 0
-                self._merged.now = now
-                self._merged.take(bar, each.times, clock_offset=offset, out=out)
+                self._merged.take(
+                    bar, each.times, clock_offset=offset, now=now, out=out, is_healed=are_healed
+                )
             observer = self._bar_observers.get(bar.interval)
             if features:
                 out.features = [*out.features, *features]

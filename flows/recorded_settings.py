@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from connectors.recording import Recording
+from filters.specs import SpecsChanged
 from flows.settings import MarketSettings
 
 FIRST_RECORDS = 10
@@ -37,3 +38,20 @@ def market_of(paths: Sequence[Path]) -> MarketSettings | None:
                 except msgspec.ValidationError:
                     continue
     return found
+
+
+def symbols_of(paths: Sequence[Path]) -> tuple[str, ...]:
+    """Return what was followed when a recording was made, as far as it says.
+
+    Raises:
+        RecordingError: one of the files is no recording.
+    """
+    found: set[str] = set()
+    for path in paths:
+        for record in islice(Recording(path), FIRST_RECORDS):
+            if record.kind == "control" and not record.conn:
+                try:
+                    found.update(msgspec.json.decode(record.body, type=SpecsChanged).symbols)
+                except msgspec.ValidationError:
+                    continue
+    return tuple(sorted(found))

@@ -27,7 +27,7 @@ from flows.embedded import prepare_database
 from flows.home import Home
 from flows.output import Output
 from flows.pipeline import build
-from flows.recorded_settings import market_of
+from flows.recorded_settings import market_of, symbols_of
 from flows.routing import Routes
 from flows.status import StatusFile, Tally
 from flows.stopping import Stopping
@@ -105,9 +105,7 @@ def _flow() -> Dataflow:
     recorded = market_of(paths)  # in any case: it reads the beginning of every file
     market = recorded if recorded and not options.own_market else settings.settings.market
     if options.store:
-        prepare_database(
-            options.store, require_timescaledb=settings.settings.store.require_timescaledb
-        )
+        prepare_database(options.store, settings.settings.store)
     tune_collector()
     stopping = Stopping()
     stopping.install()
@@ -116,7 +114,7 @@ def _flow() -> Dataflow:
         VENUES,
         batch=options.batch,
         speed=options.speed,
-        controls=_controls(options),
+        controls=_controls(options, paths),
         stopping=stopping.flag,
     )
     tally = Tally(
@@ -152,12 +150,13 @@ def _flow() -> Dataflow:
     )
 
 
-def _controls(options: ReplayOptions) -> list[bytes] | None:
+def _controls(options: ReplayOptions, paths: list[Path]) -> list[bytes] | None:
     """Return the specs to use in place of the recorded ones."""
     if not options.specs:
         return None
     specs = load_specs(Path(options.specs))
-    return [msgspec.json.encode(SpecsChanged(generation=1, specs=specs))]
+    changed = SpecsChanged(generation=1, specs=specs, symbols=symbols_of(paths))
+    return [msgspec.json.encode(changed)]
 
 
 def _as_named(target: str) -> tuple[str, ...]:

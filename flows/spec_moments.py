@@ -22,29 +22,41 @@ LOOK_AFTER = 250_000_000
 """A bar that has not closed is looked at again after so long (ns of our clock), not sooner."""
 
 
+class MomentsState(msgspec.Struct):
+    """What is remembered over a restart, and when specs change.
+
+    Attributes:
+        best: best levels and the state of the last quote that was told.
+        next_look: our time from which on a forming bar is looked at again, ns.
+    """
+
+    best: tuple[list[Level], list[Level], State] | None = None
+    next_look: int = 0
+
+
 class SpecMoments:
     """What specs ask of one instrument besides its closed bars and its book.
 
     Args:
         instrument: id.
         needs: what they ask for.
+        state: goes on from there, and changes.
     """
 
-    def __init__(self, instrument: str, needs: Needs) -> None:
+    def __init__(self, instrument: str, needs: Needs, state: MomentsState) -> None:
         self._instrument = instrument
         self._trade = [(name, TRADE_FIELDS[name].read) for name in needs.trade]
         self._quote = BookObserver(needs.quote, stream="quote") if needs.quote else None
         self._forming = {name: BarObserver(fields) for name, fields in needs.forming.items()}
         self._asking = needs.asking
         self._passes = needs.passes
-        self._best: tuple[list[Level], list[Level], State] | None = None
-        self._next_look = 0
+        self._state = state
 
     @classmethod
-    def of(cls, instrument: str, needs: Needs) -> "SpecMoments | None":
+    def of(cls, instrument: str, needs: Needs, state: MomentsState) -> "SpecMoments | None":
         """Return what makes these moments, or None where nobody asks for one."""
         asked = needs.trade or needs.quote or needs.forming or needs.passes
-        return cls(instrument, needs) if asked else None
+        return cls(instrument, needs, state) if asked else None
 
     def traded(
         self,
@@ -59,8 +71,8 @@ class SpecMoments:
         """Take a trade that is in the bars already."""
         if self._trade:
             out.moments.append(self._of_trade(trade, believable=believable))
-        if self._forming and trade.ts_recv >= self._next_look:
-            self._next_look = trade.ts_recv + LOOK_AFTER
+        if self._forming and trade.ts_recv >= self._state.next_look:
+            self._state.next_look = trade.ts_recv + LOOK_AFTER
             for name, observer in self._forming.items():
                 bar = bars.forming(name)
                 if bar is not None:
@@ -72,8 +84,8 @@ class SpecMoments:
         if self._quote is None:
             return
         best = (top.bids[:1], top.asks[:1], top.state)
-        if best != self._best:
-            self._best = best
+        if best != self._state.best:
+            self._state.best = best
             out.moments.append(self._quote.observe(top, None, reason))
 
     def told(self, observation: Observation, out: MarketOutput) -> None:

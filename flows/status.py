@@ -23,6 +23,8 @@ from flows.market_output import MarketOutput
 from market.events import BookTop, Demand, Silence, State
 from market.instruments import venue_of
 from sinks.row_totals import store_totals
+from sinks.spool import SpoolState
+from sinks.writer import live_writers
 
 EVERY_S = 1.0
 LAST_ALERTS = 20
@@ -79,6 +81,8 @@ class FlowStatus(msgspec.Struct, frozen=True, kw_only=True):
         rows_written: rows new in the database, by table.
         rows_replaced: rows that took the place of an older version, by table.
         rows_known: rows that were there already, by table.
+        rows_lost: rows that could not be kept, by table.
+        spools: what waits on the disk for the database, by partition.
         alerts: alerts fired.
         gaps: gaps told by venues, the opening of a feed left out.
         dead_letters: messages that no one understood.
@@ -101,6 +105,8 @@ class FlowStatus(msgspec.Struct, frozen=True, kw_only=True):
     rows_written: dict[str, int] = {}
     rows_replaced: dict[str, int] = {}
     rows_known: dict[str, int] = {}
+    rows_lost: dict[str, int] = {}
+    spools: dict[str, SpoolState] = {}
     alerts: int = 0
     gaps: int = 0
     dead_letters: int = 0
@@ -238,6 +244,11 @@ class Tally:
         self._sample_lag()
         drained = list(self._counts())
         generation, spec_problem = self._specs()
+        spools = {
+            writer.name: state
+            for writer in live_writers()
+            if (state := writer.spool_state()) is not None
+        }
         with self._lock:
             return FlowStatus(
                 seconds=0.0 if self._began is None else time.monotonic() - self._began,
@@ -249,6 +260,8 @@ class Tally:
                 rows_written={name: each.written for name, each in totals.items() if each.written},
                 rows_replaced={name: each.updated for name, each in totals.items() if each.updated},
                 rows_known={name: each.known for name, each in totals.items() if each.known},
+                rows_lost={name: each.lost for name, each in totals.items() if each.lost},
+                spools=spools,
                 alerts=self._alerts,
                 gaps=sum(count["gaps"] for count in drained),
                 dead_letters=sum(count["dead_letters"] for count in drained),

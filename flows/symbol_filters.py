@@ -107,6 +107,10 @@ class SymbolFilters:
                     self._tell(alert, out)
         return out
 
+    def explain(self, series: str) -> list[Explanation]:
+        """Say of each spec in force for a series why it has fired, or why not."""
+        return self._engine.explain(series)
+
     def snapshot(self) -> bytes:
         """Return the state for recovery."""
         return pickle.dumps(

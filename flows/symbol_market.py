@@ -5,7 +5,7 @@ so a recording replayed says the same whatever the batches were.
 """
 
 import pickle
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from connectors.drain import FlowEvent
 from filters.needs import needs_of
@@ -30,7 +30,7 @@ from market.events import (
     Trade,
     Unsubscribed,
 )
-from market.instruments import MERGED, instrument_id, symbol_of
+from market.instruments import symbol_of
 
 SECOND = 1_000_000_000
 
@@ -50,7 +50,7 @@ class SymbolMarket:
             empties them anyway.
     """
 
-    SCHEMA = 5
+    SCHEMA = 6
 
     def __init__(
         self,
@@ -68,8 +68,8 @@ class SymbolMarket:
         self._markets: dict[str, InstrumentMarket] = {}
         self._specs: SpecsChanged | None = None
         self._demand: dict[str, tuple[str, ...]] = {}
+        self._merged_demand: dict[str, tuple[str, ...]] = {}
         self._merged: MergedSeries | None = None
-        self._kept_merged: MergedState | None = None  # of before a restart
 
     @property
     def instruments(self) -> Collection[str]:
@@ -98,10 +98,9 @@ class SymbolMarket:
                 self._specs_changed(event, out)
                 continue
             if type(event) is Demand:
-                self._demand = understood(event)
-                for market in markets.values():
-                    self._want(market)
-                    market.wish(out)
+                self._demand = understood(event.features)
+                self._merged_demand = understood(event.merged)
+                self._want_all(out)
                 continue
             try:
                 market = markets[event.instrument]
@@ -142,7 +141,8 @@ class SymbolMarket:
             for instrument, market in self._markets.items()
         }
         merged = None if self._merged is None else self._merged.snapshot()
-        return pickle.dumps((self.SCHEMA, self._specs, self._demand, merged, markets))
+        demand = (self._demand, self._merged_demand)
+        return pickle.dumps((self.SCHEMA, self._specs, demand, merged, markets))
 
     def restore(self, snapshot: bytes) -> None:
         """Go on from a snapshot that this program wrote into its own recovery store.
@@ -154,10 +154,10 @@ class SymbolMarket:
             schema, *rest = pickle.loads(snapshot)  # noqa: S301 - our own store, never from outside
             if schema != self.SCHEMA:
                 raise SnapshotError(f"market snapshot of schema {schema}")
-            self._specs, self._demand, merged, markets = rest  # kept until others come
-            self._kept_merged = merged
+            self._specs, demand, merged, markets = rest  # kept until others come
+            self._demand, self._merged_demand = demand
             for instrument, kept in markets.items():
-                market = self._new(instrument)
+                market = self._new(instrument, merged)
                 market.restore(kept)
                 self._want(market)
         except (
@@ -172,12 +172,16 @@ class SymbolMarket:
             self._markets.clear()
             self._specs = None
             self._demand = {}
-            self._merged = self._kept_merged = None
+            self._merged_demand = {}
+            self._merged = None
             raise SnapshotError(f"market snapshot: {error}") from error
 
-    def _new(self, instrument: str) -> InstrumentMarket:
-        if self._merged is None and self._settings.merged():
-            self._merged = self._merge(symbol_of(instrument), self._kept_merged)
+    def _new(self, instrument: str, merged: MergedState | None = None) -> InstrumentMarket:
+        if self._merged is None:
+            self._merged = MergedSeries(
+                symbol_of(instrument), empty_bars=self._settings.empty_bars, state=merged
+            )
+            self._want_merged(self._merged)
         market = self._markets[instrument] = InstrumentMarket(
             instrument,
             self._lengths,
@@ -192,35 +196,38 @@ class SymbolMarket:
 
     def _specs_changed(self, changed: SpecsChanged, out: MarketOutput) -> None:
         self._specs = changed
+        self._want_all(out)
+        out.moments.append(changed)
+
+    def _want_all(self, out: MarketOutput) -> None:
+        """Compute from now on what is asked for, at all venues and over them."""
+        if self._merged is not None:
+            self._want_merged(self._merged)
         for market in self._markets.values():
             self._want(market)
             market.wish(out)
-        out.moments.append(changed)
+        if self._merged is not None:
+            self._merged.wish(out)
 
     def _want(self, market: InstrumentMarket) -> None:
         specs = () if self._specs is None else self._specs.specs
         symbols = () if self._specs is None else self._specs.symbols
-        instrument = market.instrument
-        needs = needs_of(specs, instrument, symbols)
-        of_all_venues = needs_of(specs, instrument_id(MERGED, symbol_of(instrument))).bars
-        if of_all_venues and self._merged is None:
-            self._merged = self._merge(symbol_of(instrument), self._kept_merged)
-            self._merged.knows(name for name, each in self._markets.items() if each.last_recv)
+        needs = needs_of(specs, market.instrument, symbols)
+        demanded = dict(self._demand)
         if self._merged is not None:
-            self._merged.want(of_all_venues)
-            market.join(self._merged)
-        demanded = {**dict.fromkeys(of_all_venues, ()), **self._demand}
-        moments = SpecMoments.of(instrument, needs)
+            for interval in self._merged.intervals:
+                demanded.setdefault(interval, ())
+        moments = SpecMoments.of(market.instrument, needs, market.moments_state)
         market.want(self._settings.features, needs.bars, needs.book or None, demanded, moments)
 
-    def _merge(self, symbol: str, state: MergedState | None) -> MergedSeries:
-        return MergedSeries(
-            symbol,
-            self._settings.merged(),
-            bar_features(self._settings.features),
-            empty_bars=self._settings.empty_bars,
-            state=state,
-        )
+    def _want_merged(self, merged: MergedSeries) -> None:
+        specs = () if self._specs is None else self._specs.specs
+        needs = needs_of(specs, merged.instrument)
+        features = {name: bar_features(names) for name, names in self._merged_demand.items()}
+        for interval in self._settings.merged():
+            configured = bar_features(self._settings.features)
+            features[interval.name] = [*configured, *features.get(interval.name, ())]
+        merged.want(features, needs.bars)
 
 
 def bar_features(names: Iterable[str]) -> list[str]:
@@ -229,10 +236,10 @@ def bar_features(names: Iterable[str]) -> list[str]:
     return [one.text for one in values if one.reads == "bar"]
 
 
-def understood(demand: Demand) -> dict[str, tuple[str, ...]]:
+def understood(demanded: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
     """Return what of a demand can be computed: what is no interval and no indicator is left out."""
     wanted: dict[str, tuple[str, ...]] = {}
-    for interval, names in demand.features.items():
+    for interval, names in demanded.items():
         try:
             parse_bar_length(interval)
         except ValueError:

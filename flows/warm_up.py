@@ -99,13 +99,15 @@ class WarmUp:
             return self._done, self._wanted
 
     def wish(self, wish: HistoryWish) -> None:
-        """Take a wish; it replaces an earlier one of the same series."""
-        due = wish.until + wish.clock_offset + GRACE
+        """Take a wish; one of the same bars that waits already is fulfilled with it."""
         key = wish.instrument, wish.interval
         with self._lock:
             earlier = self._orders.get(key)
-            if earlier is not None and earlier.wish == wish:
-                return
+            if earlier is not None:
+                wish = both(earlier.wish, wish)
+                if earlier.wish == wish:
+                    return
+            due = wish.until + wish.clock_offset + GRACE
             self._wanted += earlier is None
             self._orders[key] = _Order(wish, due)
             AWAITED.set(len(self._orders))
@@ -183,6 +185,14 @@ class WarmUp:
                 self._done += 1
             AWAITED.set(len(self._orders))
         self._tell(symbol_of(order.wish.instrument), msgspec.json.encode(history))
+
+
+def both(earlier: HistoryWish, later: HistoryWish) -> HistoryWish:
+    """Return the wish that fulfils two of the same instrument and interval."""
+    length = Interval.parse(later.interval).length
+    until = max(earlier.until, later.until)
+    begin = min(wish.until - wish.bars * length for wish in (earlier, later))
+    return msgspec.structs.replace(later, until=until, bars=(until - begin) // length)
 
 
 def is_whole(bars: list[Bar], wish: HistoryWish) -> bool:

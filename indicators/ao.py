@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from indicators.contract import LARGEST, checked
+from indicators.contract import LARGEST, LEAST, checked
 from indicators.kinds import BarKind, Output, period
-from indicators.window_mean import WindowMean
+from indicators.window_mean import Mean, ShortMean, mean_over
 from market.events import Bar
 
 
@@ -38,10 +38,14 @@ class AO:
         B. Williams, New Trading Dimensions, 1998.
 
     Example:
+        >>> from indicators.example_bar import example_bar
         >>> ao = AO(fast=1, slow=2)
-        >>> [ao.add(high, low) for high, low in ((3.0, 1.0), (5.0, 3.0), (4.0, 2.0))]
-        [None, 1.0, -0.5]
-        >>> ao.correct(5.0, 5.0)
+        >>> for middle in (2.0, 4.0, 3.0):
+        ...     ao.update(example_bar(middle, high=middle + 1.0, low=middle - 1.0))
+        >>> ao.value
+        -0.5
+        >>> ao.revise(example_bar(5.0))
+        >>> ao.value
         0.5
     """
 
@@ -50,8 +54,8 @@ class AO:
     count: int = 0
     values: tuple[float | None] = (None,)
     """The oscillator alone; None while warming."""
-    fast_mean: WindowMean = field(default_factory=WindowMean)
-    slow_mean: WindowMean = field(default_factory=WindowMean)
+    fast_mean: Mean = field(default_factory=ShortMean)
+    slow_mean: Mean = field(default_factory=ShortMean)
 
     def __post_init__(self) -> None:
         """Refuse periods of which nothing can be told."""
@@ -59,8 +63,9 @@ class AO:
             raise ValueError(f"ao: fast {self.fast}: expected 1 or more")
         if wrong := refuse(self.fast, self.slow):
             raise ValueError(f"ao: {wrong}")
-        self.fast_mean.length = self.fast
-        self.slow_mean.length = self.slow
+        if not self.count:
+            self.fast_mean = mean_over(self.fast)
+            self.slow_mean = mean_over(self.slow)
 
     @property
     def name(self) -> str:
@@ -84,39 +89,27 @@ class AO:
 
     def update(self, bar: Bar) -> None:
         """Take the next closed bar."""
-        self.add(bar.high, bar.low)
-
-    def revise(self, bar: Bar) -> None:
-        """Take the last bar again, corrected."""
-        self.correct(bar.high, bar.low)
-
-    def add(self, high: float, low: float) -> float | None:
-        """Take the next bar's high and low and return the oscillator."""
-        if not -LARGEST < low <= high < LARGEST:
+        high = bar.high
+        low = bar.low
+        if not LEAST < low <= high < LARGEST:
             checked(high)
             checked(low)
         middle = (high + low) * 0.5
         self.count = count = self.count + 1
         value = self.fast_mean.add(middle) - self.slow_mean.add(middle)
-        if count < self.slow:
-            return None
-        self.values = (value,)
-        return value
+        if count >= self.slow:
+            self.values = (value,)
 
-    def correct(self, high: float, low: float) -> float | None:
-        """Take the last high and low again, corrected, and return the oscillator.
-
-        Raises:
-            ValueError: there is no last one.
-        """
-        checked(high)
-        checked(low)
+    def revise(self, bar: Bar) -> None:
+        """Take the last bar again, corrected."""
+        checked(bar.high)
+        checked(bar.low)
         if not self.count:
             raise ValueError(f"{self.name}: no bar to correct")
         self.count -= 1
         self.fast_mean.take_back()
         self.slow_mean.take_back()
-        return self.add(high, low)
+        self.update(bar)
 
     def __reduce__(self) -> tuple[type["AO"], tuple[object, ...]]:
         # Slots are written four times as quickly as a Struct, but pickled slowly without this.

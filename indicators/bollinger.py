@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from math import inf
 from operator import attrgetter
 
-from indicators.contract import LARGEST, checked
+from indicators.contract import LARGEST, LEAST, checked
 from indicators.kinds import BarKind, Output, Parameter, period
 from indicators.series import number_text
 from indicators.window_deviation import WindowDeviation
@@ -42,10 +42,14 @@ class Bollinger:
         J. Bollinger, Bollinger on Bollinger Bands, 2001; TA-Lib, ta_BBANDS.c.
 
     Example:
+        >>> from indicators.example_bar import example_bar
         >>> bands = Bollinger(period=4, deviations=2.0)
-        >>> [bands.add(close) for close in (4.0, 4.0, 6.0, 6.0)][-1]
+        >>> for close in (4.0, 4.0, 6.0, 6.0):
+        ...     bands.update(example_bar(close))
+        >>> bands.values
         (7.0, 5.0, 3.0, 0.8, 0.75)
-        >>> bands.correct(2.0)[1]
+        >>> bands.revise(example_bar(2.0))
+        >>> bands.values[1]
         4.0
     """
 
@@ -71,7 +75,8 @@ class Bollinger:
                 f"bollinger: deviations {self.deviations}: expected"
                 f" {number_text(LEAST_DEVIATIONS)} to {number_text(MOST_DEVIATIONS)}"
             )
-        self.window.length = self.period
+        if not self.count:
+            self.window = WindowDeviation(self.period)
 
     @property
     def name(self) -> str:
@@ -90,47 +95,32 @@ class Bollinger:
 
     def update(self, bar: Bar) -> None:
         """Take the next closed bar."""
-        self.add(bar.close)
-
-    def revise(self, bar: Bar) -> None:
-        """Take the last bar again, corrected."""
-        self.correct(bar.close)
-
-    def add(
-        self, close: float
-    ) -> tuple[float | None, float | None, float | None, float | None, float | None]:
-        """Take the next closing price and return upper, middle, lower, width and percent b."""
-        if not -LARGEST < close < LARGEST:
+        close = bar.close
+        if not LEAST < close < LARGEST:
             checked(close)
         middle, deviation = self.window.add(close)
         self.count = count = self.count + 1
-        if count >= self.period:
-            reach = self.deviations * deviation
-            if reach > 0:
-                width: float | None = 2.0 * reach / middle if middle > 0 else inf
-                if width == inf:
-                    width = None
-                # The distance itself, not the bands': they are rounded to the price's digits.
-                percent_b = 0.5 + (close - middle) / reach / 2.0
-            else:
-                width, percent_b = 0.0, 0.5
-            self.values = (middle + reach, middle, middle - reach, width, percent_b)
-        return self.values
+        if count < self.period:
+            return
+        reach = self.deviations * deviation
+        if reach > 0.0:
+            width: float | None = 2.0 * reach / middle if middle > 0.0 else inf
+            if width == inf:
+                width = None
+            # The distance itself, not the bands': they are rounded to the price's digits.
+            percent_b = 0.5 + (close - middle) / reach / 2.0
+        else:
+            width, percent_b = 0.0, 0.5
+        self.values = (middle + reach, middle, middle - reach, width, percent_b)
 
-    def correct(
-        self, close: float
-    ) -> tuple[float | None, float | None, float | None, float | None, float | None]:
-        """Take the last closing price again, corrected, and return the values.
-
-        Raises:
-            ValueError: there is no last one.
-        """
-        checked(close)
+    def revise(self, bar: Bar) -> None:
+        """Take the last bar again, corrected."""
+        checked(bar.close)
         if not self.count:
             raise ValueError(f"{self.name}: no bar to correct")
         self.count -= 1
         self.window.take_back()
-        return self.add(close)
+        self.update(bar)
 
     def __reduce__(self) -> tuple[type["Bollinger"], tuple[object, ...]]:
         # Slots are written four times as quickly as a Struct, but pickled slowly without this.

@@ -1,11 +1,11 @@
 """Commodity channel index."""
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from math import fsum
 from operator import attrgetter
 
-from indicators.contract import LARGEST, checked
+from indicators.contract import LARGEST, LEAST, checked
 from indicators.kinds import BarKind, Output, period
 from indicators.window_mean import WindowMean
 from market.events import Bar
@@ -30,7 +30,7 @@ class CCI:
     `period / 0.03`; `None` for the first `period - 1` bars.
     State: the typical prices of the window, once in their order and once by size, and a table of
     sums of the same size. Work a bar grows with `period`, though slowly: those above the mean are
-    added up anew, for the mean has moved.
+    added up anew, for the mean has moved, and those that it passed change sides.
     Edge: 0 when nothing moved in the whole window (0/0 in the formula; TA-Lib gives 0 too). A huge
     price leaves no trace after `period` bars.
 
@@ -42,10 +42,12 @@ class CCI:
         ta_CCI.c.
 
     Example:
+        >>> from indicators.example_bar import example_bar
         >>> cci = CCI(period=2)
-        >>> values = [cci.add(price, price, price) for price in (1.0, 3.0, 3.0, 2.0)]
-        >>> [value if value is None else round(value, 6) for value in values]
-        [None, 66.666667, 0.0, -66.666667]
+        >>> for price in (1.0, 3.0, 3.0, 2.0):
+        ...     cci.update(example_bar(price))
+        >>> round(cci.value, 6)
+        -66.666667
     """
 
     period: int
@@ -53,8 +55,12 @@ class CCI:
     values: tuple[float | None] = (None,)
     """The index alone; None while warming."""
     mean: WindowMean = field(default_factory=WindowMean)
-    ordered: list[float] = field(default_factory=list)
-    """The window's typical prices, lowest first."""
+    pivot: float = 0.0
+    """What parts them: the mean after the last bar."""
+    above: list[float] = field(default_factory=list)
+    """The window's typical prices above `pivot`, lowest first."""
+    below: list[float] = field(default_factory=list)
+    """The others, lowest first."""
     left: float = 0.0
     """What left the window last."""
 
@@ -62,7 +68,8 @@ class CCI:
         """Refuse a period in which nothing can deviate."""
         if self.period < 2:
             raise ValueError(f"cci: period {self.period}: expected 2 or more")
-        self.mean.length = self.period
+        if not self.count:
+            self.mean = WindowMean(self.period)
 
     @property
     def name(self) -> str:
@@ -86,58 +93,56 @@ class CCI:
 
     def update(self, bar: Bar) -> None:
         """Take the next closed bar."""
-        self.add(bar.high, bar.low, bar.close)
-
-    def revise(self, bar: Bar) -> None:
-        """Take the last bar again, corrected."""
-        self.correct(bar.high, bar.low, bar.close)
-
-    def add(self, high: float, low: float, close: float) -> float | None:
-        """Take the next bar's high, low and close and return the index."""
-        if not -LARGEST < low <= close <= high < LARGEST:
+        high = bar.high
+        low = bar.low
+        close = bar.close
+        if not LEAST < low <= close <= high < LARGEST:
             checked(high)
             checked(low)
             checked(close)
         typical = (high + low + close) / 3.0
         self.count = count = self.count + 1
-        period = self.period
         window = self.mean
-        ordered = self.ordered
-        if count > period:
+        above = self.above
+        below = self.below
+        pivot = self.pivot
+        if count > self.period:
             self.left = left = window.window[window.place]
-            del ordered[bisect_left(ordered, left)]
-        insort(ordered, typical)
-        mean = window.add(typical)
-        if count < period:
-            return None
+            side = above if left > pivot else below
+            del side[bisect_left(side, left)]
+        insort(above if typical > pivot else below, typical)
+        self.pivot = mean = window.add(typical)
+        while above and above[0] <= mean:
+            below.append(above.pop(0))
+        while below and below[-1] > mean:
+            above.insert(0, below.pop())
+        if count < self.period:
+            return
         # What lies above the mean deviates by as much as what lies below: half the work.
-        above = ordered[bisect_right(ordered, mean) :]
         deviation = 2.0 * (fsum(above) - mean * len(above)) / window.divisor
-        value = 0.0
-        if deviation > ROUNDING * abs(mean):
-            value = (typical - mean) / deviation / 0.015
-        self.values = (value,)
-        return value
+        least = ROUNDING * mean
+        if deviation > least and deviation > -least:
+            self.values = ((typical - mean) / deviation / 0.015,)
+        else:
+            self.values = (0.0,)
 
-    def correct(self, high: float, low: float, close: float) -> float | None:
-        """Take the last high, low and close again, corrected, and return the index.
-
-        Raises:
-            ValueError: there is no last one.
-        """
-        checked(high)
-        checked(low)
-        checked(close)
+    def revise(self, bar: Bar) -> None:
+        """Take the last bar again, corrected."""
+        checked(bar.high)
+        checked(bar.low)
+        checked(bar.close)
         if not self.count:
             raise ValueError(f"{self.name}: no bar to correct")
         window = self.mean
         window.take_back()
-        del self.ordered[bisect_left(self.ordered, window.window[window.place])]
+        last = window.window[window.place]
+        side = self.above if last > self.pivot else self.below
+        del side[bisect_left(side, last)]
         if self.count > self.period:
-            insort(self.ordered, self.left)
-            window.window[window.place] = self.left
+            left = window.window[window.place] = self.left
+            insort(self.above if left > self.pivot else self.below, left)
         self.count -= 1
-        return self.add(high, low, close)
+        self.update(bar)
 
     def __reduce__(self) -> tuple[type["CCI"], tuple[object, ...]]:
         # Slots are written four times as quickly as a Struct, but pickled slowly without this.

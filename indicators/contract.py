@@ -15,6 +15,8 @@ from market.events import Bar, Level
 
 LARGEST = 1e300
 """Inputs lie between -LARGEST and LARGEST, so that a sum over a window stays finite."""
+LEAST = -LARGEST
+"""Worked out once: the classic indicators look at it with every bar."""
 
 
 class BarIndicator(Protocol):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from operator import attrgetter
 
-from indicators.contract import LARGEST, checked
+from indicators.contract import LARGEST, LEAST, checked
 from indicators.exponential_average import exponential_average
 from indicators.kinds import BarKind, Output, period
 from indicators.settling import settled_after
@@ -43,12 +43,14 @@ class MACD:
         (seeding).
 
     Example:
+        >>> from indicators.example_bar import example_bar
         >>> macd = MACD(fast=2, slow=3, signal=2)
-        >>> [macd.add(close)[0] for close in (1.0, 2.0, 3.0)]
-        [None, None, None]
-        >>> [round(value, 6) for value in macd.add(5.0)]
+        >>> for close in (1.0, 2.0, 3.0, 5.0):
+        ...     macd.update(example_bar(close))
+        >>> [round(value, 6) for value in macd.values]
         [0.666667, 0.583333, 0.083333]
-        >>> macd.correct(4.0)
+        >>> macd.revise(example_bar(4.0))
+        >>> macd.values
         (0.5, 0.5, 0.0)
     """
 
@@ -92,22 +94,15 @@ class MACD:
 
     def update(self, bar: Bar) -> None:
         """Take the next closed bar."""
-        self.add(bar.close)
-
-    def revise(self, bar: Bar) -> None:
-        """Take the last bar again, corrected."""
-        self.correct(bar.close)
-
-    def add(self, close: float) -> tuple[float | None, float | None, float | None]:
-        """Take the next closing price and return line, signal and histogram."""
-        if not -LARGEST < close < LARGEST:
+        close = bar.close
+        if not LEAST < close < LARGEST:
             checked(close)
         self.count = count = self.count + 1
         self.before = before = self.averages
         if count <= self.warm_up:
             self.averages = fast, slow, signal = self._begun(close, count)
             if count < self.warm_up:
-                return self.values
+                return
             line = fast - slow
         else:  # as `exponential_average` has it after its period: three calls would double the time
             fast, slow, signal = before
@@ -118,7 +113,15 @@ class MACD:
             signal += (line - signal) * signal_weight
             self.averages = (fast, slow, signal)
         self.values = (line, signal, line - signal)
-        return self.values
+
+    def revise(self, bar: Bar) -> None:
+        """Take the last bar again, corrected."""
+        checked(bar.close)
+        if not self.count:
+            raise ValueError(f"{self.name}: no bar to correct")
+        self.averages = self.before
+        self.count -= 1
+        self.update(bar)
 
     def _begun(self, close: float, count: int) -> tuple[float, float, float]:
         """Return the averages after a close of the warm-up."""
@@ -131,19 +134,6 @@ class MACD:
         if lines > 0:
             signal = exponential_average(signal, fast - slow, lines, self.signal)
         return fast, slow, signal
-
-    def correct(self, close: float) -> tuple[float | None, float | None, float | None]:
-        """Take the last closing price again, corrected, and return the values.
-
-        Raises:
-            ValueError: there is no last one.
-        """
-        checked(close)
-        if not self.count:
-            raise ValueError(f"{self.name}: no bar to correct")
-        self.averages = self.before
-        self.count -= 1
-        return self.add(close)
 
     def __reduce__(self) -> tuple[type["MACD"], tuple[object, ...]]:
         # Slots are written four times as quickly as a Struct, but pickled slowly without this.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from operator import attrgetter
 
-from indicators.contract import LARGEST, checked
+from indicators.contract import LARGEST, LEAST, checked
 from indicators.kinds import BarKind, Output, period
 from indicators.settling import settled_after
 from market.events import Bar
@@ -34,10 +34,14 @@ class RSI:
         J. W. Wilder, New Concepts in Technical Trading Systems, 1978, RSI chapter.
 
     Example:
+        >>> from indicators.example_bar import example_bar
         >>> rsi = RSI(period=3)
-        >>> [rsi.add(close) for close in (10.0, 11.0, 10.5, 11.5, 11.5)]
-        [None, None, None, 80.0, 80.0]
-        >>> round(rsi.correct(11.0), 3)
+        >>> for close in (10.0, 11.0, 10.5, 11.5, 11.5):
+        ...     rsi.update(example_bar(close))
+        >>> rsi.value
+        80.0
+        >>> rsi.revise(example_bar(11.0))
+        >>> round(rsi.value, 3)
         61.538
     """
 
@@ -80,56 +84,48 @@ class RSI:
 
     def update(self, bar: Bar) -> None:
         """Take the next closed bar."""
-        self.add(bar.close)
-
-    def revise(self, bar: Bar) -> None:
-        """Take the last bar again, corrected."""
-        self.correct(bar.close)
-
-    def add(self, close: float) -> float | None:
-        """Take the next closing price and return the index."""
-        if not -LARGEST < close < LARGEST:
+        close = bar.close
+        if not LEAST < close < LARGEST:
             checked(close)
         count = self.count
         self.count = count + 1
         self.before = before = self.averages
-        if not count:
-            self.averages = (close, 0.0, 0.0)
-            return None
         last, gain, loss = before
         change = close - last
         period = self.divisor
         if count > period:
             kept = period - 1.0
-            gain *= kept
-            loss *= kept
-        if change > 0.0:
-            gain += change
+            if change > 0.0:
+                gain = (gain * kept + change) / period
+                loss = loss * kept / period
+            else:
+                gain = gain * kept / period
+                loss = (loss * kept - change) / period
         else:
-            loss -= change
-        if count < period:
-            self.averages = (close, gain, loss)  # still sums
-            return None
-        gain /= period
-        loss /= period
+            if not count:
+                self.averages = (close, 0.0, 0.0)
+                return
+            if change > 0.0:
+                gain += change
+            else:
+                loss -= change
+            if count < period:
+                self.averages = (close, gain, loss)  # still sums
+                return
+            gain /= period
+            loss /= period
         self.averages = (close, gain, loss)
         moved = gain + loss
-        value = 100.0 * (gain / moved) if moved > 0.0 else 50.0
-        self.values = (value,)
-        return value
+        self.values = (100.0 * (gain / moved) if moved > 0.0 else 50.0,)
 
-    def correct(self, close: float) -> float | None:
-        """Take the last closing price again, corrected, and return the index.
-
-        Raises:
-            ValueError: there is no last one.
-        """
-        checked(close)
+    def revise(self, bar: Bar) -> None:
+        """Take the last bar again, corrected."""
+        checked(bar.close)
         if not self.count:
             raise ValueError(f"{self.name}: no bar to correct")
         self.count -= 1
         self.averages = self.before
-        return self.add(close)
+        self.update(bar)
 
     def __reduce__(self) -> tuple[type["RSI"], tuple[object, ...]]:
         # Slots are written four times as quickly as a Struct, but pickled slowly without this.

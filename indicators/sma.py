@@ -4,7 +4,7 @@ import msgspec
 
 from indicators.contract import LARGEST, checked
 from indicators.kinds import BarKind, Output, period
-from indicators.window_mean import WindowMean
+from indicators.window_mean import Mean, ShortMean, mean_over
 from market.events import Bar
 
 
@@ -38,13 +38,14 @@ class SMA(msgspec.Struct):
     count: int = 0
     values: tuple[float | None] = (None,)
     """The average alone; None while warming."""
-    mean: WindowMean = msgspec.field(default_factory=WindowMean)
+    mean: Mean = msgspec.field(default_factory=ShortMean)
 
     def __post_init__(self) -> None:
         """Refuse a period that averages nothing."""
         if self.period < 2:
             raise ValueError(f"sma: period {self.period}: expected 2 or more")
-        self.mean.length = self.period
+        if not self.count:
+            self.mean = mean_over(self.period)
 
     @property
     def name(self) -> str:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from indicators.contract import LARGEST, checked
+from indicators.contract import LARGEST, LEAST, checked
 from indicators.kinds import BarKind, Output, period
-from indicators.window_mean import WindowMean
+from indicators.window_mean import Mean, ShortMean, mean_over
 from indicators.window_range import WindowRange
 from market.events import Bar
 
@@ -38,11 +38,14 @@ class Stochastic:
         ta_STOCH.c.
 
     Example:
+        >>> from indicators.example_bar import example_bar
         >>> stoch = Stochastic(period=2, smoothing=2, signal=1)
-        >>> bars = [(3.0, 1.0, 2.0), (5.0, 3.0, 4.0), (5.0, 4.0, 4.0)]
-        >>> [stoch.add(high, low, close) for high, low, close in bars][-1]
+        >>> for high, low, close in [(3.0, 1.0, 2.0), (5.0, 3.0, 4.0), (5.0, 4.0, 4.0)]:
+        ...     stoch.update(example_bar(close, high=high, low=low))
+        >>> stoch.values
         (62.5, 62.5)
-        >>> stoch.correct(5.0, 4.0, 5.0)
+        >>> stoch.revise(example_bar(5.0, high=5.0, low=4.0))
+        >>> stoch.values
         (87.5, 87.5)
     """
 
@@ -57,8 +60,8 @@ class Stochastic:
     warm_up: int = 0
     """Bars until the first values, that one included."""
     window: WindowRange = field(default_factory=WindowRange)
-    smoothed: WindowMean = field(default_factory=WindowMean)
-    signalled: WindowMean = field(default_factory=WindowMean)
+    smoothed: Mean = field(default_factory=ShortMean)
+    signalled: Mean = field(default_factory=ShortMean)
 
     def __post_init__(self) -> None:
         """Refuse windows of nothing."""
@@ -66,9 +69,10 @@ class Stochastic:
             raise ValueError(f"{self.name}: expected 1 or more each")
         self.first_k = self.period + self.smoothing - 1
         self.warm_up = self.first_k + self.signal - 1
-        self.window.length = self.period
-        self.smoothed.length = self.smoothing
-        self.signalled.length = self.signal
+        if not self.count:
+            self.window = WindowRange(self.period)
+            self.smoothed = mean_over(self.smoothing)
+            self.signalled = mean_over(self.signal)
 
     @property
     def name(self) -> str:
@@ -82,15 +86,10 @@ class Stochastic:
 
     def update(self, bar: Bar) -> None:
         """Take the next closed bar."""
-        self.add(bar.high, bar.low, bar.close)
-
-    def revise(self, bar: Bar) -> None:
-        """Take the last bar again, corrected."""
-        self.correct(bar.high, bar.low, bar.close)
-
-    def add(self, high: float, low: float, close: float) -> tuple[float | None, float | None]:
-        """Take the next bar's high, low and close and return %K and %D."""
-        if not -LARGEST < low <= close <= high < LARGEST:
+        high = bar.high
+        low = bar.low
+        close = bar.close
+        if not LEAST < low <= close <= high < LARGEST:
             low, high = min(checked(low), checked(close)), max(checked(high), close)
         self.count = count = self.count + 1
         fast = self.window.add(high, low, close)
@@ -100,17 +99,12 @@ class Stochastic:
                 d = self.signalled.add(k)
                 if count >= self.warm_up:
                     self.values = (k, d)
-        return self.values
 
-    def correct(self, high: float, low: float, close: float) -> tuple[float | None, float | None]:
-        """Take the last high, low and close again, corrected, and return %K and %D.
-
-        Raises:
-            ValueError: there is no last one.
-        """
-        checked(high)
-        checked(low)
-        checked(close)
+    def revise(self, bar: Bar) -> None:
+        """Take the last bar again, corrected."""
+        checked(bar.high)
+        checked(bar.low)
+        checked(bar.close)
         count = self.count
         if not count:
             raise ValueError(f"{self.name}: no bar to correct")
@@ -120,7 +114,7 @@ class Stochastic:
         if count >= self.first_k:
             self.signalled.take_back()
         self.count = count - 1
-        return self.add(high, low, close)
+        self.update(bar)
 
     def __reduce__(self) -> tuple[type["Stochastic"], tuple[object, ...]]:
         # Slots are written four times as quickly as a Struct, but pickled slowly without this.

@@ -1,17 +1,13 @@
 """Fast stochastic oscillator."""
 
-from dataclasses import dataclass, field
-from operator import attrgetter
+import msgspec
 
-from indicators.contract import LARGEST, checked
 from indicators.kinds import BarKind, Output, period
-from indicators.window_mean import WindowMean
-from indicators.window_range import WindowRange
+from indicators.stoch import Stochastic
 from market.events import Bar
 
 
-@dataclass(slots=True)
-class StochasticFast:
+class StochasticFast(msgspec.Struct):
     """Fast stochastic oscillator.
 
     %K is where the close lies in the range of the last `period` bars, 0 at the lowest price and 100
@@ -36,31 +32,28 @@ class StochasticFast:
         ta_STOCHF.c.
 
     Example:
+        >>> from indicators.example_bar import example_bar
         >>> stoch = StochasticFast(period=2, signal=2)
-        >>> bars = [(3.0, 1.0, 2.0), (5.0, 3.0, 4.0), (5.0, 4.0, 4.0)]
-        >>> [stoch.add(high, low, close) for high, low, close in bars][-1]
+        >>> for high, low, close in [(3.0, 1.0, 2.0), (5.0, 3.0, 4.0), (5.0, 4.0, 4.0)]:
+        ...     stoch.update(example_bar(close, high=high, low=low))
+        >>> stoch.values
         (50.0, 62.5)
-        >>> stoch.correct(5.0, 4.0, 5.0)
+        >>> stoch.revise(example_bar(5.0, high=5.0, low=4.0))
+        >>> stoch.values
         (100.0, 87.5)
     """
 
     period: int
     signal: int
-    count: int = 0
-    values: tuple[float | None, float | None] = (None, None)
-    """%K and %D; None while warming."""
-    warm_up: int = 0
-    """Bars until the first values, that one included; made from the parameters."""
-    window: WindowRange = field(default_factory=WindowRange)
-    signalled: WindowMean = field(default_factory=WindowMean)
+    slow: Stochastic = msgspec.field(default_factory=lambda: Stochastic(1, 1, 1))
+    """Does the work: the slow oscillator whose %K is the mean of one value."""
 
     def __post_init__(self) -> None:
         """Refuse windows of nothing."""
         if min(self.period, self.signal) < 1:
             raise ValueError(f"{self.name}: expected 1 or more each")
-        self.warm_up = self.period + self.signal - 1
-        self.window.length = self.period
-        self.signalled.length = self.signal
+        if not self.slow.count:
+            self.slow = Stochastic(self.period, 1, self.signal)
 
     @property
     def name(self) -> str:
@@ -68,53 +61,32 @@ class StochasticFast:
         return f"stoch_fast({self.period},{self.signal})"
 
     @property
+    def warm_up(self) -> int:
+        """Bars until the first values, that one included."""
+        return self.period + self.signal - 1
+
+    @property
     def settled(self) -> int:
         """Full windows know nothing of what was before."""
         return self.warm_up
 
+    @property
+    def count(self) -> int:
+        """Bars taken so far."""
+        return self.slow.count
+
+    @property
+    def values(self) -> tuple[float | None, float | None]:
+        """%K and %D; None while warming."""
+        return self.slow.values
+
     def update(self, bar: Bar) -> None:
         """Take the next closed bar."""
-        self.add(bar.high, bar.low, bar.close)
+        self.slow.update(bar)
 
     def revise(self, bar: Bar) -> None:
         """Take the last bar again, corrected."""
-        self.correct(bar.high, bar.low, bar.close)
-
-    def add(self, high: float, low: float, close: float) -> tuple[float | None, float | None]:
-        """Take the next bar's high, low and close and return %K and %D."""
-        if not -LARGEST < low <= close <= high < LARGEST:
-            low, high = min(checked(low), checked(close)), max(checked(high), close)
-        self.count = count = self.count + 1
-        k = self.window.add(high, low, close)
-        if count >= self.period:
-            d = self.signalled.add(k)
-            if count >= self.warm_up:
-                self.values = (k, d)
-        return self.values
-
-    def correct(self, high: float, low: float, close: float) -> tuple[float | None, float | None]:
-        """Take the last high, low and close again, corrected, and return %K and %D.
-
-        Raises:
-            ValueError: there is no last one.
-        """
-        checked(high)
-        checked(low)
-        checked(close)
-        if not self.count:
-            raise ValueError(f"{self.name}: no bar to correct")
-        self.window.take_back()
-        if self.count >= self.period:
-            self.signalled.take_back()
-        self.count -= 1
-        return self.add(high, low, close)
-
-    def __reduce__(self) -> tuple[type["StochasticFast"], tuple[object, ...]]:
-        # Slots are written four times as quickly as a Struct, but pickled slowly without this.
-        return StochasticFast, _values(self)
-
-
-_values = attrgetter(*StochasticFast.__annotations__)
+        self.slow.revise(bar)
 
 
 KIND = BarKind(

@@ -169,5 +169,9 @@ KIND = BarKind(
     notes="""It adds up price times size of every trade, where many charts take a bar's mean of
 high, low and close for all of its volume: those differ within a bar's range. It begins anew at
 00:00 UTC and says nothing until it has seen a day from its beginning. A bar of a day or a week is a
-day of its own. Until something has traded in the day it is the close.""",
+day of its own. Until something has traded in the day it is the close. At a start, and after a gap,
+the bars since 00:00 UTC are loaded, 5000 at most. Where these do not reach back to it (of `1s` bars
+that is so from 01:23 UTC on, of `5s` bars from 06:56) there is no value until the next midnight,
+rather than one of a part of the day. Look at `vwap` of `1m` bars then: it is the same number at
+each minute's end, for it adds up the trades themselves.""",
 )

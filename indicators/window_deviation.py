@@ -1,7 +1,6 @@
 """Mean and standard deviation of the last values."""
 
 from dataclasses import dataclass, field
-from itertools import accumulate
 from math import hypot, inf, sqrt
 from operator import attrgetter
 
@@ -16,7 +15,7 @@ class WindowDeviation:
     large for its square is measured again, value by value.
 
     Args:
-        length: values in the window, at least 1; whoever holds this sets it once.
+        length: values in the window, at least 1.
 
     State: the values of the window, two tables of sums of the same size, and a few numbers.
 
@@ -27,16 +26,23 @@ class WindowDeviation:
     """
 
     length: int = 0
-    divisor: float = 1.0
-    """The length, as in `WindowMean`."""
     place: int = 0
     """Where in its block the next value goes."""
+    divisor: float = 1.0
+    """The length, as in `WindowMean`."""
     centre: float = 0.0
     running: float = 0.0
     squares: float = 0.0
     window: list[float] = field(default_factory=list)
     kept: list[float] = field(default_factory=list)
     kept_squares: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Make room for the window."""
+        self.divisor = float(self.length)
+        self.window = self.window or [0.0] * self.length
+        self.kept = self.kept or [0.0] * (self.length + 1)
+        self.kept_squares = self.kept_squares or [0.0] * (self.length + 1)
 
     def add(self, value: float) -> tuple[float, float]:
         """Take the next value and return both; they mean nothing before the window is full."""
@@ -57,8 +63,10 @@ class WindowDeviation:
         mean = (running + self.kept[place]) / divisor
         variance = (squares + self.kept_squares[place]) / divisor - mean * mean
         mean += centre
-        if variance < inf:
-            return mean, sqrt(variance) if variance > 0.0 else 0.0
+        if 0.0 < variance < inf:
+            return mean, sqrt(variance)
+        if variance <= 0.0:
+            return mean, 0.0
         return mean, hypot(*[each - mean for each in self.window]) / sqrt(divisor)
 
     def take_back(self) -> None:
@@ -73,15 +81,16 @@ class WindowDeviation:
 
     def _turn(self, value: float) -> None:
         """Begin a block: the one before becomes the older."""
-        if not self.window:
-            self.window = [value] * self.length
-            self.divisor = float(self.length)
         self.centre = value
-        older = [each - value for each in reversed(self.window)]
-        self.kept = [*accumulate(older, initial=0.0)]
-        self.kept.reverse()
-        self.kept_squares = [*accumulate([each * each for each in older], initial=0.0)]
-        self.kept_squares.reverse()
+        kept = self.kept
+        kept_squares = self.kept_squares
+        place = self.length
+        total = squares = 0.0
+        for each in reversed(self.window):
+            place -= 1
+            difference = each - value
+            kept[place] = total = total + difference
+            kept_squares[place] = squares = squares + difference * difference
 
     def __reduce__(self) -> tuple[type["WindowDeviation"], tuple[object, ...]]:
         # As in `WindowMean`.

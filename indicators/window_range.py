@@ -13,7 +13,7 @@ class WindowRange:
     not exceed it; otherwise a bar takes constant time.
 
     Args:
-        length: bars in the window, at least 1; whoever holds this sets it once.
+        length: bars in the window, at least 1.
 
     State: highs and lows of the window, and a few numbers.
 
@@ -35,6 +35,11 @@ class WindowRange:
     highs: list[float] = field(default_factory=list)
     lows: list[float] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        """Make room for the window."""
+        self.highs = self.highs or [-inf] * self.length
+        self.lows = self.lows or [inf] * self.length
+
     def add(self, high: float, low: float, close: float) -> float:
         """Take the next bar and return where its close lies in the range.
 
@@ -44,15 +49,11 @@ class WindowRange:
         place = self.place
         highs = self.highs
         lows = self.lows
-        if not highs:
-            highs.extend([-inf] * self.length)
-            lows.extend([inf] * self.length)
         self.left_high = left_high = highs[place]
         self.left_low = left_low = lows[place]
         highs[place] = high
         lows[place] = low
-        place += 1
-        self.place = place if place < self.length else 0
+        self.place = place + 1 if place + 1 < self.length else 0
         highest = self.highest
         if high >= highest:
             self.highest = highest = high

@@ -6,8 +6,10 @@ for a bar already closed makes a revision of that bar, never a second one.
 """
 
 from bisect import insort
+from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Protocol, Self, TypeVar
 
 import msgspec
 
@@ -20,6 +22,15 @@ LATENESS = 60 * SECOND
 """How old a trade may be, against the newest, and still correct its bar."""
 
 _start = attrgetter("start")
+
+
+class _Copied(Protocol):
+    def copy(self) -> Self:
+        """Return another one that holds the same."""
+        ...
+
+
+_Kept = TypeVar("_Kept", bound=_Copied)
 
 
 @dataclass(slots=True)
@@ -80,9 +91,9 @@ class Accumulator:
         self.notional += other.notional
         self.count += other.count
 
-    def copy(self) -> "Accumulator":
+    def copy(self) -> Self:
         """Return another one that holds the same."""
-        return Accumulator(*_values(self))
+        return type(self)(*_values(self))
 
     def __reduce__(self) -> tuple[type["Accumulator"], tuple[float, ...]]:
         # Without it a slotted dataclass is pickled as a list by way of `fields`, twice as slowly.
@@ -111,6 +122,11 @@ def bar_of(bar: Accumulator, instrument: str, interval: str) -> Bar:
         partial=bar.partial,
         gap=bar.gap,
     )
+
+
+def copies(forming: _Kept | None, closed: Iterable[_Kept]) -> tuple[_Kept | None, list[_Kept]]:
+    """Return copies of the forming and the closed bars: what a snapshot holds never changes."""
+    return None if forming is None else forming.copy(), [bar.copy() for bar in closed]
 
 
 class BarBuilderState(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,8 +212,7 @@ class BarBuilder:
         self._newest = 0
         self._complete_from: int | None = None
         if state is not None:
-            self._forming = None if state.forming is None else state.forming.copy()
-            self._closed = [bar.copy() for bar in state.closed]
+            self._forming, self._closed = copies(state.forming, state.closed)
             self._closed_until = state.closed_until
             self._oldest = state.oldest
             self._newest = state.newest
@@ -294,9 +309,10 @@ class BarBuilder:
 
     def snapshot(self) -> BarBuilderState:
         """Return a copy of the state for recovery; what comes later does not change it."""
+        forming, closed = copies(self._forming, self._closed)
         return BarBuilderState(
-            forming=None if self._forming is None else self._forming.copy(),
-            closed=[bar.copy() for bar in self._closed],
+            forming=forming,
+            closed=closed,
             closed_until=self._closed_until,
             oldest=self._oldest,
             newest=self._newest,

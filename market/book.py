@@ -6,6 +6,7 @@ with nothing searched, inserted or moved.
 """
 
 from itertools import islice
+from operator import countOf
 
 from market.errors import BookError
 from market.events import BookDelta, BookSnapshot, Level
@@ -36,6 +37,9 @@ class _Side:
         self.held: dict[float, float] = {}
         self.window: list[float] = []  # best first
         self.limit = FEWEST_KEPT
+
+    def __len__(self) -> int:
+        return len(self.held) - countOf(self.held.values(), 0.0)
 
     def replace(self, levels: list[Level]) -> None:
         """Forget everything and hold these."""
@@ -200,4 +204,4 @@ class Book:
 
     def __len__(self) -> int:
         """Levels held on both sides."""
-        return sum(map(len, self.levels()))
+        return len(self._bids) + len(self._asks)

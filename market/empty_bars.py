@@ -6,6 +6,7 @@ last close, with volume 0 and count 0. Every indicator of the series sees flat b
 other: a period of 14 is then 14 intervals of time and not 14 intervals with trades.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -202,6 +203,19 @@ class FlatBars:
             )
             for start in range(run.start, run.end, length)
         ]
+
+
+def flat_past(bars: Iterable[Bar], interval: Interval, until: int) -> tuple[Bar, ...]:
+    """Return bars of the past with flat ones where nothing was traded.
+
+    Args:
+        bars: of the interval, oldest first.
+        interval: of the bars.
+        until: all that ended by then is known, ns.
+    """
+    flats = FlatBars(interval)
+    told = [each for bar in bars for each in flats.take(bar)]
+    return (*told, *flats.advance(until + GRACE))
 
 
 def _run(bar: Bar, added: int) -> Run:

@@ -289,12 +289,14 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     Attributes:
         symbol: `"BTC-USDT"`.
-        features: canonical names of indicators, by bar interval; what an earlier demand of the
-            symbol asked for and this one does not is computed no longer.
+        features: canonical names of indicators of every venue's bars, by bar interval; what an
+            earlier demand of the symbol asked for and this one does not is computed no longer.
+        merged: the same of the bars over all venues, which are built of these intervals then.
     """
 
     symbol: str
     features: dict[str, tuple[str, ...]]
+    merged: dict[str, tuple[str, ...]] = {}
 
 
 MarketEvent: TypeAlias = (

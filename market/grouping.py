@@ -4,8 +4,10 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
+from market.bars import bar_of
 from market.events import Bar
 from market.intervals import Interval
+from market.rollup import total_of
 
 
 def group_bars(bars: Iterable[Bar], interval: str) -> list[Bar]:
@@ -35,7 +37,7 @@ def group_bars(bars: Iterable[Bar], interval: str) -> list[Bar]:
         [(7.0, 2.0, 4), (10.0, 1.0, 2)]
     """
     span = Interval.parse(interval)
-    grouped: list[Bar] = []
+    grouped: dict[int, list[Bar]] = {}
     before: int | None = None
     for bar in bars:
         start = span.start_of(bar.start)
@@ -44,34 +46,13 @@ def group_bars(bars: Iterable[Bar], interval: str) -> list[Bar]:
         if before is not None and bar.start < before:
             raise ValueError("bars are to be in order, each once")
         before = bar.end
-        if grouped and grouped[-1].start == start:
-            grouped[-1] = _joined(grouped[-1], bar)
-        else:
-            grouped.append(replace(bar, interval=interval, start=start, end=start + span.length))
-    return grouped
-
-
-def _joined(earlier: Bar, later: Bar) -> Bar:
-    """Put the next smaller bar into a larger one; where nothing traded its prices mean nothing."""
-    flags = {
-        "revision": max(earlier.revision, later.revision),
-        "partial": earlier.partial or later.partial,
-        "gap": earlier.gap or later.gap,
-    }
-    if later.volume == 0:
-        return replace(earlier, **flags)
-    if earlier.volume == 0:
-        kept = {name: getattr(earlier, name) for name in ("interval", "start", "end")}
-        return replace(later, **kept, **flags)
-    is_told = earlier.count > 0 and later.count > 0
-    return replace(
-        earlier,
-        high=max(earlier.high, later.high),
-        low=min(earlier.low, later.low),
-        close=later.close,
-        volume=earlier.volume + later.volume,
-        buy_volume=earlier.buy_volume + later.buy_volume,
-        notional=earlier.notional + later.notional,
-        count=earlier.count + later.count if is_told else 0,
-        **flags,
-    )
+        grouped.setdefault(start, []).append(bar)
+    return [
+        replace(
+            bar_of(total_of(some, (start, start + span.length)), some[0].instrument, interval),
+            revision=max(bar.revision for bar in some),
+            partial=any(bar.partial for bar in some),
+            gap=any(bar.gap for bar in some),
+        )
+        for start, some in grouped.items()
+    ]

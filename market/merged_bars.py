@@ -1,5 +1,6 @@
 """One bar of a symbol over several venues, made of the venues' own bars."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from operator import attrgetter
 
@@ -10,7 +11,7 @@ from market.empty_bars import is_flat
 from market.events import Bar
 from market.instruments import MERGED, instrument_id
 from market.intervals import Interval
-from market.rollup import accumulator_of
+from market.rollup import accumulator_of, total_of
 
 _start = attrgetter("start")
 
@@ -21,17 +22,19 @@ class JoinedBar:
 
     Attributes:
         parts: their own bars, by instrument.
+        doubted: venues of which trades may be missing.
+        halves: venues whose bar began before their trades did; said of our first bar alone.
+        healed: venues that told their bar whole afterwards.
         revision: corrections since it was closed.
-        partial: a venue's own is; said of our first bar alone.
-        gap: trades may be missing.
     """
 
     start: int
     end: int
     parts: dict[str, Accumulator] = field(default_factory=dict)
+    doubted: set[str] = field(default_factory=set)
+    halves: set[str] = field(default_factory=set)
+    healed: set[str] = field(default_factory=set)
     revision: int = 0
-    partial: bool = False
-    gap: bool = False
 
     def copy(self) -> "JoinedBar":
         """Return another one that holds the same; parts are replaced and never changed."""
@@ -39,10 +42,25 @@ class JoinedBar:
             start=self.start,
             end=self.end,
             parts=dict(self.parts),
+            doubted=set(self.doubted),
+            halves=set(self.halves),
+            healed=set(self.healed),
             revision=self.revision,
-            partial=self.partial,
-            gap=self.gap,
         )
+
+
+def merge_bars(instrument: str, bars: Iterable[Bar]) -> Bar:
+    """Return one interval's bar over several venues, made of bars whose trades' times are unknown.
+
+    As `MergedBars` does it: `open` is of the first venue by name, `close` of the last one. `count`
+    is 0 where a venue does not tell it. It is whole; whoever gives marked bars must mark it.
+
+    Args:
+        instrument: the merged bar's.
+        bars: at least one, all of the same interval.
+    """
+    ordered = sorted(bars, key=attrgetter("instrument"))
+    return bar_of(total_of(ordered), instrument, ordered[0].interval)
 
 
 class MergedBarsState(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +104,7 @@ class MergedBars:
 
     `gap`: a venue's bar has it, or a followed venue was interrupted in the interval (it may have
     had trades, and has no bar), or a venue joined in its middle. `partial`: the first bar, when a
-    venue's own is.
+    venue's own is. Either is gone once every such venue has told its bar whole (`is_healed`).
 
     Args:
         symbol: `"BTC-USDT"`; the bars' instrument is `"merged:BTC-USDT"`.
@@ -192,12 +210,13 @@ class MergedBars:
         self._passed[instrument] = end
         return self._close()
 
-    def take(self, bar: Bar, times: tuple[int, int]) -> list[Bar]:
+    def take(self, bar: Bar, times: tuple[int, int], *, is_healed: bool = False) -> list[Bar]:
         """Take a venue's bar, closed or revised; return the merged bar that it corrected, if any.
 
         Args:
             bar: of the interval, of any venue.
             times: of its first and last trade, ns, on one clock for all venues.
+            is_healed: the venue told it whole afterwards: nothing of its trades is missing.
         """
         if is_flat(bar):
             return []
@@ -215,12 +234,33 @@ class MergedBars:
             if is_late:
                 self._judge(joined)
         joined.parts[bar.instrument] = accumulator_of(bar, times)
-        joined.gap = joined.gap or bar.gap or (is_late and bar.partial and not joined.partial)
+        if is_healed:
+            joined.healed.add(bar.instrument)
+            joined.doubted.discard(bar.instrument)
+            joined.halves.discard(bar.instrument)
+        if bar.gap or (bar.partial and is_late and not joined.halves):
+            joined.doubted.add(bar.instrument)
+        elif bar.partial:
+            joined.halves.add(bar.instrument)
         if not is_late:
-            joined.partial = joined.partial or bar.partial
             return []
         joined.revision += 1
         return [self._bar(joined)]
+
+    def put_right(self, bar: Bar, parts: Iterable[Bar]) -> None:
+        """Take what a closed bar is now that the venues' pasts have put it right.
+
+        Args:
+            bar: merged, as it is told now.
+            parts: the venues' bars that make it.
+        """
+        for joined in self._closed:
+            if joined.start == bar.start:
+                joined.parts = {part.instrument: accumulator_of(part) for part in parts}
+                joined.healed = set(joined.parts)
+                joined.doubted = set()
+                joined.halves = set()
+                joined.revision = bar.revision
 
     @property
     def forming(self) -> Bar | None:
@@ -274,13 +314,13 @@ class MergedBars:
         """Say of a bar what may be missing, when it is closed or made by a late one."""
         if self._oldest is None:
             self._oldest = bar.start
-        elif bar.partial:
-            bar.partial = False
-            bar.gap = True
-        bar.gap = bar.gap or any(
-            start < bar.end and (end is None or end > bar.start)
-            for _, start, end in self._interruptions
-        )
+        else:
+            bar.doubted |= bar.halves
+            bar.halves = set()
+        for whose, start, end in self._interruptions:
+            is_in_it = start < bar.end and (end is None or end > bar.start)
+            if is_in_it and whose not in bar.healed:
+                bar.doubted.add(whose)
 
     def _bar(self, bar: JoinedBar) -> Bar:
         parts = [part for _, part in sorted(bar.parts.items())]
@@ -290,6 +330,6 @@ class MergedBars:
         return msgspec.structs.replace(
             bar_of(total, self.instrument, self.interval.name),
             revision=bar.revision,
-            partial=bar.partial,
-            gap=bar.gap,
+            partial=bool(bar.halves),
+            gap=bool(bar.doubted),
         )

@@ -16,10 +16,11 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from operator import attrgetter
+from typing import Self
 
 import msgspec
 
-from market.bars import GRACE, LATENESS, Accumulator, bar_of
+from market.bars import GRACE, LATENESS, Accumulator, bar_of, copies
 from market.empty_bars import is_flat
 from market.events import Bar
 from market.intervals import Interval
@@ -93,9 +94,9 @@ class LargerBar:
             self.folded = merged(self.folded, part)
             self.folded_until = part.end
 
-    def copy(self) -> "LargerBar":
+    def copy(self) -> Self:
         """Return another one that holds the same; parts are replaced and never changed."""
-        return LargerBar(
+        return type(self)(
             start=self.start,
             end=self.end,
             partial=self.partial,
@@ -138,6 +139,28 @@ def accumulator_of(bar: Bar, times: tuple[int, int] | None = None) -> Accumulato
         notional=bar.notional,
         count=bar.count,
     )
+
+
+def total_of(bars: Iterable[Bar], times: tuple[int, int] | None = None) -> Accumulator:
+    """Return what whole bars have accumulated together.
+
+    Of two that begin at the same time the earlier one in `bars` gives the open, of two that end at
+    the same time the later one the close. A bar in which nothing traded adds nothing, unless all
+    are such: then its prices are the first one's. `count` is 0 where one of them does not tell it.
+
+    Args:
+        bars: at least one, in order.
+        times: start and end of the whole, ns; without them those of the first.
+    """
+    given = list(bars)
+    traded = [bar for bar in given if bar.volume > 0] or given[:1]
+    total = accumulator_of(traded[0])
+    for bar in traded[1:]:
+        total.merge(accumulator_of(bar))
+    if not all(bar.count for bar in traded):
+        total.count = 0
+    total.start, total.end = times or (given[0].start, given[0].end)
+    return total
 
 
 class BarRollupState(msgspec.Struct, frozen=True, kw_only=True):
@@ -237,8 +260,7 @@ class BarRollup:
         self._newest = 0
         self._complete_from: int | None = None
         if state is not None:
-            self._forming = None if state.forming is None else state.forming.copy()
-            self._closed = [bar.copy() for bar in state.closed]
+            self._forming, self._closed = copies(state.forming, state.closed)
             self._closed_until = state.closed_until
             self._oldest = state.oldest
             self._newest = state.newest
@@ -337,9 +359,10 @@ class BarRollup:
 
     def snapshot(self) -> BarRollupState:
         """Return a copy of the state for recovery; what comes later does not change it."""
+        forming, closed = copies(self._forming, self._closed)
         return BarRollupState(
-            forming=None if self._forming is None else self._forming.copy(),
-            closed=[bar.copy() for bar in self._closed],
+            forming=forming,
+            closed=closed,
             closed_until=self._closed_until,
             oldest=self._oldest,
             newest=self._newest,

@@ -54,13 +54,21 @@ def upgrade(dsn: str, revision: str = "head") -> Migrated:
 def downgrade(dsn: str, revision: str) -> Migrated:
     """Undo the versions after `revision`; `base` undoes all. Tables go with their rows.
 
+    What TimescaleDB Community makes of trades goes first; `migrations.storage` makes it again.
+
     Raises:
-        ConfigError: as `upgrade`.
+        ConfigError: as `upgrade`, or there is no such version.
     """
-    with locked(dsn) as session, _wrapped(session) as connection:
-        before = _known_revision(connection)
-        command.downgrade(_config(connection), revision)
-        return Migrated(before, _revision(connection))
+    from migrations.storage import aggregates  # noqa: PLC0415  it is built on this file
+
+    if revision not in {"base", *revisions()}:
+        raise ConfigError(f"no schema version {revision!r}: base, {', '.join(revisions())}")
+    with locked(dsn) as session:
+        aggregates.remove(session)
+        with _wrapped(session) as connection:
+            before = _known_revision(connection)
+            command.downgrade(_config(connection), revision)
+            return Migrated(before, _revision(connection))
 
 
 def current(dsn: str) -> str | None:
@@ -75,10 +83,13 @@ def current(dsn: str) -> str | None:
 
 def newest() -> str:
     """Return the version that this program is written for."""
-    head = ScriptDirectory(str(Path(__file__).parent)).get_current_head()
-    if head is None:
-        raise RuntimeError("no version below migrations/versions")
-    return head
+    return revisions()[-1]
+
+
+def revisions() -> list[str]:
+    """Return all versions, the oldest first."""
+    scripts = ScriptDirectory(str(Path(__file__).parent))
+    return [script.revision for script in scripts.walk_revisions()][::-1]
 
 
 def connect(dsn: str) -> psycopg.Connection:
@@ -177,11 +188,9 @@ def _revision(connection: Connection) -> str | None:
 
 def _known_revision(connection: Connection) -> str | None:
     revision = _revision(connection)
-    scripts = ScriptDirectory(str(Path(__file__).parent))
-    known = {script.revision for script in scripts.walk_revisions()}
-    if revision is not None and revision not in known:
+    if revision is not None and revision not in revisions():
         raise ConfigError(
             f"the database has schema version {revision}, and this program knows none newer than "
-            f"{scripts.get_current_head()}: install the Candlewax that made it, or a newer one"
+            f"{newest()}: install the Candlewax that made it, or a newer one"
         )
     return revision

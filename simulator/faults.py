@@ -83,6 +83,9 @@ class Faults:
             conns: connections that are open.
             dialect: told what it must do wrong itself.
         """
+        is_idle = not (self._mute or self._frozen or self._at_work)
+        if is_idle and (not self._planned or now < self._planned[0][0]):
+            return []
         out: list[tuple[str, Frame]] = []
         for window in self._mute.values():
             window.end = now  # as long as the client holds on to what is dead

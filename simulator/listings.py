@@ -5,6 +5,7 @@ a venue tells them. So the same level always has the same text, and the same flo
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
@@ -65,7 +66,28 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
             worth, places = worth // 10 ** (places - decimals), decimals
         return decimal_text(worth, places, decimals)
 
+    @property
+    def ticks(self) -> int:
+        """Ticks in one unit of the quote asset."""
+        scale: int = 10**self.price_decimals
+        return scale
 
+    @property
+    def steps(self) -> int:
+        """Steps in one unit of the base asset."""
+        scale: int = 10**self.size_decimals
+        return scale
+
+    def price_number(self, ticks: int) -> float:
+        """Return a price as the number that a client reads from its text."""
+        return ticks / self.ticks  # like what is read, the float nearest to the exact fraction
+
+    def size_number(self, steps: int) -> float:
+        """Return a size as the number that a client reads from its text."""
+        return steps / self.steps
+
+
+@lru_cache(maxsize=1 << 15)  # venues tell the same levels again and again
 def decimal_text(units: int, places: int, decimals: int) -> str:
     """Return `units * 10 ** -places` with `decimals` decimals; `units` is 0 or more.
 

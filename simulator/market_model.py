@@ -74,7 +74,7 @@ class _Instrument:
         self.candles = CandleBook(listing, seed=seed, start=start, rate=rate, fades=past_until)
         self._start = start
         self._moves = script.of(listing.symbol)
-        self._walls = Walls(script.walls_of(listing.symbol), start)
+        self.walls = Walls(script.walls_of(listing.symbol), start)
         self._passages: list[Move] = []  # of the price through walls
         self._skipped_to = start
         self._ladder_ticks = max(LEAST_LADDER_TICKS, LADDER_DEPTH * listing.price)
@@ -97,7 +97,7 @@ class _Instrument:
         """Return what happens up to and including `until`."""
         out: list[Change] = []
         self._out = out
-        walls = self._walls
+        walls = self.walls
         while True:
             change, trade = self.next_change, self.next_trade
             ts = min(trade, change)
@@ -151,7 +151,7 @@ class _Instrument:
     def _change(self, is_bid: bool, price: int, size: int) -> None:
         book = self.book
         (book.bids if is_bid else book.asks).put(price, size)
-        if not size and (walls := self._walls.side(is_bid)):
+        if not size and (walls := self.walls.side(is_bid)):
             walls.discard(price)
         book.update_id += 1
         self._out.append(LevelChange(self.symbol, self._ts, book.update_id, is_bid, price, size))
@@ -178,7 +178,7 @@ class _Instrument:
 
     def _stop_at_walls(self, highest_bid: int) -> tuple[int, int]:
         """Return the highest bid and the lowest ask that pass no wall."""
-        walls = self._walls
+        walls = self.walls
         highest_bid = max(highest_bid, *walls.bids) if walls.bids else highest_bid
         lowest_ask = highest_bid + self._spread
         if walls.asks and min(walls.asks) < lowest_ask:
@@ -190,7 +190,7 @@ class _Instrument:
         """Take away levels that the price has passed, and put new ones where it left a hole."""
         highest_bid = max(1, int(self._price() - self._spread / 2))
         lowest_ask = highest_bid + self._spread
-        if self._walls.bids or self._walls.asks:
+        if self.walls.bids or self.walls.asks:
             highest_bid, lowest_ask = self._stop_at_walls(highest_bid)
         bids, asks = self.book.bids, self.book.asks
         # A side is never empty: when all of it must go, its new best comes before the old go.
@@ -221,7 +221,7 @@ class _Instrument:
                 self._add(is_bid, ladder)
         elif count > MOST_LEVELS:
             price = ladder.prices[0 if is_bid else -1]
-            if price not in self._walls.side(is_bid):
+            if price not in self.walls.side(is_bid):
                 self._change(is_bid, price, 0)
         elif draw < 0.25:
             self._add(is_bid, ladder)
@@ -230,7 +230,7 @@ class _Instrument:
             rank = int(count * self.random.random() ** 5)
             price = ladder.prices[count - 1 - rank if is_bid else rank]
             size = 0 if draw < 0.5 else self._level_size()
-            if size != ladder.sizes[price] and price not in self._walls.side(is_bid):
+            if size != ladder.sizes[price] and price not in self.walls.side(is_bid):
                 self._change(is_bid, price, size)
 
     def _add(self, is_bid: bool, ladder: Ladder) -> None:
@@ -239,7 +239,7 @@ class _Instrument:
         else:
             price = ladder.prices[0] + self._distance()
         size = self._level_size()
-        if price <= 0 or price in self._walls.side(is_bid):
+        if price <= 0 or price in self.walls.side(is_bid):
             return
         if ladder.sizes.get(price) != size:
             self._change(is_bid, price, size)
@@ -268,19 +268,19 @@ class _Instrument:
 
     def _follow_walls(self) -> None:
         """Build the next wall, or let it end."""
-        event, wall = self._walls.pop()
+        event, wall = self.walls.pop()
         if not event.is_end:
             price = self._wall_price(wall)
-            self._walls.build(event, price)
+            self.walls.build(event, price)
             self._change(wall.is_bid, price, max(1, round(wall.size * self.listing.level_size)))
             return
-        if event.price not in self._walls.side(wall.is_bid):
+        if event.price not in self.walls.side(wall.is_bid):
             return  # takers have eaten it
         ladder = self.book.bids if wall.is_bid else self.book.asks
         if event.price == ladder.prices[0 if wall.is_bid else -1]:  # the last of its side
             behind = event.price + (-self._spread if wall.is_bid else self._spread)
             if behind < 1:
-                self._walls.side(wall.is_bid).discard(event.price)
+                self.walls.side(wall.is_bid).discard(event.price)
                 return
             self._change(wall.is_bid, behind, self.listing.level_size)
         if wall.is_traded:
@@ -377,7 +377,13 @@ class MarketModel:
         self.now = max(self.now, until)
         changes: list[Change] = []
         for instrument in self._instruments.values():
-            changes += instrument.advance(until)
+            # In short steps most have nothing to do most of the time.
+            if (
+                instrument.next_change <= until
+                or instrument.next_trade <= until
+                or instrument.walls.next <= until
+            ):
+                changes += instrument.advance(until)
         changes.sort(key=_by_time)  # stable: an instrument's own order is kept
         return changes
 

@@ -83,7 +83,7 @@ class Ladder:
 class BookCopy(msgspec.Struct, frozen=True):
     """All levels of one book at one moment, in quote and base currency.
 
-    `bids` fall, `asks` rise. Numbers are parsed from decimal text, as a client would.
+    `bids` fall, `asks` rise. Numbers are those that a client reads from decimal text.
     """
 
     symbol: str
@@ -121,13 +121,21 @@ class TrueBook:
         (self.bids if change.is_bid else self.asks).put(change.price, change.size)
         self.update_id = change.update_id
 
+    def undoing(self, change: LevelChange) -> LevelChange:
+        """Return what brings this book back once it has taken the change."""
+        side = self.bids if change.is_bid else self.asks
+        size = side.sizes.get(change.price, 0)
+        return LevelChange(
+            change.symbol, change.ts, self.update_id, change.is_bid, change.price, size
+        )
+
     def copy(self) -> BookCopy:
         """Return all levels as numbers."""
         return BookCopy(
             symbol=self.listing.symbol,
             update_id=self.update_id,
-            bids=[self._level(*level) for level in self.bids.levels()][::-1],
-            asks=[self._level(*level) for level in self.asks.levels()],
+            bids=self._numbers(self.bids)[::-1],
+            asks=self._numbers(self.asks),
         )
 
     def duplicate(self) -> "TrueBook":
@@ -138,8 +146,9 @@ class TrueBook:
             theirs.sizes = dict(ours.sizes)
         return other
 
-    def _level(self, price: int, size: int) -> Level:
-        return float(self.listing.price_text(price)), float(self.listing.size_text(size))
+    def _numbers(self, side: Ladder) -> list[Level]:
+        ticks, steps, sizes = self.listing.ticks, self.listing.steps, side.sizes
+        return [(price / ticks, sizes[price] / steps) for price in side.prices]
 
 
 class TrueBookHistory:
@@ -182,14 +191,16 @@ class TrueBookHistory:
 
         None when there is none; the changes are then still there.
         """
-        book = self._book.duplicate()
-        passed = 0
+        book = self._book
+        undo: list[LevelChange] = []
         while not is_it(book):
-            if passed == len(self._later):
+            if len(undo) == len(self._later):
+                for change in reversed(undo):
+                    book.apply(change)
                 return None
-            book.apply(self._later[passed])
-            passed += 1
-        self._book = book
-        for _ in range(passed):
+            change = self._later[len(undo)]
+            undo.append(book.undoing(change))
+            book.apply(change)
+        for _ in undo:
             self._later.popleft()
         return book

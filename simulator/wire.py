@@ -170,12 +170,13 @@ class Wire:
                 if isinstance(change, LevelChange):
                     self._histories[change.symbol].record((change,))
         self._dialect.advance(changes, now)
-        for line, frame in self._faults.due(now, tuple(self._accepted), self._dialect):
+        for line, frame in self._faults.due(now, self._accepted, self._dialect):
             self._send(line, frame)
         self._deliver(self._at_venue)
-        for line in [line for line in self._waiting if not self._faults.is_frozen(line)]:
-            for data in self._waiting.pop(line):
-                self._dialect.received(line, data, now)
+        if self._waiting:
+            for line in [line for line in self._waiting if not self._faults.is_frozen(line)]:
+                for data in self._waiting.pop(line):
+                    self._dialect.received(line, data, now)
         for line, frame in self._dialect.outgoing():
             for sent in self._faults.frames(line, frame, now):
                 self._send(line, sent)

@@ -160,9 +160,10 @@ def _copy(connection: psycopg.Connection, table: Table, into: str, rows: list[li
 
 def _stage(connection: psycopg.Connection, table: Table, rows: list[list[Cell]]) -> int:
     stage = f"pg_temp.incoming_{table.name}"
+    # It goes with the transaction: behind a pooler the next one may be on another connection.
     connection.execute(
         f'CREATE TEMP TABLE IF NOT EXISTS "incoming_{table.name}" (LIKE "{table.name}") '
-        "ON COMMIT DELETE ROWS"
+        "ON COMMIT DROP"
     )
     _copy(connection, table, stage, rows)
     done = connection.execute(

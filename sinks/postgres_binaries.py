@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -39,21 +40,21 @@ class Binaries(msgspec.Struct, frozen=True):
         return str(self.folder / "initdb")
 
 
-def candidates() -> list[Path]:
-    """Return the `bin` folders there are, best first."""
+def candidates(programs: Sequence[str] = PROGRAMS) -> list[Path]:
+    """Return the `bin` folders there are that hold all of `programs`, best first."""
     found: list[Path] = []
     spec = importlib.util.find_spec(PACKAGE)
     if spec is not None:
         for location in spec.submodule_search_locations or ():
             found += [Path(location) / name / "bin" for name in ("pginstall18", "pginstall")]
-    on_path = shutil.which("postgres")
+    on_path = shutil.which(programs[0])
     if on_path:
         found.append(Path(on_path).resolve().parent)
     system = Path("/usr/lib/postgresql").glob("*/bin")
     found += sorted(system, key=lambda folder: _number(folder.parent.name), reverse=True)
     unique = list(dict.fromkeys(found))
     return [
-        folder for folder in unique if all((folder / program).is_file() for program in PROGRAMS)
+        folder for folder in unique if all((folder / program).is_file() for program in programs)
     ]
 
 

@@ -15,7 +15,8 @@ ROWS_LOST = Counter("candlewax_rows_lost", "Rows that could not be kept", ["tabl
 class TableTotals(msgspec.Struct):
     """What became of the rows of one table.
 
-    `handed` = `written` + `updated` + `known` + `lost` + those still in the buffer.
+    `handed` + `found` = `written` + `updated` + `known` + `lost` + `spooled` + those still in the
+    buffer.
 
     Attributes:
         handed: rows given to the store.
@@ -24,6 +25,8 @@ class TableTotals(msgspec.Struct):
         known: rows that were there already. A commit whose answer got lost counts here: its rows
             are written again, and found.
         lost: rows that could not be kept.
+        found: rows that an earlier run has left in the spool.
+        spooled: rows that wait in the spool now.
     """
 
     handed: int = 0
@@ -31,6 +34,13 @@ class TableTotals(msgspec.Struct):
     updated: int = 0
     known: int = 0
     lost: int = 0
+    found: int = 0
+    spooled: int = 0
+
+    @property
+    def settled(self) -> int:
+        """Rows that are in the database, or told as lost."""
+        return self.written + self.updated + self.known + self.lost
 
 
 class RowTotals:
@@ -44,9 +54,9 @@ class RowTotals:
         return self._tables[table]
 
     def unsettled(self) -> dict[str, int]:
-        """Return the rows that are neither in the database nor lost, by table, where there are."""
+        """Return the rows that are in memory only, by table, where there are."""
         left = {
-            name: each.handed - each.written - each.updated - each.known - each.lost
+            name: each.handed + each.found - each.settled - each.spooled
             for name, each in self._tables.items()
         }
         return {name: count for name, count in left.items() if count}
@@ -60,8 +70,10 @@ class RowTotals:
         updated: int = 0,
         known: int = 0,
         lost: int = 0,
+        found: int = 0,
+        spooled: int = 0,
     ) -> None:
-        """Add to the totals of one table."""
+        """Add to the totals of one table; `spooled` is less than 0 for rows that leave it."""
         with _lock:
             for totals in (self._tables[table], _process[table]):
                 totals.handed += handed
@@ -69,6 +81,8 @@ class RowTotals:
                 totals.updated += updated
                 totals.known += known
                 totals.lost += lost
+                totals.found += found
+                totals.spooled += spooled
         if handed:
             ROWS_HANDED.labels(table).inc(handed)
         if written:

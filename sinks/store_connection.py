@@ -17,8 +17,17 @@ DRIVER_SETTINGS = {
 """What the address does not say itself."""
 SESSION = "SET lock_timeout = '2s'; SET statement_timeout = '30s'; SET timezone = 'UTC'"
 
-RETRIABLE = (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)
+LIMITS = "SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = '30s'"
+"""The same for one transaction: behind a pooler no other client's session is changed."""
+
+RETRIABLE = (
+    psycopg.OperationalError,
+    psycopg.errors.ReadOnlySqlTransaction,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+)
 """No connection, a deadlock, a lock or disk that is busy, a standby; all else is a bug."""
+AT_ONCE = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+"""Of those, the ones that are over when they are told: the server is well."""
 
 
 def complete(dsn: str) -> str:
@@ -42,16 +51,21 @@ def complete(dsn: str) -> str:
     return make_conninfo(dsn, **missing)
 
 
-def connect(dsn: str) -> psycopg.Connection:
+def connect(dsn: str, *, session: bool = True) -> psycopg.Connection:
     """Open a connection in autocommit mode, whose statements do not last for ever.
+
+    Nothing is prepared on the server, so that a pooler may be in between.
 
     Args:
         dsn: as `complete` gives it.
+        session: set the limits for the whole session; without, the caller sets `LIMITS`.
 
     Raises:
         psycopg.OperationalError: the database does not answer.
     """
-    connection = psycopg.connect(dsn, autocommit=True)
+    connection = psycopg.connect(dsn, autocommit=True, prepare_threshold=None)
+    if not session:
+        return connection
     try:
         connection.execute(SESSION)
     except psycopg.Error:

@@ -4,6 +4,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
@@ -26,7 +27,8 @@ class TimescaleSink(FixedPartitionedSink[RowBatch, None]):
     Delivery: at least once, and the natural keys make one row of what comes twice. Of a patient
     sink, every row of an epoch is in the database when the epoch is committed; while the database
     is away or slow, the flow stands. Otherwise the epoch waits `BARRIER_S`; what is not written by
-    then waits in a bounded buffer, the flow goes on, and the late barrier is logged and counted.
+    then goes to the spool, on the disk for sure before the epoch is committed, the flow goes on,
+    and the late barrier is logged and counted.
 
     Args:
         dsn: libpq address of a database that `migrations.upgrade` has prepared.
@@ -34,6 +36,8 @@ class TimescaleSink(FixedPartitionedSink[RowBatch, None]):
         notify: whether alerts get rows in the outbox; False for replays, which only store.
         place: chooses the partition of a symbol's rows, by its number; by default its name does.
         patient: wait for the database for as long as it takes, as a replay can and a feed cannot.
+        spool: folder for rows while the database is away; one below it for each partition. Without
+            one they wait in memory.
         closed: called when the last partition of this process has closed; the interpreter still
             runs all its services then, which it does not when it exits.
     """
@@ -46,6 +50,7 @@ class TimescaleSink(FixedPartitionedSink[RowBatch, None]):
         notify: bool = True,
         place: Callable[[str], int] | None = None,
         patient: bool = False,
+        spool: Path | None = None,
         closed: Callable[[], object] = lambda: None,
     ) -> None:
         self._dsn = dsn
@@ -53,6 +58,7 @@ class TimescaleSink(FixedPartitionedSink[RowBatch, None]):
         self._notify = notify
         self._place = place or _by_name
         self._patient = patient
+        self._spool = spool
         self._closed = closed
         self._open = 0
         self._lock = threading.Lock()
@@ -69,13 +75,22 @@ class TimescaleSink(FixedPartitionedSink[RowBatch, None]):
     def build_part(
         self, step_id: str, for_part: str, resume_state: None
     ) -> "StatefulSinkPartition[RowBatch, None]":
-        """Start the writer of one partition."""
+        """Start the writer of one partition.
+
+        Raises:
+            ConfigError: another process uses its spool.
+        """
         del step_id, resume_state  # what was written is known by its keys, not by a position
+        writer = Writer(
+            self._dsn,
+            self._settings,
+            name=for_part,
+            notify=self._notify,
+            patient=self._patient,
+            spool=self._spool,
+        )
         with self._lock:
             self._open += 1
-        writer = Writer(
-            self._dsn, self._settings, name=for_part, notify=self._notify, patient=self._patient
-        )
         return _StorePartition(writer, self)
 
     def partition_closed(self) -> None:

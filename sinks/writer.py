@@ -1,49 +1,55 @@
 """The thread that writes rows: its own clock, its own connection, and no feed waits for it.
 
 Rows are handed over in memory and committed by size or age; alerts at once. While the database is
-away the rows wait in a bounded buffer. What does not fit is counted, and written to the gap ledger
-once the database is back; a patient writer has its owner wait instead. A network's or a server's
-trouble is waited out; a bug (an unknown column, a value that a type refuses) stops the thread and
-is raised to whoever hands rows over.
+away they go to the disk (`sinks.overflow`): rows when many wait or they have waited, alerts at
+once, and everything before an epoch ends. When it is back the disk is emptied from its oldest rows
+on, beside what is new: keys are natural and the newer revision wins, so a new bar need not wait for
+the hour before it. What cannot be kept is counted, and written to the gap ledger.
+
+A patient writer has no spool: its owner waits. A network's or a server's trouble is waited out; a
+bug (an unknown column) stops the thread and is raised to whoever hands rows over.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
+from pathlib import Path
 
 import psycopg
 from prometheus_client import Counter, Gauge
 
 from market.errors import SinkError
-from sinks.insertion import Written, insert, insert_alerts, insert_loss
-from sinks.lost_rows import LostRows
-from sinks.row_buffer import RowBuffer, Waiting
+from sinks.backlog import COMMIT_ROWS, Backlog
+from sinks.commit import Commit
+from sinks.draining import drain, insert_batches, rows_of
+from sinks.insertion import Written, insert_alerts, insert_loss
+from sinks.outage import FIRST_PAUSE_S, Outage
+from sinks.overflow import Overflow
+from sinks.row_buffer import Waiting
 from sinks.row_totals import RowTotals
-from sinks.rows import ALERTS, Cell, RowBatch, unpack
+from sinks.rows import ALERTS, RowBatch
 from sinks.settings import StoreSettings
+from sinks.spool import SpoolState
 from sinks.store_connection import RETRIABLE, complete, connect
 from sinks.tables import TABLES
 
-BUFFERED = Gauge("candlewax_store_buffer_rows", "Rows not committed yet", ["partition"])
+BUFFERED = Gauge("candlewax_store_buffer_rows", "Rows in memory only", ["partition"])
 CONNECTED = Gauge("candlewax_store_connected", "1 while the database answers", ["partition"])
 COMMIT_SECONDS = Gauge(
     "candlewax_store_commit_seconds", "How long the last commit took", ["partition"]
 )
 
 LATE_BARRIERS = Counter(
-    "candlewax_store_late_barriers_total", "Epochs that ended with rows in memory", ["partition"]
+    "candlewax_store_late_barriers_total",
+    "Epochs that ended with rows outside the database",
+    ["partition"],
 )
 
-COMMIT_ROWS = 10_000
-"""Rows of one transaction while a backlog drains; more gains nothing."""
-FIRST_PAUSE_S = 0.05
-LONGEST_PAUSE_S = 2.0
-LOSS_QUIET_S = 1.0
-"""How long no row must be lost before the ledger tells the interval."""
-REMIND_S = 30.0
 WAIT_S = 0.5
 """How long a patient owner waits before it looks again whether the writer lives."""
+ANSWER_WAIT_S = 0.2
+"""How often to look whether an alert that is being sent from the journal has its answer."""
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +63,7 @@ def live_writers() -> list["Writer"]:
 
 
 class Writer:
-    """One thread, one connection, one buffer.
+    """One thread, one connection, one backlog.
 
     Args:
         dsn: libpq address of the database.
@@ -65,13 +71,22 @@ class Writer:
         name: for logs and metrics, `"store-0"`.
         notify: whether alerts get rows in the outbox; without, they are only stored.
         patient: the owner can wait, as a replay can: no row is dropped for want of room.
+        spool: folder of all partitions' spools; without one rows wait in memory only. A patient
+            writer has none.
 
     Raises:
-        ConfigError: the address is malformed.
+        ConfigError: the address is malformed, or the spool cannot be used.
     """
 
     def __init__(
-        self, dsn: str, settings: StoreSettings, *, name: str, notify: bool, patient: bool = False
+        self,
+        dsn: str,
+        settings: StoreSettings,
+        *,
+        name: str,
+        notify: bool,
+        patient: bool = False,
+        spool: Path | None = None,
     ) -> None:
         self.name = name
         self.totals = RowTotals()
@@ -81,19 +96,24 @@ class Writer:
         self._dsn = complete(dsn)
         self._changed = threading.Condition()
         self._closing = threading.Event()
-        self._buffer = RowBuffer(settings.buffer_rows)
+        self._backlog = Backlog(
+            name,
+            limit=settings.buffer_rows,
+            totals=self.totals,
+            overflow=None if patient else _overflow(spool, settings, name, self.totals),
+        )
+        self._buffer = self._backlog.buffer
+        self._overflow = self._backlog.overflow
         self._wanted = False
         self._close_by = 0.0
         self._commits = 0
         self._stalled_at = -1
         self._late = False
-        self._abandoned = False
-        self._loss: LostRows | None = None
+        self._abandoned = threading.Event()
         self._failure: BaseException | None = None
         self._connection: psycopg.Connection | None = None
-        self._pause_s = FIRST_PAUSE_S
-        self._trouble_since = 0.0
-        self._reminded = 0.0
+        self._commit = Commit()
+        self._outage = Outage(name)
         _live.add(self)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -114,21 +134,19 @@ class Writer:
             if self._patient:
                 self._wait_until(lambda: self._buffer.has_room(batch.count))
             before = self._buffer.waiting_rows
-            gone = self._buffer.put(batch, ts=time.time_ns(), at=time.monotonic())
-            self.totals.count(batch.table, handed=batch.count)
-            self._lose(gone)
+            self._backlog.put(batch, is_away=self._is_away)
             enough = self._settings.flush_rows
             if batch.urgent or not before or before < enough <= self._buffer.waiting_rows:
                 self._changed.notify_all()
 
     def barrier(self, timeout_s: float) -> bool:
-        """Wait until everything handed over is committed, or known to be lost.
+        """Wait until everything handed over is committed; what is not by then goes to the disk.
 
-        Returns at once while the database is away: waiting would only hold up the feeds. A patient
+        Does not wait while the database is away: that would only hold up the feeds. A patient
         writer holds up its owner for as long as it takes, whatever `timeout_s`, until it is closed.
 
         Returns:
-            Whether nothing is left in the buffer.
+            Whether everything is in the database, on the disk, or known to be lost.
 
         Raises:
             SinkError: the thread met a bug and has stopped.
@@ -137,15 +155,20 @@ class Writer:
             self._check()
             if self._patient:
                 return self._wait_until(self._is_settled)
-            if self._trouble_since or self._stalled_at == self._commits:
+            if self._is_away or self._stalled_at == self._commits:
                 timeout_s = 0.0
             self._wanted = True
             self._changed.notify_all()
             done = self._changed.wait_for(self._is_settled, timeout_s)
             self._check()
             self._stalled_at = -1 if done else self._commits
+            if not done:
+                self._backlog.keep_flying()
+                self._backlog.spill()
             self._note_barrier(done=done)
-            return done
+            done = self._is_settled()
+        # The lock is free: a disk that takes its time holds up the owner and nobody else.
+        return (self._overflow is None or self._overflow.sync()) and done
 
     def _wait_until(self, reached: Callable[[], bool]) -> bool:
         """Have the buffer emptied until it is enough or the end has come; return whether it is."""
@@ -160,14 +183,18 @@ class Writer:
         if not done:
             LATE_BARRIERS.labels(self.name).inc()
         if not done and not self._late:
+            where = "in memory" if self._buffer.rows else "on the disk"
             _log.warning(
-                "an epoch ended before its rows were in the database; they wait in memory",
-                extra={"partition": self.name, "rows": self._buffer.rows},
+                f"an epoch ended before its rows were in the database; they wait {where}",
+                extra={"partition": self.name, "rows": self._backlog.rows},
             )
         self._late = not done
 
     def close(self, timeout_s: float) -> None:
-        """Write what is left, for at most `timeout_s`; the rest is counted as lost, and logged."""
+        """Write what is left, for at most `timeout_s`; the rest goes to the disk.
+
+        What cannot go there either is counted as lost, and logged.
+        """
         with self._changed:
             if not self._closing.is_set():
                 self._close_by = time.monotonic() + timeout_s
@@ -175,24 +202,38 @@ class Writer:
             self._changed.notify_all()
         self._thread.join(timeout_s + FIRST_PAUSE_S)
         with self._changed:
-            left = self._buffer.rows
-            if left:
-                # A statement that hangs may still be committed later: these rows are then both.
-                self._abandoned = True
-                self._give_up_all()
+            if self._abandoned.is_set():
+                return
+            # A statement that hangs may still be committed later: its rows are then both.
+            self._abandoned.set()
+            # What the database calls wrong is set aside, or mended, when it comes from the disk.
+            if self._failure is None or isinstance(self._failure, psycopg.Error):
+                self._backlog.keep_all()
+            if self._buffer.rows:
+                self._backlog.give_up()
+            if self._overflow is not None:
+                self._overflow.close()
         BUFFERED.labels(self.name).set(0)
         CONNECTED.labels(self.name).set(0)
         _live.discard(self)
 
     @property
     def buffered_rows(self) -> int:
-        """Rows handed over and neither committed nor lost yet."""
+        """Rows handed over that are in memory only."""
         return self._buffer.rows
 
     @property
     def is_connected(self) -> bool:
         """Whether the database took the last thing it was asked."""
-        return self._connection is not None and not self._trouble_since
+        return self._connection is not None and self._outage.since is None
+
+    def spool_state(self) -> SpoolState | None:
+        """Return what waits on the disk; None for a writer without a spool."""
+        return self._overflow.state() if self._overflow is not None else None
+
+    @property
+    def _is_away(self) -> bool:
+        return self._outage.since is not None or self._backlog.hangs
 
     # -- the thread --------------------------------------------------------------------------
 
@@ -213,80 +254,97 @@ class Writer:
         with self._changed:
             while not self._is_due():
                 self._changed.wait(self._patience())
-            alerts = self._buffer.take_alerts()
-            rows = self._buffer.take_rows(COMMIT_ROWS) if self._rows_are_due() else []
+            alerts, rows = self._backlog.take(self._rows_are_due)
+            self._commit.forget()
         try:
             connection = self._connected()
             began = time.monotonic()
             if alerts:
-                self._commit(connection, alerts, self._insert_alerts)
-                alerts = []
+                self._write(connection, alerts, self._insert_alerts)
             if rows:
-                self._commit(connection, rows, self._insert_rows)
-                rows = []
+                self._write(connection, rows, self._insert_rows)
+            if self._abandoned.is_set():
+                return False
             self._tell_losses(connection)
-            COMMIT_SECONDS.labels(self.name).set(time.monotonic() - began)
+            if alerts or rows:
+                COMMIT_SECONDS.labels(self.name).set(time.monotonic() - began)
+            self._drain(connection)
         except RETRIABLE as error:
-            with self._changed:
-                self._lose(self._buffer.put_back(alerts + rows))
             return self._wait_out(error)
         finally:
             BUFFERED.labels(self.name).set(self._buffer.rows)
-        self._recovered()
         with self._changed:
+            self._backlog.rest()
+            self._outage.ended(now=time.monotonic(), rows=self._backlog.rows)
             if self._is_settled():
                 self._wanted = False
-            done = self._is_settled() and self._loss is None
-            return not (self._abandoned or (self._closing.is_set() and done))
+            done = self._is_settled() and self._backlog.loss is None and not self._must_drain()
+            return not (self._abandoned.is_set() or (self._closing.is_set() and done))
 
-    def _commit(
+    def _write(
         self,
         connection: psycopg.Connection,
         taken: list[Waiting],
-        write: Callable[[psycopg.Connection, list[Waiting]], dict[str, Written]],
+        insert: Callable[[psycopg.Connection, list[Waiting]], dict[str, Written]],
     ) -> None:
-        with connection.transaction():
-            outcome = write(connection, taken)
+        with self._commit.of(connection):
+            outcome = insert(connection, taken)
         with self._changed:
-            if self._abandoned:
+            if self._abandoned.is_set():
                 return
-            self._buffer.settle(taken)
             self._commits += 1
-            for table, done in outcome.items():
-                self.totals.count(table, written=done.new, updated=done.updated, known=done.known)
+            self._backlog.landed(taken, outcome)
             self._changed.notify_all()
 
     def _insert_alerts(
         self, connection: psycopg.Connection, taken: list[Waiting]
     ) -> dict[str, Written]:
-        rows = _rows_of(waiting.batch for waiting in taken)
+        rows = rows_of(waiting.batch for waiting in taken)
         return {ALERTS: insert_alerts(connection, rows, notify=self._notify)}
 
     def _insert_rows(
         self, connection: psycopg.Connection, taken: list[Waiting]
     ) -> dict[str, Written]:
-        outcome = {}
-        for name in dict.fromkeys(waiting.batch.table for waiting in taken):
-            rows = _rows_of(waiting.batch for waiting in taken if waiting.batch.table == name)
-            outcome[name] = insert(connection, TABLES[name], rows)
-        return outcome
+        return insert_batches(connection, [waiting.batch for waiting in taken])
 
     def _tell_losses(self, connection: psycopg.Connection) -> None:
         """Write lost rows to the ledger, as one interval, once losing them has ended."""
         with self._changed:
-            loss = self._loss
-            quiet = loss is not None and time.monotonic() - loss.at >= LOSS_QUIET_S
-            if loss is None or not (quiet or self._closing.is_set()):
+            loss = self._backlog.loss
+            if loss is None or not (self._backlog.loss_is_due() or self._closing.is_set()):
                 return
-            self._loss = None
+            self._backlog.loss = None
         try:
             insert_loss(connection, started=loss.started, ended=loss.ended, reason=loss.reason)
         except RETRIABLE:
             with self._changed:
-                self._loss = loss.joined(self._loss)
+                self._backlog.loss = loss.joined(self._backlog.loss)
             raise
         with self._changed:
             self.totals.count("gaps", handed=1, written=1)
+
+    def _drain(self, connection: psycopg.Connection) -> None:
+        """Write the oldest rows of the spool, or the alerts of the journal."""
+        overflow = self._overflow
+        parcel = overflow.take(COMMIT_ROWS) if overflow is not None else None
+        if overflow is None or parcel is None:
+            return
+        try:
+            drained = drain(connection, self._commit, parcel, notify=self._notify)
+        except BaseException:
+            with self._changed:
+                if not self._abandoned.is_set():
+                    overflow.release(parcel, in_doubt=self._commit.is_in_doubt)
+            raise
+        with self._changed:
+            if self._abandoned.is_set():
+                return  # the next start reads them again
+            for batch, reason in drained.refused:
+                self._backlog.lose(overflow.refuse(batch, reason))
+            self._backlog.drained(parcel, drained.written)
+            if drained.losses:
+                self.totals.count("gaps", handed=drained.losses, written=drained.losses)
+            self._changed.notify_all()
 
     # -- when to write -----------------------------------------------------------------------
 
@@ -295,7 +353,8 @@ class Writer:
             self._buffer.has_urgent
             or self._rows_are_due()
             or self._closing.is_set()
-            or (self._loss is not None and time.monotonic() >= self._loss.at + LOSS_QUIET_S)
+            or self._backlog.loss_is_due()
+            or (self._overflow is not None and self._overflow.is_ready)
         )
 
     def _rows_are_due(self) -> bool:
@@ -310,22 +369,30 @@ class Writer:
 
     def _patience(self) -> float | None:
         """Seconds until something is due by its age alone; None for never."""
-        oldest = self._buffer.oldest
         moments = []
-        if oldest is not None:
-            moments.append(oldest + self._settings.flush_interval_s)
-        if self._loss is not None:
-            moments.append(self._loss.at + LOSS_QUIET_S)
+        if self._buffer.oldest is not None:
+            moments.append(self._buffer.oldest + self._settings.flush_interval_s)
+        if self._backlog.loss_due_at is not None:
+            moments.append(self._backlog.loss_due_at)
+        if self._overflow is not None and self._overflow.rows:
+            moments.append(time.monotonic() + ANSWER_WAIT_S)
         return max(0.0, min(moments) - time.monotonic()) if moments else None
 
     def _is_settled(self) -> bool:
         return self._failure is not None or self._buffer.batches == 0
 
+    def _must_drain(self) -> bool:
+        return (
+            self._overflow is not None
+            and self._overflow.is_ready
+            and time.monotonic() < self._close_by
+        )
+
     # -- trouble -----------------------------------------------------------------------------
 
     def _connected(self) -> psycopg.Connection:
         if self._connection is None or self._connection.closed:
-            self._connection = connect(self._dsn)
+            self._connection = connect(self._dsn, session=False)
             CONNECTED.labels(self.name).set(1)
         return self._connection
 
@@ -336,43 +403,31 @@ class Writer:
         CONNECTED.labels(self.name).set(0)
 
     def _wait_out(self, error: Exception) -> bool:
-        """Pause after trouble that passes; return whether to go on."""
+        """Take back what was not taken, and pause; return whether to go on."""
         if self._connection is None or self._connection.closed:
             self._disconnect()
         now = time.monotonic()
-        if now >= self._reminded + REMIND_S or not self._trouble_since:
-            self._reminded = now
-            _log.warning(
-                "the database does not take rows; they wait in memory",
-                extra={
-                    "partition": self.name,
-                    "reason": str(error).strip(),
-                    "rows": self._buffer.rows,
-                },
-            )
         with self._changed:
-            self._trouble_since = self._trouble_since or now
-            self._changed.notify_all()
-        if self._closing.is_set():
-            if now >= self._close_by:
+            if self._abandoned.is_set():
                 return False
-            self._pause_s = min(self._pause_s, max(0.0, self._close_by - now), 0.2)
-            time.sleep(self._pause_s)
+            self._backlog.give_back(error, in_doubt=self._commit.is_in_doubt)
+            was_away = self._outage.since is not None
+            where = "in memory" if self._overflow is None else "on the disk"
+            self._outage.met(error, now=now, rows=self._backlog.rows, where=where)
+            if self._overflow is not None:
+                self._backlog.spill_aged()
+            self._changed.notify_all()
+        if self._overflow is not None:
+            self._overflow.sync()
+        if self._closing.is_set():
+            # With a disk nothing is gained by asking a database that was away before.
+            if now >= self._close_by or (was_away and self._overflow is not None):
+                return False
+            time.sleep(min(self._outage.pause_s, max(0.0, self._close_by - now), 0.2))
         else:
-            self._closing.wait(self._pause_s)
-        self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
+            self._closing.wait(self._outage.pause_s)
+        self._outage.waited()
         return True
-
-    def _recovered(self) -> None:
-        self._pause_s = FIRST_PAUSE_S
-        if self._trouble_since:
-            away = time.monotonic() - self._trouble_since
-            with self._changed:
-                self._trouble_since = 0.0
-            _log.info(
-                "the database takes rows again",
-                extra={"partition": self.name, "away_s": round(away, 3), "rows": self._buffer.rows},
-            )
 
     def _check(self) -> None:
         if self._failure is not None:
@@ -381,28 +436,16 @@ class Writer:
                 retriable=False,
             ) from self._failure
 
-    def _lose(self, gone: Sequence[Waiting]) -> None:
-        if not gone:
-            return
-        loss = LostRows.of(gone, at=time.monotonic())
-        if self._loss is None:
-            _log.error(
-                "the store's buffer is full and its oldest rows are lost",
-                extra={"partition": self.name, "limit": self._settings.buffer_rows},
-            )
-        self._loss = loss.joined(self._loss)
-        for table, count in loss.tables.items():
-            self.totals.count(table, lost=count)
 
-    def _give_up_all(self) -> None:
-        left = self.totals.unsettled()
-        for table, count in left.items():
-            self.totals.count(table, lost=count)
-        _log.error(
-            "the database did not take the last rows in time; they are lost",
-            extra={"partition": self.name, "rows": left},
-        )
-
-
-def _rows_of(batches: Iterable[RowBatch]) -> list[list[Cell]]:
-    return [row for batch in batches for row in unpack(batch)]
+def _overflow(
+    spool: Path | None, settings: StoreSettings, name: str, totals: RowTotals
+) -> Overflow | None:
+    if spool is None or not settings.spool_bytes:
+        return None
+    return Overflow(
+        spool,
+        name,
+        limit=settings.spool_bytes,
+        keep_free=settings.spool_free_bytes,
+        totals=totals,
+    )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from simulator.listings import Listing
+from simulator.listings import Listing, decimal_text
 from simulator.market_model import MarketModel
 from simulator.true_book import Change, Ladder, Print
 
@@ -243,7 +243,8 @@ def top(ladder: Ladder, *, is_bid: bool, levels: int = TOP_LEVELS) -> list[tuple
 
 def level_texts(listing: Listing, levels: list[tuple[int, int]]) -> list[tuple[str, str]]:
     """Return levels as Bitstamp writes them: the price with its decimals, the size with eight."""
+    decimals, size_decimals = listing.price_decimals, listing.size_decimals
     return [
-        (listing.price_text(price, listing.price_decimals), listing.size_text(size))
+        (decimal_text(price, decimals, decimals), decimal_text(size, size_decimals, 8))
         for price, size in levels
     ]

@@ -80,7 +80,7 @@ class _Window:
     """The best levels of one symbol, as they were told last."""
 
     __slots__ = (
-        "asks", "bids", "depth", "interval", "readers", "topic", "ts", "update_id",
+        "asks", "bids", "depth", "interval", "looked_at", "readers", "topic", "ts", "update_id",
     )  # fmt: skip
 
     def __init__(self, depth: int, interval: int, topic: str, update_id: int) -> None:
@@ -88,6 +88,7 @@ class _Window:
         self.interval = interval
         self.topic = topic
         self.update_id = update_id
+        self.looked_at = 0  # the book's own update id, when it was last compared
         self.ts = 0
         self.bids: dict[int, int] = {}
         self.asks: dict[int, int] = {}
@@ -272,11 +273,13 @@ class BybitStreams:
 
     def _change(self, feed: _Feed, window: _Window, due: int, out: list[Told]) -> None:
         book = feed.book
-        if book is None:
+        if book is None or (window.looked_at == book.update_id and not feed.is_false):
             return
+        window.looked_at = book.update_id
         bids, asks = _best(book, window.depth)
         if feed.is_false:
             feed.is_false = False
+            window.looked_at = 0  # the next look puts it right
             best = book.best_ask or feed.listing.price
             if len(bids) == window.depth:
                 del bids[min(bids)]

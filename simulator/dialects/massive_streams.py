@@ -182,9 +182,9 @@ class MassiveStreams:
                 _Trade(
                     ev=TRADE,
                     pair=listing.symbol,
-                    p=float(listing.price_text(trade.price)),
+                    p=listing.price_number(trade.price),
                     t=(trade.ts + ahead) // MILLISECOND,
-                    s=float(listing.size_text(trade.size)),
+                    s=listing.size_number(trade.size),
                     c=[2 if trade.buyer_took else 1],
                     i=str(trade.trade_id),
                     x=EXCHANGE,
@@ -199,10 +199,10 @@ class MassiveStreams:
         book = self._model.true_book(listing.symbol)
         bid, ask = book.best_bid, book.best_ask
         best = (
-            float(listing.price_text(bid)) if bid is not None else 0.0,
-            float(listing.size_text(book.bids.sizes[bid])) if bid is not None else 0.0,
-            float(listing.price_text(ask)) if ask is not None else 0.0,
-            float(listing.size_text(book.asks.sizes[ask])) if ask is not None else 0.0,
+            listing.price_number(bid) if bid is not None else 0.0,
+            listing.size_number(book.bids.sizes[bid]) if bid is not None else 0.0,
+            listing.price_number(ask) if ask is not None else 0.0,
+            listing.size_number(book.asks.sizes[ask]) if ask is not None else 0.0,
         )
         if best == pair.quoted or not pair.readers[QUOTE]:
             return
@@ -211,7 +211,7 @@ class MassiveStreams:
         if pair.is_false and ask is not None:
             pair.is_false = False
             pair.quoted = ()  # the next advance tells the truth again
-            told = (float(listing.price_text(ask + max(1, int(ask * CROSSING)))), *best[1:])
+            told = (listing.price_number(ask + max(1, int(ask * CROSSING))), *best[1:])
         event = _Quote(
             ev=QUOTE,
             pair=listing.symbol,
@@ -240,13 +240,13 @@ class MassiveStreams:
         event = _Bar(
             ev=kind,
             pair=listing.symbol,
-            v=float(listing.size_text(window.volume)),
+            v=listing.size_number(window.volume),
             vw=round(window.worth / window.volume / scale, 8),
             z=int(mean),
-            o=float(listing.price_text(window.open)),
-            c=float(listing.price_text(window.close)),
-            h=float(listing.price_text(window.high)),
-            l=float(listing.price_text(window.low)),
+            o=listing.price_number(window.open),
+            c=listing.price_number(window.close),
+            h=listing.price_number(window.high),
+            l=listing.price_number(window.low),
             s=window.start // MILLISECOND,
             e=(window.start + LENGTHS[kind]) // MILLISECOND,
         )

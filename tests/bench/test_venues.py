@@ -8,7 +8,7 @@ from connectors import VENUES
 
 @pytest.mark.parametrize("name", sorted(VENUES))
 def test_every_venues_messages_are_measured(name: str) -> None:
-    figures = measure(name, length_s=4, passes=1)
+    figures = measure(name, length_s=6, passes=1, symbols=10)
     assert {"trade", "book"} & set(figures), "enough messages came"
     for kind, row in figures.items():
         assert list(row) == ["messages", "bytes", "ns", "floor_ns", "ratio"], kind

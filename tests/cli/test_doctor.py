@@ -3,10 +3,14 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from cli.main import main
-from flows.home import Home, OwnerLock
+from flows.home import Home, Owner, OwnerLock, Process, Running
+from migrations.table_sizes import TableSize
+from sinks.spool import Spool
+from sinks.spool_lane import Entry
 
 
 @pytest.fixture(autouse=True)
@@ -98,3 +102,85 @@ def test_the_owner_of_the_state_folder_is_named(
     assert main(["doctor"]) == 0
     assert "in use by `candlewax run`" in findings(capsys)["lock"]
     lock.release()
+
+
+def test_the_database_tells_its_size_and_growth(
+    database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database)
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO instruments VALUES ('v', 'A-B', 'AB', 'A', 'B', 0, 0, 'spot');"
+            "INSERT INTO trades SELECT 'v', 'A-B', now() - n * interval '1 minute', n::text, 1, 1,"
+            " 'buy', now() FROM generate_series(0, 1440) AS n"
+        )
+    assert main(["doctor"]) == 0
+    found = findings(capsys)
+    assert found["trades"].startswith("ok 0.")
+    assert found["trades"].endswith(" MB a day, kept 30 days")
+    assert " MB in tables, " in found["growth"]
+    assert found["growth"].endswith("how much room its disk has cannot be seen from here")
+
+
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        (None, "ok 0.3 MB in tables, 1.0 MB a day; what is kept fits on this disk"),
+        (3, "note 0.3 MB in tables, 1.0 MB a day; the disk is full in 3 days"),
+        (30, "ok 0.3 MB in tables, 1.0 MB a day; the disk is full in 30 days"),
+    ],
+)
+def test_an_embedded_database_that_runs_tells_when_the_disk_is_full(
+    left: int | None,
+    told: str,
+    plain_database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    home = Home(Path(".candlewax"))
+    home.make()
+    size = TableSize(table="bars", size=300_000, span_days=0.3, day_size=1e6, keep_days=0)
+    monkeypatch.setattr("migrations.table_sizes.read_sizes", lambda *_: [size])
+    monkeypatch.setattr("migrations.table_sizes.days_left", lambda *_: left)
+    lock = OwnerLock(home)
+    assert lock.acquire("", "candlewax run")
+    home.tell(
+        Running(
+            owner=Owner(process=Process.current(), cluster="", command="candlewax run"),
+            database_url=plain_database,
+            websocket_url="",
+            rest_url="",
+            pids={},
+        )
+    )
+    try:
+        assert main(["doctor"]) == 0
+    finally:
+        lock.release()
+    found = findings(capsys)
+    assert found["growth"] == told
+    assert found["database"].startswith("ok embedded PostgreSQL 18.")
+
+
+def test_what_waits_for_the_database_is_told_by_partition(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["doctor"]) == 0
+    assert findings(capsys)["spool"] == "ok empty, room for 1.0 GiB for each of 2 partitions"
+    for number in (0, 5):
+        spool = Spool(Path(f".candlewax/spool/store-{number}"), limit=1 << 20)
+        spool.append(0, [Entry("trades", 7, 1_732_112_220_000_000_000, b"rows")])
+        spool.set_aside("x", b"?")
+        journal = Spool(Path(f".candlewax/spool/alerts-{number}"), limit=1 << 20)
+        journal.append(0, [Entry("alerts", 1, 1_732_112_230_000_000_000, b"row")])
+        for each in (spool, journal):
+            each.close()
+    assert main(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    waits = "1 of alerts, 7 of trades wait, 0.0 MiB, the oldest since 2024-11-20 14:17:00 UTC"
+    assert f"note  spool store-0  {waits}\n" in shown
+    assert (
+        f"note  spool store-5  {waits}; nobody drains it: raise store.partitions above 5" in shown
+    )
+    assert "1 damaged or refused pieces in " in shown
+    assert "empty" not in shown

@@ -5,6 +5,7 @@ import msgspec
 
 from cli import display, status
 from flows.status import BookLine, FlowStatus
+from sinks.spool import SpoolState
 
 
 def test_the_processes_of_a_run_are_added_up(tmp_path: Path) -> None:
@@ -37,6 +38,18 @@ def test_the_summary_has_the_promised_names() -> None:
         "seconds trades book_updates bars features rows alerts gaps dead_letters "
     )
     assert (told["seconds"], told["rows"], told["rows_written"]) == (30.0, 3, 1)
+
+
+def test_what_waits_on_the_disk_is_added_up(tmp_path: Path) -> None:
+    for number, name in enumerate(("store-1", "store-0")):
+        part = FlowStatus(spools={name: SpoolState({"trades": 5, "bars": number}, 100, 1)})
+        (tmp_path / f"flow-{number}.json").write_bytes(msgspec.json.encode(part))
+    total = status.read(tmp_path)
+    assert list(total.spools) == ["store-1", "store-0"]
+    assert status.spooled(total) == 11
+    assert status.summary(total, 1.0)["rows_spooled"] == 11
+    assert display._spooled(total, "  ") == "  on the disk 11"
+    assert display._spooled(FlowStatus(), "  ") == ""
 
 
 def test_rates_are_over_the_last_seconds_only() -> None:

@@ -3,7 +3,7 @@
 import json
 import math
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.binance import BinanceProtocol
@@ -26,6 +26,7 @@ from tests.connectors.binance_session import (
     snapshot,
     trade,
 )
+from tests.connectors.drawn_examples import examples
 
 EVENTS = (Trade, Quote, BookSnapshot, BookDelta, FeedGap, Heartbeat, DeadLetter)
 REAL = (
@@ -110,7 +111,7 @@ def opened(book: str = "diff") -> BinanceProtocol:
     return protocol
 
 
-@settings(max_examples=1500, deadline=None)
+@examples(300)
 @given(frames, st.sampled_from(["diff", "partial"]))
 def test_any_bytes_give_events_or_a_protocol_error(frame: bytes, book: str) -> None:
     try:
@@ -120,7 +121,7 @@ def test_any_bytes_give_events_or_a_protocol_error(frame: bytes, book: str) -> N
     assert all(map(is_sound, told))
 
 
-@settings(max_examples=300, deadline=None)
+@examples(100)
 @given(frames, st.sampled_from([200, 200, 200, 0, 418, 429, 500]))
 def test_any_answer_gives_events_or_a_protocol_error(body: bytes, status: int) -> None:
     protocol = opened()
@@ -152,7 +153,7 @@ def run(script: list[tuple[bytes, int]]) -> list[object]:
     return out
 
 
-@settings(max_examples=200, deadline=None)
+@examples(80)
 @given(st.lists(st.tuples(frames, st.integers(0, 3000)), max_size=12))
 def test_the_same_frames_give_the_same_events(script: list[tuple[bytes, int]]) -> None:
     assert run(script) == run(script)
@@ -213,7 +214,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@examples(150)
 @given(st.lists(steps, max_size=60))
 def test_a_book_that_is_live_is_the_true_book(script: list[tuple]) -> None:  # type: ignore[type-arg]
     exchange = Exchange()

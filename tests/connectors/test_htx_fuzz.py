@@ -4,7 +4,7 @@ import json
 import math
 import zlib
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.contract import DeadLetter, Told
@@ -12,6 +12,7 @@ from connectors.htx import HtxProtocol
 from market.book import Book
 from market.errors import FeedError, VenueProtocolError
 from market.events import BookDelta, BookSnapshot, FeedGap, Trade
+from tests.connectors.drawn_examples import examples
 from tests.connectors.htx_session import (
     DOCUMENTED,
     MILLISECOND,
@@ -117,7 +118,7 @@ def opened(channel: str) -> HtxProtocol:
     return protocol
 
 
-@settings(max_examples=700, deadline=None)
+@examples(200)
 @given(CHANNELS, st.lists(frames, min_size=1, max_size=4))
 def test_any_bytes_give_events_or_a_protocol_error(channel: str, script: list[bytes]) -> None:
     protocol = opened(channel)
@@ -146,7 +147,7 @@ def run(channel: str, script: list[tuple[bytes, int]]) -> list[object]:
     return out
 
 
-@settings(max_examples=150, deadline=None)
+@examples(80)
 @given(CHANNELS, st.lists(st.tuples(frames, st.integers(0, 3000)), max_size=10))
 def test_the_same_frames_give_the_same_events(
     channel: str, script: list[tuple[bytes, int]]
@@ -206,7 +207,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@examples(100)
 @given(st.lists(steps, min_size=15, max_size=60))
 def test_a_book_that_is_live_is_the_true_book(script: list[tuple]) -> None:  # type: ignore[type-arg]
     exchange = Exchange()

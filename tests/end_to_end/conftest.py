@@ -1,26 +1,32 @@
 """What the end-to-end tests share."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
+import psycopg
 import pytest
 
 from tests.end_to_end.live_scenario import Both, run_both
-from tests.fixtures_database import with_schema
+from tests.fixtures_database import Servers, with_schema
 
 HERE = Path(__file__).parent
+LIVE = HERE / "test_live.py"
+OLD_TRADE = (
+    "INSERT INTO trades VALUES ('old', 'A-B', now() - interval '40 days', '1', 1, 1, 'buy', now())"
+)
+"""What a flow finds in its database, and does not keep."""
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the tests of the live flows come last here: the flows run meanwhile."""
-    places = [at for at, item in enumerate(items) if HERE in item.path.parents]
-    ours = sorted((items[at] for at in places), key=lambda item: item.path.name == "test_live.py")
-    for at, item in zip(places, ours, strict=True):
-        items[at] = item
+    """Let the tests here come first, and those of the live flows last of them.
+
+    The flows run from the first of these tests to the last, and so no longer than they must.
+    """
+    items.sort(key=lambda item: (HERE not in item.path.parents, item.path == LIVE))
 
 
 class LiveFlows:
@@ -40,7 +46,7 @@ class LiveFlows:
 def live_flows(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
-    make_database: Callable[[], str],
+    servers: Servers,
 ) -> Iterator[LiveFlows | None]:
     """Two live flows, started with the first test here when a test asks for them."""
     if not any(item.path.name == "test_live.py" for item in request.session.items):
@@ -48,7 +54,10 @@ def live_flows(
         return
     homes = tmp_path_factory.mktemp("live")
     homes.chmod(0o700)
-    database = with_schema(make_database())
+    # The other flow has the embedded PostgreSQL: between them they run on both kinds of server.
+    database = with_schema(servers.make(servers.best()))
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(OLD_TRADE)
     is_quiet = Event()
     with ThreadPoolExecutor(1, thread_name_prefix="live") as pool:
         yield LiveFlows(pool.submit(run_both, homes, database, is_quiet), is_quiet)

@@ -12,6 +12,7 @@ import pytest
 from bytewax.testing import run_main
 
 from connectors import VENUES
+from connectors.recording import Recording
 from connectors.source import ReplaySource
 from filters.load import load_specs
 from flows.emission import KINDS, LineSink
@@ -70,6 +71,12 @@ def shown(path: Path) -> list[bytes]:
 def test_bars_features_and_alerts_are_the_kept_ones(out: Path) -> None:
     assert shown(out) == list(lines_of(ANSWERS))
     assert any(line.startswith(b'{"kind":"alerts"') for line in shown(out))
+
+
+def test_the_past_is_in_it_and_put_bars_right(out: Path) -> None:
+    assert "history" in {record.kind for record in Recording(RECORDING)}
+    lines = shown(out)
+    assert any(line.startswith(b'{"kind":"bars"') and b'"revision":1' in line for line in lines)
 
 
 def test_events_and_books_are_the_kept_ones(out: Path) -> None:

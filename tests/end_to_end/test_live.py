@@ -1,6 +1,6 @@
 """What live flows left behind: rows, alerts, recordings, and nothing that runs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from sinks.embedded_postgres import EmbeddedPostgres
 from tests.end_to_end.conftest import LiveFlows
 from tests.end_to_end.flow_runs import content, counts, digest_at, replay_run
 from tests.end_to_end.live_scenario import CLUSTER_SYMBOLS, FAST, SILENT, Both, Ended
-from tests.fixtures_database import with_schema
+from tests.fixtures_database import EMBEDDED, Servers, with_schema
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -70,6 +70,12 @@ def test_rows_handed_over_are_rows_in_the_database(which: str, both: Both) -> No
     assert handed["bars"] >= written["bars"]
     assert handed["features"] >= written["features"]
     assert stored["bars"] > 3 * 15
+
+
+def test_a_flow_removes_what_is_older_than_it_is_kept(cluster: Ended) -> None:
+    with psycopg.connect(cluster.dsn) as connection:
+        row = connection.execute("SELECT count(*) FROM trades WHERE venue = 'old'").fetchone()
+    assert row == (0,)
 
 
 def test_exactly_the_scripted_dips_alert(both: Both) -> None:
@@ -215,9 +221,11 @@ def test_the_past_was_loaded_and_is_in_the_recordings(both: Both) -> None:
 
 
 def test_a_replay_says_and_stores_what_the_live_flow_did(
-    both: Both, tmp_path: Path, make_database: Callable[[], str]
+    both: Both, tmp_path: Path, servers: Servers
 ) -> None:
-    stores = {name: with_schema(make_database()) for name in ("alone", "cluster")}
+    # Each into the other's kind of server.
+    stores = {"alone": servers.best(), "cluster": EMBEDDED}
+    stores = {name: with_schema(servers.make(kind)) for name, kind in stores.items()}
     with ExitStack() as stack:
         runs = {
             name: stack.enter_context(

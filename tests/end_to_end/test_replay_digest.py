@@ -1,13 +1,17 @@
 """A recording says the same whatever batches, speed and workers are, and after a kill."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from connectors.recording import Recording
 from filters.load import load_specs
+from filters.spec_reader import read_specs
 from flows.emission import KINDS, alert_lines, digest, market_lines
+from flows.settings import MarketSettings
 from flows.symbol_filters import SymbolFilters
 from tests.end_to_end.flow_runs import (
     ROOT,
@@ -19,9 +23,24 @@ from tests.end_to_end.flow_runs import (
     replay_run,
 )
 from tests.end_to_end.wire_recording import WireRun, record_wire
-from tests.fixtures_database import with_schema
+from tests.fixtures_database import EMBEDDED, Servers, with_schema
 
 ALL = frozenset(KINDS)
+OTHERS = """
+version: 1
+filters:
+  - id: with-bitcoin
+    source: {stream: bar, symbols: [ETH-USDT, ETH-BTC], interval: 1s}
+    when: change_bps > 0 and change_bps@BTC-USDT > 0 and close@5s > 0
+    trigger: every
+    cooldown: 5s
+  - id: large
+    source: {stream: trade, symbols: ["*"]}
+    when: side == buy
+    trigger: every
+    cooldown: 20s
+"""
+"""They look at another symbol, at longer bars, and at trades."""
 
 
 @pytest.fixture(scope="module")
@@ -30,30 +49,50 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> WireRun:
     return record_wire(
         tmp_path_factory.mktemp("recorded") / "wire.jsonl.gz",
         seconds=80,
-        specs=load_specs(ROOT / "filters" / "specs"),
+        specs=(*load_specs(ROOT / "filters" / "specs"), *read_specs([("others.yaml", OTHERS)])),
         faults="cut",
         max_age_s=40,
+        market=MarketSettings(merged_intervals=("1s",)),
     )
 
 
 @pytest.fixture(scope="module")
-def told(recorded: WireRun) -> str:
-    """Digest of what the flow's objects said while the recording was made."""
+def lines(recorded: WireRun) -> list[bytes]:
+    """What the flow's objects said while the recording was made."""
     filters: dict[str, SymbolFilters] = {}
     lines: list[bytes] = []
     for symbol, output in recorded.outputs:
         lines += market_lines(output, ALL)
-        one = filters.setdefault(symbol, SymbolFilters())
-        lines += alert_lines(one.advance([output]), ALL)
+        for asker, routed in output.for_filters(symbol):
+            one = filters.setdefault(asker, SymbolFilters())
+            lines += alert_lines(one.advance([routed]), ALL)
+    return lines
+
+
+@pytest.fixture(scope="module")
+def told(lines: list[bytes]) -> str:
+    """Digest of it."""
     return digest(lines)
 
 
-def test_the_recording_has_everything_that_can_differ(recorded: WireRun, told: str) -> None:
+def test_the_recording_has_everything_that_can_differ(
+    recorded: WireRun, lines: list[bytes]
+) -> None:
     assert recorded.records > 3500
-    assert " alerts=2" in told
+    decoded = map(msgspec.json.decode, lines)
+    alerts = [line["value"]["spec"] for line in decoded if line["kind"] == "alerts"]
+    fired = Counter(alerts)
+    assert fired["dip"] == 2
+    assert fired["with-bitcoin"] > 2
+    assert fired["large"] > 6
     gaps = {gap.reason for _, output in recorded.outputs for gap in output.gaps}
     assert gaps == {"connection lost"}
-    assert any(bar.gap for _, output in recorded.outputs for bar in output.bars)
+    bars = [bar for _, output in recorded.outputs for bar in output.bars]
+    assert any(bar.gap for bar in bars)
+    healed = {bar.instrument for bar in bars if bar.revision and not bar.gap and not bar.partial}
+    assert healed >= {"binance:BTC-USDT", "merged:BTC-USDT"}
+    kinds = [record.kind for record in Recording(recorded.path)]
+    assert kinds.count("history") >= 12  # of three symbols and two intervals, twice each
     assert {record.conn for record in Recording(recorded.path) if record.kind == "open"} == {
         "binance-0-0.1",
         "binance-0-0.2",  # after the fault
@@ -101,9 +140,10 @@ def test_a_killed_replay_resumes_and_nothing_is_lost_or_twice(
     recorded: WireRun,
     told: str,
     tmp_path: Path,
-    make_database: Callable[[], str],
+    servers: Servers,
 ) -> None:
-    undisturbed, disturbed = with_schema(make_database()), with_schema(make_database())
+    undisturbed = with_schema(servers.make(EMBEDDED))
+    disturbed = with_schema(servers.make(servers.best()))
     recovery = recovery_flags(tmp_path / "recovery")
     with (
         replay_run(

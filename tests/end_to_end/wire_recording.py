@@ -9,13 +9,18 @@ from connectors import VENUES
 from connectors.contract import FeedDescription, Login, Request
 from connectors.drain import Drain
 from connectors.feed import Feed, Steering, encode_description, encode_steering
+from connectors.history import GRACE
 from connectors.recording import Record, RecordingWriter
 from filters.specs import Spec, SpecsChanged
+from flows.bar_series import HistoryWish
 from flows.market_output import MarketOutput
+from flows.past import begin
 from flows.recorded_settings import recorded_settings
 from flows.settings import MarketSettings
 from flows.symbol_market import SymbolMarket
-from market.instruments import Instrument
+from flows.warm_up import both
+from market.events import Bar, History
+from market.instruments import Instrument, symbol_of
 from simulator.dialects.binance import BinanceDialect
 from simulator.faults import Faults, load_faults
 from simulator.listings import choose
@@ -40,7 +45,8 @@ def instrument(symbol: str) -> Instrument:
 class RecordingClient:
     """The live side without sockets: every record goes to the feed, the flow and the file.
 
-    As in a live flow, a book that the market finds crossed is fetched again by a `control` record.
+    As in a live flow, a book that the market finds crossed is fetched again by a `control` record,
+    and bars of the past that it wishes for come as a `history` record when they are over.
     """
 
     def __init__(
@@ -50,6 +56,7 @@ class RecordingClient:
         *,
         new_market: Callable[[], SymbolMarket],
         controls: list[bytes],
+        past: Callable[[HistoryWish, int], History],
         max_age_s: int = 0,
         later: dict[int, bytes] | None = None,
     ) -> None:
@@ -66,6 +73,8 @@ class RecordingClient:
         self._new_market = new_market
         self._controls = controls
         self._later = dict(later or {})
+        self._past = past
+        self._wishes: dict[tuple[str, str], HistoryWish] = {}
         self._drain = Drain()
         self._markets: dict[str, SymbolMarket] = {}
         self._count = 0
@@ -113,11 +122,19 @@ class RecordingClient:
         self._put(Record(self._stamp(now), conn, "close", reason.encode()))
 
     def heartbeat(self, now: int) -> None:
-        """Tell the feed, and the flow what shall steer it from now on."""
+        """Tell the feed, and the flow what shall steer it; the past that is over comes behind."""
         for ts in [due for due in self._later if due <= now]:
             self._put(Record(self._stamp(now), "", "control", self._later.pop(ts)))
         self._put(Record(self._stamp(now), self._feed.name, "heartbeat"))
         self._close_what_must(now)
+        due = [
+            key
+            for key, wish in self._wishes.items()
+            if wish.until + wish.clock_offset + GRACE <= now
+        ]
+        for key in due:
+            body = msgspec.json.encode(self._past(self._wishes.pop(key), now))
+            self._put(Record(self._stamp(now), "", "history", body))
 
     def outgoing(self) -> list[tuple[str, bytes | str]]:
         """Return what the feed wants sent."""
@@ -158,9 +175,35 @@ class RecordingClient:
                 market = self._markets[symbol] = self._new_market()
             output = market.advance(events)
             self.outputs.append((symbol, output))
+            for wish in output.wishes:
+                of = wish.instrument, wish.interval
+                self._wishes[of] = both(self._wishes.get(of, wish), wish)
             for name, reason in output.resyncs:
                 body = encode_steering(Steering(resync=name, reason=reason))
                 self._put(Record(self._stamp(record.ts), self._feed.name, "control", body))
+
+
+def past_of(venue: BinanceDialect) -> Callable[[HistoryWish, int], History]:
+    """Return what asks a simulated venue for its candles, as it would be asked live."""
+    candles = VENUES["binance"].candles
+    assert candles is not None
+
+    def past(wish: HistoryWish, now: int) -> History:
+        asked = instrument(symbol_of(wish.instrument))
+        bars: list[Bar] = []
+        if wish.interval in candles.intervals:  # of others the venue has nothing to tell
+            url = candles.url("", asked, wish.interval, begin(wish), wish.until)
+            bars = candles.read(venue.requested(url, now).body, asked, wish.interval)
+        return History(
+            instrument=wish.instrument,
+            interval=wish.interval,
+            bars=tuple(bar for bar in bars if bar.volume > 0 and bar.end <= wish.until),
+            until=wish.until,
+            tells_sides=candles.tells_sides,
+            asked=wish.bars,
+        )
+
+    return past
 
 
 class WireRun:
@@ -200,6 +243,7 @@ def record_wire(
     model = MarketModel(
         choose(list(symbols)), seed=seed, start=START, script=load_script(script), rate=rate
     )
+    venue = BinanceDialect(model)
     writer = RecordingWriter(path)
     client = RecordingClient(
         symbols,
@@ -209,6 +253,7 @@ def record_wire(
             recorded_settings(settings),
             msgspec.json.encode(SpecsChanged(generation=1, specs=specs)),
         ],
+        past=past_of(venue),
         max_age_s=max_age_s,
         later={
             START + second * SECOND: msgspec.json.encode(changed)
@@ -217,7 +262,7 @@ def record_wire(
     )
     Wire(
         model,
-        BinanceDialect(model),
+        venue,
         client,
         faults=Faults(load_faults(faults), start=START) if faults else None,
     ).run_for(int(seconds * SECOND))

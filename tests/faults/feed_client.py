@@ -435,15 +435,15 @@ class Rig:
 def _is_top(true: TrueBook, top: tuple[list[Level], list[Level]]) -> bool:
     """Whether these are the best levels, best first; the two best prices decide nearly always."""
     bids, asks = top
-    price_text, size_text = true.listing.price_text, true.listing.size_text
+    ticks, steps = true.listing.ticks, true.listing.steps
     for levels, prices, sizes in (
         (bids, true.bids.prices[: -len(bids) - 1 : -1], true.bids.sizes),
         (asks, true.asks.prices[: len(asks)], true.asks.sizes),
     ):
         if len(prices) < len(levels):
             return False
-        for (price, size), ticks in zip(levels, prices, strict=True):
-            if float(price_text(ticks)) != price or float(size_text(sizes[ticks])) != size:
+        for (price, size), at in zip(levels, prices, strict=True):
+            if at / ticks != price or sizes[at] / steps != size:
                 return False
     return True
 

@@ -4,6 +4,8 @@ Every book message that leaves a book live is compared with the true book at its
 the client of `feed_client`.
 """
 
+from functools import cache
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -39,6 +41,13 @@ EXPECTED = {
     "truncate": ("all", 3, "truncated"),
 }
 SCRIPTS = sorted(EXPECTED)
+
+
+@cache
+def run_of(name: str, skew: int = 0) -> Rig:
+    """A shipped script, or none, played for `SECONDS`; every test only looks at it."""
+    faults = load_faults(name) if name else ()
+    return Rig(faults, skew=skew, bars=("1s", "1m")).run_for(SECONDS)
 
 
 def breaks(rig: Rig) -> list[tuple[str, str, str]]:
@@ -94,7 +103,7 @@ def test_without_faults_every_book_is_live_and_true_all_the_time() -> None:
 
 
 def test_without_faults_every_trade_of_the_venue_is_told() -> None:
-    rig = Rig().run_for(20)
+    rig = run_of("")
     for symbol, trades in rig.client.trades.items():
         ids = [int(trade.trade_id) for trade in trades]
         assert ids == list(range(ids[0], ids[0] + len(ids)))
@@ -117,7 +126,7 @@ def test_a_connection_that_has_nothing_to_say_is_asked_and_stays_live() -> None:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_after_a_fault_books_are_true_and_were_live_nearly_always(name: str) -> None:
-    rig = Rig(load_faults(name)).run_for(SECONDS)
+    rig = run_of(name)
     expected = EXPECTED[name]
     seen = breaks(rig)
     if expected is None:
@@ -141,14 +150,14 @@ def test_after_a_fault_books_are_true_and_were_live_nearly_always(name: str) -> 
 
 def test_a_crossed_book_is_never_shown_as_live() -> None:
     """The check at every message would fail: the false level is in no true book."""
-    rig = Rig(load_faults("cross")).run_for(40)
+    rig = run_of("cross")
     [first, second] = rig.client.truth["BTC-USDT"].live
     assert 30 * SECOND < first[1] - START < 30.2 * SECOND
     assert second[0] - first[1] < SECOND
 
 
 def test_a_connection_that_ends_by_notice_is_replaced_without_a_gap() -> None:
-    rig = Rig(load_faults("shutdown")).run_for(50)
+    rig = run_of("shutdown")
     assert rig.wire.counts.opened == 2
     assert rig.client.closed_reasons == []
     for symbol, trades in rig.client.trades.items():
@@ -190,10 +199,7 @@ def bars_of(rig: Rig) -> dict[str, list[Bar]]:
 
 @pytest.mark.parametrize("faults", ["", "drop-trade", "future-trade", "block"])
 def test_a_host_clock_that_is_wrong_gives_the_same_bars(faults: str) -> None:
-    runs = [
-        Rig(load_faults(faults) if faults else (), skew=skew, bars=("1s", "1m")).run_for(SECONDS)
-        for skew in (0, -10 * SECOND, 10 * SECOND)
-    ]
+    runs = [run_of(faults, skew) for skew in (0, -10 * SECOND, 10 * SECOND)]
     expected = bars_of(runs[0])
     for symbol in SYMBOLS:
         assert len(expected[symbol]) >= SECONDS - 5
@@ -207,9 +213,7 @@ def test_a_host_clock_that_is_wrong_gives_the_same_bars(faults: str) -> None:
 @pytest.mark.parametrize("skew", [-10 * SECOND, 10 * SECOND])
 @pytest.mark.parametrize("name", ["cut", "freeze", "slow-snapshot"])
 def test_a_host_clock_that_is_wrong_makes_no_fault_worse(name: str, skew: int) -> None:
-    right, wrong = Rig(load_faults(name)), Rig(load_faults(name), skew=skew)
-    for rig in (right, wrong):
-        rig.run_for(50)
+    right, wrong = run_of(name), run_of(name, skew)
     assert breaks(wrong) == breaks(right)
     assert_true(wrong)
     assert not any(bar.revision for bars in wrong.client.bars.values() for bar in bars)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from filters import compile as compile_module
 from filters import fields, grammar, templates
-from filters.grammar import GrammarError, parse
+from filters.grammar import parse
+from filters.relations import GrammarError
 from filters.trees import Tree, print_tree
 from tests.filters.conditions import TREES
 

@@ -2,11 +2,13 @@
 
 import builtins
 import os
+from itertools import pairwise
 
 import pytest
 
 from filters.fields import STREAMS
-from filters.grammar import GrammarError, parse
+from filters.grammar import parse
+from filters.relations import GrammarError
 from filters.spec_reader import read_specs
 from filters.spec_set_error import SpecSetError
 from filters.templates import TemplateError, parse_template
@@ -51,7 +53,25 @@ CONDITIONS = [
     "not " * 200 + "close > 1",
     " or ".join(["close > 1"] * 100),
     "close > 1" + " " * 2000,
+    "close crosses_above __import__('os')",
+    "close crosses_above (lambda: 1)()",
+    "close changes_by_pct >= 9**9**9 within 5m",
+    "close changes_by_pct >= 2 within 99999999999999999999m",
+    "close changes_by_pct >= 2 within 5m if True else 0",
+    "close in [x for x in (1,)]",
+    "close in (" + "1," * 500 + "1)",
+    "close between open.__class__ and 5",
+    "close@__import__ > 1",
+    "close@BTC-USDT.__class__ > 1",
+    "close@" + "A-" * 400 + "B > 1",
+    "close@{0} > 1",
+    "r0 > 1",
+    "side == sell.__class__",
 ]
+SPEC = (
+    "version: 1\nfilters:\n  - id: x\n"
+    "    source: {stream: bar, symbols: [BTC-USDT], interval: 1m}\n    when: %s\n"
+)
 TEMPLATES = [
     "{close.__class__}",
     "{close.__init__.__globals__[secret]}",
@@ -107,9 +127,41 @@ def test_a_message_cannot_say_it(text: str) -> None:
         "version: 1\nfilters: " + "{a: " * 5000,
         "version: 1\nfilters:\n" + "".join(" " * n + "-\n" for n in range(1, 200)),
         "version: 1\nfilters:\n  - when: " + "[all: " * 30,
+        "version: 1\ndefine: {a: a or a}\nfilters: []\n",
+        "version: 1\ndefine: {__import__: close > 1}\nfilters: []\n".replace("_import_", " "),
+        "version: 1\nfilters: []\n" + "#" * 600_000,
+        "version: 1\nfilters: [{id: x, when: {field: close.__class__, op: lt, value: 1}}]\n",
+        SPEC % "{field: close, op: __lt__, value: 1}",
+        SPEC % "{field: close, op: lt, value: [[1]]}",
+        SPEC % "{field: \"__import__('os').system('true')\", op: lt, value: 1}",
+        SPEC % "{'__import__@os': close > 1}",
+        SPEC % ("{not: " * 25 + "close > 1" + "}" * 25),
+        SPEC % "close > 1\n    tests: [{given: {close: [1 x 9999999]}, fires: []}]",
+        SPEC % "close > 1\n    tests: [{given: {close.__class__: [1]}, fires: []}]",
+        SPEC % "close > 1\n    expires: 9999999999-01-01",
     ],
-    ids=range(10),
+    ids=range(22),
 )
 def test_a_file_cannot_say_it(text: str) -> None:
     with pytest.raises(SpecSetError):
         read_specs([("specs.yaml", text)])
+
+
+def test_definitions_do_not_multiply() -> None:
+    names = [f"a{number}" for number in range(12)]
+    lines = ["  a0: close > 1 and open > 1"]
+    lines += [f"  {one}: {before} or {before} or {before}" for before, one in pairwise(names)]
+    text = "version: 1\ndefine:\n" + "\n".join(lines) + "\nfilters: []\n"
+    with pytest.raises(SpecSetError, match="more than 64 comparisons"):
+        read_specs([("specs.yaml", text)])
+
+
+def test_many_parts_in_lists_do_not_pass_the_limit_either() -> None:
+    many = "[" + ", ".join(["close > 1"] * 65) + "]"
+    with pytest.raises(SpecSetError, match="more than 64 comparisons"):
+        read_specs([("specs.yaml", SPEC % many)])
+
+
+def test_an_indicator_in_a_spec_cannot_take_all_memory() -> None:
+    with pytest.raises(SpecSetError):
+        read_specs([("specs.yaml", SPEC % "sma(999999999) > 1")])

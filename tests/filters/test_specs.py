@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from filters.spec_reader import read_specs
-from filters.specs import Notify, Source, Spec, SpecsChanged, describe, hash_of
+from filters.specs import Notify, Source, Spec, SpecsChanged, describe, hash_of, in_force
 from filters.trees import duration_text
 
 WHOLE = """
@@ -129,3 +129,54 @@ def test_a_spec_is_described_for_people() -> None:
         "  labels    desk=spot, level=1\n"
         "  tells     telegram/main"
     )
+
+
+OLD = (
+    '{"type":"SpecsChanged","generation":1,"specs":[{"id":"dip","title":"Sharp dip","source":'
+    '{"stream":"bar","symbols":["BTC-USDT"],"interval":"1s","venues":[]},"when":"rsi(14) < 15",'
+    '"hold_bars":1,"hold":0,"cooldown":60000000000,"severity":"warning","labels":{},'
+    '"notify":[{"to":"default","message":"{symbol} dips"}]}]}'
+)
+"""As a recording of the first version has it."""
+
+
+def test_an_old_recording_still_reads() -> None:
+    (spec,) = msgspec.json.decode(OLD, type=SpecsChanged).specs
+    assert (spec.is_enabled, spec.trigger, spec.until, spec.tests) == (True, "", "", ())
+    again = read(
+        "version: 1\nfilters:\n  - {id: dip, title: Sharp dip, when: rsi < 15, cooldown: 60s,"
+        " severity: warning, source: {stream: bar, symbols: [BTC-USDT], interval: 1s},"
+        ' notify: [{to: default, message: "{symbol} dips"}]}'
+    )
+    assert again == spec
+    assert hash_of(again) == hash_of(spec)
+
+
+MORE = """    until: rsi > 40
+    trigger: every
+    once: true
+    expires: 2030-01-01T12:00Z
+    missing: reset
+"""
+
+
+def test_the_later_keys_are_part_of_the_meaning_and_described() -> None:
+    spec = read(WHOLE + MORE)
+    hashes = {hash_of(spec)}
+    for line in MORE.splitlines(keepends=True):
+        hashes.add(hash_of(read(WHOLE + MORE.replace(line, ""))))
+    assert len(hashes) == 6
+    told = describe(spec)
+    for words in ("until     rsi(14) > 40", "expires   2030-01-01T12:00Z", "missing   reset"):
+        assert words in told
+
+
+def test_tests_and_being_switched_off_are_no_part_of_the_meaning() -> None:
+    off = "    enabled: false\n    tests: [{given: {rsi: 20, close: [1]}, fires: []}]\n"
+    spec = read(WHOLE.replace("book.imbalance > 0.2", "volume > 5") + off)
+    same = read(WHOLE.replace("book.imbalance > 0.2", "volume > 5"))
+    assert spec != same
+    assert hash_of(spec) == hash_of(same)
+    assert "switched off" in describe(spec)
+    assert in_force([spec, same]) == (same,)
+    assert in_force([msgspec.structs.replace(spec, is_enabled=True)]) == (same,)

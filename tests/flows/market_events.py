@@ -241,7 +241,11 @@ def random_stream(seed: int, length: int) -> list[FlowEvent]:
                 interval = random.choice(("1s", "5s"))
                 event = past(at - random.choice((0, 1, 3)), interval=interval, instrument=name)
             case "demand":
-                event = Demand(symbol="BTC-USDT", features=random.choice(_DEMANDS))
+                event = Demand(
+                    symbol="BTC-USDT",
+                    features=random.choice(_DEMANDS),
+                    merged=random.choice(_DEMANDS),
+                )
             case "gap":
                 event = gap(at, random.choice(("all", "book", "trade")), instrument=name)
             case _:

@@ -36,15 +36,16 @@ QUIET = Instrument(venue="binance", symbol="LTC-BTC", native="LTCBTC", base="LTC
 
 
 class Host:
-    """Simulated Binance without a socket; `fails_from` is the first request that it refuses."""
+    """A simulated venue without a socket; `fails_from` is the first request that it refuses."""
 
-    def __init__(self, *, page: int = 0, fails_from: int = 10**9) -> None:
+    def __init__(self, *, page: int = 0, fails_from: int = 10**9, venue: str = "binance") -> None:
+        self._venue = VENUES[venue]
         model = MarketModel(choose(["BTC-USDT", "LTC-BTC"]), seed=5, start=NOW)
-        self._dialect = DIALECTS["binance"](model, DialectOptions(weight_per_minute=10**6))
+        self._dialect = DIALECTS[venue](model, DialectOptions(weight_per_minute=10**6))
         self._fails_from = fails_from
         self.requests = 0
         self.reports: list[Backfilled] = []
-        limiter = HostLimiter(VENUES["binance"].limits, lambda: 0)
+        limiter = HostLimiter(self._venue.limits, lambda: 0)
         self.history = CandleHistory(
             client=lambda: httpx.Client(transport=httpx.MockTransport(self._answer)),
             wait=lambda _: None,
@@ -63,7 +64,7 @@ class Host:
         self, database: str, minutes: int, *, instrument: Instrument = INSTRUMENT, ago: int = 0
     ) -> Backfilled:
         return backfill(
-            VENUES["binance"], instrument, "1m", UNTIL - (minutes + ago) * MINUTE,
+            self._venue, instrument, "1m", UNTIL - (minutes + ago) * MINUTE,
             UNTIL - ago * MINUTE, now=NOW, database_url=database, rest_url="http://simulated",
             history=self.history, report=self._report,
         )  # fmt: skip
@@ -219,3 +220,23 @@ def test_nothing_is_stored_of_nothing(database: str) -> None:
 def test_a_database_that_is_away_is_told_in_words() -> None:
     with pytest.raises(ConfigError, match="does not let us in"):
         Host().backfill("postgresql://u:secret@127.0.0.1:1/no", 5)
+
+
+HTX = Instrument(venue="htx", symbol="BTC-USDT", native="btcusdt", base="BTC", quote="USDT")
+
+
+def test_what_a_venue_cannot_tell_any_more_is_refused_in_plain_words(database: str) -> None:
+    host = Host(venue="htx")
+    with pytest.raises(HistoryError, match=r"htx tells only its newest 2,000 bars of 1m, which go"):
+        host.backfill(database, 10, ago=2000, instrument=HTX)
+    assert host.requests == 0
+
+
+def test_what_it_can_still_tell_of_a_range_is_stored_and_the_rest_is_named(database: str) -> None:
+    host = Host(venue="htx")
+    done = host.backfill(database, 2500, instrument=HTX)
+    assert done.cut == UNTIL - 1999 * MINUTE
+    assert done.first is not None
+    assert done.first >= done.cut
+    assert 0 < done.new <= done.wanted == 1999
+    assert Host().backfill(database, 30).cut is None

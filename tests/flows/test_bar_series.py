@@ -237,7 +237,7 @@ def test_a_gap_that_is_healed_leaves_no_trace_in_the_indicators() -> None:
     made.take(bars[23])
     told = msgspec.structs.replace(past(0, 22), bars=tuple(bars[:23]))
     healed, _ = made.absorb(told)
-    assert [one.start for one in healed] == [at(20), at(22)]
+    assert [(one.start, one.revision) for one in healed] == [(at(20), 1), (at(21), 1), (at(22), 1)]
     for each in bars[24:]:
         made.take(each)
     assert made.values() == fresh(bars, "rsi(3)", "ema(4)")
@@ -461,3 +461,74 @@ def test_values_are_those_of_all_bars_or_there_are_none(
             fresh(run, "ema(3)")["ema(3)"],
         ]
         assert value is None or value in right_ones
+
+
+def test_a_total_keeps_its_level_over_a_gap_that_is_healed() -> None:
+    """Also where the past comes in two parts: what was over at once, and the rest."""
+    names = ("obv", "cvd", "ema(4)")
+    made = series(*names)
+    bars = [bar(number, 100 + number * number % 7) for number in range(1000, 1900)]
+    for each in bars[:700]:
+        made.take(each)
+    made.interrupt()
+    made.take(bar(1700, 3.0, gap=True))
+    made.resume(at(1702.5))
+    assert made.wish is not None
+    first = made.wish.until // MINUTE.length - made.wish.bars - 1000
+    told = msgspec.structs.replace(past(0, 0), until=at(1702), bars=tuple(bars[first:702]))
+    made.absorb(told)
+    made.take(bar(1702, 4.0, gap=True))
+    assert made.wish.until == at(1703)
+    made.take(bars[703])
+    healed, _ = made.absorb(
+        msgspec.structs.replace(told, until=at(1703), bars=tuple(bars[first:703]))
+    )
+    assert [one.start for one in healed] == [at(1700), at(1701), at(1702)]
+    for each in bars[704:]:
+        made.take(each)
+    assert made.values() == fresh(bars, *names)
+
+
+def test_a_total_begins_anew_where_the_bar_before_the_gap_was_corrected_meanwhile() -> None:
+    made = series("obv")
+    bars = [bar(number, 100 + number % 3) for number in range(30)]
+    for each in bars[:20]:
+        made.take(each)
+    made.interrupt()
+    made.resume(at(22))
+    made.take(bar(19, 500, revision=1))
+    bars[19] = bar(19, 500)
+    made.absorb(msgspec.structs.replace(past(0, 21), bars=tuple(bars[:22])))
+    assert made.values() == fresh(bars[:22], "obv")
+
+
+def test_a_hole_without_any_bar_of_ours_is_told_when_the_past_fills_it() -> None:
+    made = series()
+    for number in range(20):
+        made.take(bar(number))
+    made.interrupt()
+    made.resume(at(25))
+    assert made.wish is not None
+    assert (made.wish.until, made.wish.bars) == (at(25), 5)
+    made.take(bar(25))
+    healed, _ = made.absorb(past(10, 24))
+    assert [(one.start, one.revision) for one in healed] == [
+        (at(number), 1) for number in range(20, 25)
+    ]
+    assert all(made.refuses(bar(number, 3.0, revision=1)) for number in range(20, 25))
+
+
+def test_the_past_before_the_first_bar_of_ours_is_not_told() -> None:
+    made = series("ema(2)")
+    made.interrupt()
+    made.resume(at(100))
+    assert made.absorb(past(60, 99))[0] == []
+
+
+def test_a_bar_that_the_past_had_already_is_not_taken_twice() -> None:
+    made = series("obv")
+    made.resume(at(100))
+    made.absorb(past(60, 99))
+    before = made.values()
+    assert made.take(bar(99, 500.0)) == []
+    assert made.values() == before

@@ -1,9 +1,11 @@
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from connectors.recording import Record, RecordingWriter
-from flows.recorded_settings import market_of, recorded_settings
+from filters.specs import SpecsChanged
+from flows.recorded_settings import market_of, recorded_settings, symbols_of
 from flows.settings import MarketSettings
 from market.errors import RecordingError
 
@@ -50,3 +52,17 @@ def test_every_file_is_looked_at(tmp_path: Path) -> None:
     good = written(tmp_path / "a.jsonl", Record(1, "", "control", recorded_settings(MARKET)))
     with pytest.raises(RecordingError, match="none"):
         market_of([good, tmp_path / "none.jsonl"])
+
+
+def test_what_was_followed_is_gathered_from_every_file(tmp_path: Path) -> None:
+    files = []
+    for name, symbols in (
+        ("a", ("ETH-BTC", "BTC-USDT")),
+        ("b", ("BTC-USDT", "SOL-USDT")),
+        ("c", ()),
+    ):
+        change = SpecsChanged(generation=1, specs=(), symbols=symbols)
+        record = Record(2, "", "control", msgspec.json.encode(change))
+        settings = Record(1, "", "control", recorded_settings(MARKET))
+        files.append(written(tmp_path / f"{name}.jsonl", settings, record))
+    assert symbols_of(files) == ("BTC-USDT", "ETH-BTC", "SOL-USDT")

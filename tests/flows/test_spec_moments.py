@@ -290,3 +290,51 @@ def test_merged_bars_that_begin_late_say_so() -> None:
             )
     assert seen[0].state is State.SUSPECT
     assert seen[-1].state is State.LIVE
+
+
+def test_a_wait_over_merged_bars_ends_by_itself() -> None:
+    spec = msgspec.structs.replace(merged_spec(), trigger="", hold=3_000_000_000)
+    rig = Rig(spec, made=MarketSettings(bar_intervals=("1s",), features=()))
+    alerts: list[Alert] = []
+    for second in range(5):
+        for name in (BTC, OTHER):
+            alerts += rig.advance(trade(second, instrument=name))
+    assert alerts == []
+    for second in range(5, 9):
+        for name in (BTC, OTHER):
+            alerts += rig.advance(beat(second, instrument=name, heard=second))
+    assert [alert.series for alert in alerts] == ["merged:BTC-USDT"]
+
+
+@pytest.mark.parametrize("when", ["restart", "change"])
+def test_a_quote_is_not_told_again_after_a_restart_or_a_change_of_specs(when: str) -> None:
+    rig = Rig(stream_spec("quote", "bid_size > 0"))
+    rig.moments(snapshot(0), delta(1, [(99.5, 2.0)], sequence=2))
+    if when == "restart":
+        kept = rig.market.snapshot()
+        rig.market = make_market()
+        rig.market.restore(kept)
+    else:
+        rig.market.advance([specs(stream_spec("quote", "bid_size > 1"), generation=2)])
+    assert rig.moments(delta(2, [(97.0, 5.0)], sequence=3)) == []
+    assert len(rig.moments(delta(3, [(99.6, 5.0)], sequence=4))) == 1
+
+
+def test_the_filters_of_a_symbol_say_why() -> None:
+    rig = Rig(bar_spec("close > 100"))
+    rig.advance(trade(0), trade(1), trade(2))
+    (told,) = rig.filters.explain(BTC)
+    assert told.because == "its condition is false: close > 100"
+
+
+def test_two_venues_of_one_symbol_can_be_compared() -> None:
+    spec = bar_spec("close > close@kraken:BTC-USDT")
+    spec = msgspec.structs.replace(
+        spec, source=msgspec.structs.replace(spec.source, venues=("binance",))
+    )
+    rig = Rig(spec)
+    alerts: list[Alert] = []
+    for second in range(6):
+        alerts += rig.advance(trade(second, 100 + second))
+        alerts += rig.advance(trade(second, 102, instrument=OTHER))
+    assert [alert.values for alert in alerts] == [{"close": 103.0, "close@kraken:BTC-USDT": 102.0}]

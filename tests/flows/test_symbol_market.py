@@ -1,11 +1,12 @@
 import pickle
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.drain import FlowEvent
 from filters.alerts import Observation
+from filters.specs import Source, Spec
 from flows.market_output import MarketOutput
 from flows.settings import MarketSettings
 from flows.symbol_filters import SymbolFilters
@@ -44,6 +45,11 @@ SPECS = specs(
     bar_spec("rsi(3) < 45"),
     bar_spec("book.imbalance(5) > 0 or close > ema(4)", name="mixed", interval="5s"),
     book_spec(),
+    Spec(
+        id="merged",
+        source=Source(stream="bar", symbols=("*",), interval="1s", venues=("merged",)),
+        when="close > ema(2) or obv > 0",
+    ),
 )
 CUTS = st.integers(0, 150)
 SIZES = st.lists(st.integers(1, 20), min_size=1, max_size=5)
@@ -73,6 +79,7 @@ def said(filters: SymbolFilters, outputs: list[MarketOutput]) -> tuple[list[obje
 
 
 @given(events=streams(), sizes=SIZES)
+@settings(deadline=None)
 def test_what_it_says_does_not_depend_on_how_events_are_batched(
     events: list[FlowEvent], sizes: list[int]
 ) -> None:
@@ -88,6 +95,7 @@ def test_what_it_says_does_not_depend_on_how_events_are_batched(
 
 
 @given(events=streams(), sizes=SIZES, at=CUTS)
+@settings(deadline=None)
 def test_a_restart_with_books_changes_nothing(
     events: list[FlowEvent], sizes: list[int], at: int
 ) -> None:
@@ -110,6 +118,7 @@ def test_a_restart_with_books_changes_nothing(
 
 
 @given(events=streams(), sizes=SIZES, at=CUTS)
+@settings(deadline=None)
 def test_a_restart_keeps_what_only_a_spec_asks_for(
     events: list[FlowEvent], sizes: list[int], at: int
 ) -> None:
@@ -126,6 +135,7 @@ def test_a_restart_keeps_what_only_a_spec_asks_for(
 
 
 @given(events=streams(), at=CUTS)
+@settings(deadline=None)
 def test_a_restart_without_books_is_like_a_gap(events: list[FlowEvent], at: int) -> None:
     """A live flow's snapshots carry no books: its opening gap would empty them anyway."""
     began = max((one.ts_recv for one in events[: at + 1] if hasattr(one, "ts_recv")), default=0)
@@ -376,3 +386,23 @@ def test_the_past_is_asked_for_by_the_venues_clock() -> None:
     assert [(wish.until, wish.clock_offset) for wish in again.wishes] == [
         (START + 101 * SECOND, ahead)
     ]
+
+
+def test_bars_of_a_hole_are_told_when_the_past_fills_it_and_never_fire() -> None:
+    market = make_market(MarketSettings(bar_intervals=("1s",), features=("obv",)))
+    market.advance([specs(bar_spec("close > 0")), gap(100), snapshot(100.5), trade(100.6)])
+    market.advance([past(100), trade(101.2), trade(102.2)])
+    market.advance([past(101)])
+    before = market.advance([gap(102.5, "trade"), trade(106.5), trade(107.5)])
+    assert [(bar.start - START) // SECOND for bar in before.bars] == [102, 106]
+    wished = before.wishes[-1]
+    assert wished.until == START + 107 * SECOND
+    assert wished.bars >= 5
+    told = market.advance([past(107)])
+    assert [((bar.start - START) // SECOND, bar.revision, bar.gap) for bar in told.bars] == [
+        (number, 1, False) for number in range(102, 107)
+    ]
+    assert not told.moments
+    filters = SymbolFilters()
+    filters.advance([MarketOutput(moments=[specs(bar_spec("close > 0"))])])
+    assert not filters.advance([told]).alerts

@@ -126,14 +126,14 @@ def test_nothing_is_asked_before_it_is_over_at_the_venue(rig: Rig) -> None:
     assert rig.asked == [other, ahead]
 
 
-def test_the_last_wish_of_a_series_is_the_one_that_counts(rig: Rig) -> None:
+def test_wishes_of_the_same_bars_are_fulfilled_with_one_answer(rig: Rig) -> None:
     rig.now = START
-    later = msgspec.structs.replace(WISH, until=START + SECOND)
+    later = msgspec.structs.replace(WISH, until=START + SECOND, bars=3)
     rig.loader.wish(WISH)
     rig.loader.wish(later)
     rig.now = START + GRACE + SECOND
     rig.until(lambda: bool(rig.told))
-    assert rig.asked == [later]
+    assert rig.asked == [msgspec.structs.replace(later, bars=WISH.bars + 1)]
 
 
 def test_a_venue_that_fails_is_asked_again_and_then_done_without(rig: Rig) -> None:

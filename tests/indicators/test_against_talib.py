@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indicators.ema import EMA
+from indicators.example_bar import example_bar
 from indicators.rsi import RSI
 
 PERIODS = [2, 3, 14, 50]
@@ -23,6 +24,11 @@ def random_walk(seed: int, length: int, price: float, volatility: float) -> list
     steps = np.random.default_rng(seed).normal(0.0, volatility, length)
     closes: list[float] = (price * np.exp(np.cumsum(steps))).tolist()
     return closes
+
+
+def told(rsi: RSI, close: float) -> float | None:
+    rsi.update(example_bar(close))
+    return rsi.value
 
 
 def assert_equal_from_the_first_value(
@@ -53,7 +59,7 @@ def test_rsi_equals_talib(
     closes = random_walk(seed, length, price, volatility)
     rsi = RSI(period)
     theirs = talib.RSI(np.array(closes), period).tolist()
-    assert_equal_from_the_first_value([rsi.add(close) for close in closes], theirs, 100.0)
+    assert_equal_from_the_first_value([told(rsi, close) for close in closes], theirs, 100.0)
 
 
 @pytest.mark.parametrize("period", PERIODS)
@@ -70,15 +76,15 @@ def test_ema_equals_talib(
 
 def test_rsi_of_a_flat_market_is_50_where_talib_says_0() -> None:
     rsi = RSI(14)
-    assert [rsi.add(5.0) for _ in range(20)][-1] == 50.0
+    assert [told(rsi, 5.0) for _ in range(20)][-1] == 50.0
     assert talib.RSI(np.full(20, 5.0), 14)[-1] == 0.0
 
 
 def test_rsi_of_a_market_that_only_rises_is_100_and_only_falls_is_0() -> None:
     rising, falling = RSI(14), RSI(14)
     for step in range(30):
-        rising.add(100.0 + step)
-        falling.add(100.0 - step)
+        told(rising, 100.0 + step)
+        told(falling, 100.0 - step)
     assert (rising.value, falling.value) == (100.0, 0.0)
 
 
@@ -101,7 +107,7 @@ def test_rsi_equals_the_series_of_lean(lean: list[dict[str, str]]) -> None:
     rsi = RSI(14)
     compared = 0
     for row in lean:
-        value = rsi.add(float(row["Close"]))
+        value = told(rsi, float(row["Close"]))
         if row["RSI 14 Wilder"]:
             assert value == pytest.approx(float(row["RSI 14 Wilder"]), abs=1e-5)
             compared += 1

@@ -47,10 +47,9 @@ def test_a_square_too_large_for_a_float_does_no_harm(length: int, values: list[f
     for count, value in enumerate(values, start=1):
         _, deviation = moments.add(value)
         if count >= length:
-            scale = Fraction(10) ** 299
-            window = [Fraction(each) / scale for each in values[count - length : count]]
-            exact = sum(window, Fraction(0)) / length
-            variance = sum(((each - exact) ** 2 for each in window), Fraction(0)) / length
+            window = [int(each) for each in values[count - length : count]]  # exactly
+            squares = length * sum(each * each for each in window) - sum(window) ** 2
+            variance = Fraction(squares, length * length * 10**598)
             assert math.isclose(
                 deviation, math.sqrt(variance) * 1e299, rel_tol=1e-9, abs_tol=1e-12 * 1e150
             )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from indicators.window_mean import SHORT, WindowMean
+from indicators.window_mean import SHORT, mean_over
 
 VALUES = st.one_of(st.floats(-1e6, 1e6), st.sampled_from([1e12, -1e12, 1e299, 64_000.01]))
 LENGTHS = st.integers(1, 3 * SHORT)
@@ -15,7 +15,7 @@ LENGTHS = st.integers(1, 3 * SHORT)
 
 @given(length=LENGTHS, values=st.lists(VALUES, min_size=1, max_size=80))
 def test_it_is_the_mean_of_what_is_in_the_window(length: int, values: list[float]) -> None:
-    mean = WindowMean(length)
+    mean = mean_over(length)
     for count, value in enumerate(values, start=1):
         told = mean.add(value)
         if count >= length:
@@ -27,7 +27,7 @@ def test_it_is_the_mean_of_what_is_in_the_window(length: int, values: list[float
 @given(length=st.integers(1, 200), value=st.floats(-1e299, 1e299), before=st.floats(-1e299, 1e299))
 @example(length=5, value=1.7398682279389752e16, before=0.0)
 def test_equal_values_have_exactly_their_own_mean(length: int, value: float, before: float) -> None:
-    mean = WindowMean(length)
+    mean = mean_over(length)
     told = [mean.add(each) for each in [before] * (length // 2) + [value] * length]
     assert told[-1] == value
 
@@ -41,7 +41,7 @@ def test_equal_values_have_exactly_their_own_mean(length: int, value: float, bef
 def test_a_value_taken_back_leaves_no_trace(
     length: int, values: list[float], wrong: float, cut: int
 ) -> None:
-    corrected, plain = WindowMean(length), WindowMean(length)
+    corrected, plain = mean_over(length), mean_over(length)
     for count, value in enumerate(values, start=1):
         corrected.add(wrong)
         if count == cut:
@@ -54,7 +54,7 @@ def test_a_value_taken_back_leaves_no_trace(
 @pytest.mark.parametrize("length", [2, SHORT, SHORT + 1, 50])
 def test_a_huge_value_leaves_no_trace_once_it_is_out(length: int) -> None:
     for huge_at in range(2 * length):
-        mean = WindowMean(length)
+        mean = mean_over(length)
         told = [
             mean.add(1e15 if at == huge_at else 1.0 + at % 2) for at in range(huge_at + length + 1)
         ]

@@ -3,14 +3,21 @@
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from market.errors import ConfigError
-from migrations.upgrade import LOCK, current, downgrade, newest, upgrade
+from migrations.storage import TIMED, prepare
+from migrations.upgrade import LOCK, current, downgrade, newest, revisions, upgrade
 from sinks.tables import TABLES
+from tests.fixtures_database import with_schema
+
+PATIENCE_S = 20.0
 
 SCHEMA = """
 SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
@@ -20,7 +27,51 @@ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.attnum >
   AND NOT a.attisdropped AND c.relname <> 'alembic_version'
 ORDER BY c.relname, a.attnum
 """
-INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
+CATALOG = """
+SELECT 'relation', c.relname, c.relkind::text, obj_description(c.oid), NULL FROM pg_class c
+WHERE c.relnamespace = 'public'::regnamespace
+UNION ALL
+SELECT 'column', c.relname || '.' || a.attname, format_type(a.atttypid, a.atttypmod),
+       col_description(c.oid, a.attnum), pg_get_expr(d.adbin, d.adrelid) || a.attnotnull
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
+UNION ALL
+SELECT 'index', indexname, indexdef, NULL, NULL FROM pg_indexes WHERE schemaname = 'public'
+UNION ALL
+SELECT 'view', viewname, definition, NULL, NULL FROM pg_views WHERE schemaname = 'public'
+UNION ALL
+SELECT 'constraint', conname, pg_get_constraintdef(oid), conrelid::regclass::text, NULL
+FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+UNION ALL
+SELECT 'sequence', sequencename, data_type::text, start_value::text, increment_by::text
+FROM pg_sequences WHERE schemaname = 'public'
+UNION ALL
+SELECT 'trigger', tgname, pg_get_triggerdef(t.oid), NULL, NULL
+FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+WHERE c.relnamespace = 'public'::regnamespace AND NOT tgisinternal
+ORDER BY 1, 2, 3
+"""
+"""All that a version or a storage step can make; TimescaleDB's own triggers are among it."""
+LIKELY: dict[str, object] = {
+    "text": "text",
+    "double precision": 1.5,
+    "bigint": 7,
+    "integer": 7,
+    "boolean": False,
+    "timestamp with time zone": datetime(2026, 1, 2, tzinfo=UTC),
+    "double precision[]": [1.5, 2.5],
+    "text[]": ["console"],
+    "jsonb": "{}",
+}
+"""A value of each type that columns have."""
+ALLOWED = {"outbox.state": "pending", "book_updates.kind": "delta"}
+"""Where a column takes only some words."""
+BLOCKED = """
+import sys
+from migrations.upgrade import upgrade
+upgrade(sys.argv[1])
+"""
 
 
 def rows_of(dsn: str, query: str) -> list[tuple[object, ...]]:
@@ -38,18 +89,125 @@ def test_an_empty_database_gets_the_newest_version(empty_database: str) -> None:
 
 
 def test_down_to_nothing_and_up_again_loses_no_object(empty_database: str) -> None:
+    with_schema(empty_database)
+    before = rows_of(empty_database, CATALOG)
+    assert {kind for kind, *_ in before} >= {"relation", "column", "index", "view", "constraint"}
+    for revision in [*revisions()[-2::-1], "base"]:
+        after = downgrade(empty_database, revision).after
+        assert (after or "base") == revision
+    left = {row[1] for row in rows_of(empty_database, CATALOG) if row[0] == "relation"}
+    assert left <= {"alembic_version", "alembic_version_pkc"}
+    with_schema(empty_database)
+    assert rows_of(empty_database, CATALOG) == before
+
+
+def test_one_step_down_and_up_again_loses_no_object(empty_database: str) -> None:
+    with_schema(empty_database)
+    before = rows_of(empty_database, CATALOG)
+    for revision in revisions()[:-1]:
+        downgrade(empty_database, revision)
+        with_schema(empty_database)
+        assert rows_of(empty_database, CATALOG) == before
+
+
+def test_a_version_that_is_not_there_is_refused(empty_database: str) -> None:
     upgrade(empty_database)
-    before = rows_of(empty_database, SCHEMA), rows_of(empty_database, INDEXES)
-    assert downgrade(empty_database, "base").after is None
-    assert rows_of(empty_database, SCHEMA) == []
-    upgrade(empty_database)
-    assert (rows_of(empty_database, SCHEMA), rows_of(empty_database, INDEXES)) == before
+    with pytest.raises(ConfigError, match=r"no schema version 'nine': base, 0001, 0002"):
+        downgrade(empty_database, "nine")
+
+
+def fill(connection: psycopg.Connection) -> dict[str, list[tuple[object, ...]]]:
+    """Put a likely row into every table there is; return all rows."""
+    rows: dict[str, list[tuple[object, ...]]] = {}
+    tables = connection.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace "
+        "AND relkind = 'r' AND relname <> 'alembic_version' ORDER BY 1"
+    ).fetchall()
+    for (table,) in tables:
+        columns = connection.execute(
+            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
+            "WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped "
+            "AND attidentity = '' ORDER BY attnum",
+            (table,),
+        ).fetchall()
+        names = ", ".join(f'"{name}"' for name, _ in columns)
+        cells = [ALLOWED.get(f"{table}.{name}", LIKELY[kind]) for name, kind in columns]
+        marks = ", ".join(["%s"] * len(cells))
+        connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})".encode(), cells)
+        rows[table] = [(names, row) for row in all_rows(connection, table, names)]
+    return rows
+
+
+def all_rows(connection: psycopg.Connection, table: str, names: str) -> list[tuple[object, ...]]:
+    return connection.execute(f"SELECT {names} FROM {table} ORDER BY 1".encode()).fetchall()
+
+
+@pytest.mark.parametrize("place", range(len(revisions())))
+def test_rows_of_every_earlier_version_come_along(place: int, empty_database: str) -> None:
+    revision = revisions()[place]
+    upgrade(empty_database, revision)
+    assert current(empty_database) == revision
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        before = fill(connection)
+        assert upgrade(empty_database).before == revision
+        prepare(empty_database)
+        assert current(empty_database) == newest()
+        assert len(before) >= len(TABLES)
+        for table, rows in before.items():
+            for names, row in rows:
+                assert row in all_rows(connection, table, str(names)), table
+
+
+def test_a_migration_killed_half_way_is_undone_and_the_next_start_finishes_it(
+    empty_database: str,
+) -> None:
+    upgrade(empty_database, "0001")
+    waiting = (
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+        "AND wait_event_type = 'Lock' AND query LIKE '-- Updates of books%'"
+    )
+    locks = (
+        "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND database = "
+        "(SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    with psycopg.connect(empty_database) as holder:
+        # Half way: the table of version 0002 is made, and its first view has to wait.
+        holder.execute("LOCK TABLE bars IN ACCESS EXCLUSIVE MODE")
+        half = subprocess.Popen(
+            [sys.executable, "-c", BLOCKED, empty_database], cwd=Path(__file__).parents[2]
+        )
+        until(lambda: bool(rows_of(empty_database, waiting)))
+        half.kill()
+        half.wait()
+        # The server sees within a second that nobody is there any more.
+        until(lambda: not rows_of(empty_database, waiting))
+        until(lambda: not rows_of(empty_database, locks))
+    assert current(empty_database) == "0001"
+    assert rows_of(empty_database, "SELECT to_regclass('book_updates')") == [(None,)]
+    done = upgrade(empty_database)
+    assert (done.before, done.after) == ("0001", newest())
+
+
+def until(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not what():
+        assert time.monotonic() < deadline, "it did not happen in time"
 
 
 def test_every_table_and_column_is_explained(database: str) -> None:
     facts = rows_of(database, SCHEMA)
     assert facts
     assert [fact for fact in facts if not (fact[4] and fact[5])] == []
+
+
+def test_no_key_refers_to_a_table_that_may_become_a_hypertable(database: str) -> None:
+    keys = rows_of(
+        database,
+        "SELECT conrelid::regclass::text, confrelid::regclass::text FROM pg_constraint "
+        "WHERE contype = 'f' AND connamespace = 'public'::regnamespace",
+    )
+    timed = {table.name for table in TIMED}
+    assert [key for key in keys if timed & set(key)] == []
 
 
 def test_the_writer_knows_the_columns_and_keys_of_the_schema(database: str) -> None:
@@ -74,7 +232,7 @@ def test_the_writer_knows_the_columns_and_keys_of_the_schema(database: str) -> N
 
 FOUR = """
 import os, sys
-from migrations.storage import prepare
+from migrations.storage import TIMED, prepare
 from migrations.upgrade import upgrade
 children = []
 for _ in range(4):
@@ -134,10 +292,11 @@ def test_a_table_in_use_is_not_waited_for_for_ever(
     monkeypatch.setattr("migrations.upgrade.STATEMENT_LOCK_TIMEOUT", "100ms")
     upgrade(empty_database)
     with psycopg.connect(empty_database) as holder:
-        holder.execute("SELECT FROM alerts, gaps, filter_specs")
+        holder.execute("SELECT FROM gaps")  # of the first version
         with pytest.raises(ConfigError, match="locked by another session"):
             downgrade(empty_database, "base")
-    assert current(empty_database) == newest()
+    # A version is whole or not there; those above the one that has to stay are gone.
+    assert current(empty_database) == "0001"
 
 
 def test_a_lock_that_is_never_given_up_is_told(

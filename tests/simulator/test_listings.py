@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market.errors import UnknownInstrumentError
-from simulator.listings import LISTINGS, choose, decimal_text
+from simulator.listings import LISTINGS, Listing, choose, decimal_text
 
 
 @given(st.integers(0, 10**15), st.integers(0, 8))
@@ -13,6 +13,12 @@ def test_text_of_units_reads_back_to_the_same_units(units: int, places: int) -> 
     assert len(fraction) == 8
     assert int(whole + fraction) == units * 10 ** (8 - places)
     assert float(text) == float(f"{units}e-{places}")
+
+
+@given(st.sampled_from(LISTINGS), st.integers(0, 10**15))
+def test_a_number_is_what_is_read_from_the_text(listing: Listing, units: int) -> None:
+    assert listing.price_number(units) == float(listing.price_text(units))
+    assert listing.size_number(units) == float(listing.size_text(units))
 
 
 def test_text_without_decimals_has_no_point() -> None:

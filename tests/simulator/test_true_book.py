@@ -61,3 +61,27 @@ def test_a_copy_tells_numbers_best_levels_first() -> None:
     assert copy.bids == [(64000.0, 1.0), (63999.99, 0.00001)]
     assert copy.asks == [(64000.01, 2.5)]
     assert (book.best_bid, book.best_ask) == (6400000, 6400001)
+
+
+@given(CHANGES, st.integers(0, 60))
+def test_a_book_that_is_looked_for_is_found_or_nothing_has_happened(
+    rows: list[tuple[bool, int, int]], wanted: int
+) -> None:
+    book = TrueBook(LISTING, 100)
+    history = TrueBookHistory(book)
+    for change in changes_of(rows):
+        book.apply(change)
+        history.record([change])
+    copies = []
+    found = history.find(lambda one: bool(copies.append(one.copy())))  # type: ignore[func-returns-value]
+    assert found is None
+    assert [copy.update_id for copy in copies] == [100 + index for index in range(len(rows) + 1)]
+    found = history.find(lambda one: one.update_id == 100 + wanted)
+    if wanted > len(rows):
+        assert found is None
+        wanted = 0
+    else:
+        assert found is not None
+        assert found.copy() == copies[wanted]
+    for later in range(wanted, len(rows) + 1):
+        assert history.at(100 + later).copy() == copies[later]

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
@@ -86,6 +87,14 @@ class Rig:
         assert book.asks == dict(copy.asks)
 
 
+@cache
+def run_of(name: str) -> Rig:
+    """A shipped script, played to its end; every test only looks at it."""
+    rig = Rig(name)
+    rig.wire.run_for(55 * SECOND)
+    return rig
+
+
 def test_without_faults_the_client_has_the_true_books_and_no_gap() -> None:
     rig = Rig(is_thorough=True)
     rig.wire.run_for(40 * SECOND)
@@ -104,8 +113,7 @@ def test_without_faults_the_client_has_the_true_books_and_no_gap() -> None:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_client_sees_of_every_fault_what_it_must_and_recovers(name: str) -> None:
-    rig = Rig(name)
-    rig.wire.run_for(55 * SECOND)
+    rig = run_of(name)
     assert rig.client.is_live
     assert {channel for _, _, channel in rig.client.gaps} == GAPS[name]
     hit = {native for _, native, _ in rig.client.gaps}
@@ -121,15 +129,13 @@ def test_a_client_sees_of_every_fault_what_it_must_and_recovers(name: str) -> No
     [("cut", "connection lost"), ("close", "1012 fault"), ("shutdown", "1001 Going away")],
 )
 def test_a_client_is_told_how_its_connection_ended(name: str, reason: str) -> None:
-    rig = Rig(name)
-    rig.wire.run_for(42 * SECOND)
+    rig = run_of(name)
     assert rig.client.closed_reasons == [reason]
     assert rig.client.notices == (["serverShutdown"] if name == "shutdown" else [])
 
 
 def test_a_client_that_gives_up_on_silence_gets_a_new_connection() -> None:
-    rig = Rig("freeze")
-    rig.wire.run_for(40 * SECOND)
+    rig = run_of("freeze")
     assert rig.client.closed_reasons == []  # it closed by itself and is not told
     assert rig.wire.counts.opened == 2
     assert rig.wire.counts.closed == 1

@@ -198,6 +198,18 @@ def test_without_any_postgresql_it_says_what_to_install(
         EmbeddedPostgres(postgres_folder).start()
 
 
+def test_without_the_package_a_postgresql_on_the_path_is_used(
+    postgres_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The package's second version stands for a system's.
+    other = next(folder for folder in candidates() if folder.parent.name == "pginstall")
+    monkeypatch.setattr(postgres_binaries, "PACKAGE", "no_such_package")
+    monkeypatch.setenv("PATH", f"{other}:{os.environ['PATH']}")
+    assert candidates()[0] == other
+    with EmbeddedPostgres(postgres_folder) as dsn:
+        assert str(scalar(dsn, "SHOW server_version")).startswith("16.")
+
+
 def test_a_database_of_another_version_is_refused(kept_folder: Path) -> None:
     version = kept_folder / "data" / "PG_VERSION"
     was = version.read_text()

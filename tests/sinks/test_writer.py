@@ -396,7 +396,7 @@ def test_a_full_buffer_loses_the_oldest_trades_and_says_so(
             writer.put(trades(first, 100))
             assert writer.buffered_rows <= 1000
         until(lambda: "the database does not take rows" in caplog.text)
-    assert "its oldest rows are lost" in caplog.text
+    assert "the oldest of the least precious are lost" in caplog.text
     assert own_server.start() == dsn
     until(lambda: writer.barrier(1.0))
     totals = writer.totals["trades"]

@@ -1,0 +1,178 @@
+"""What filters cost: `python -m bench.filters [--rounds N] [--no-file]`.
+
+The same moments pass the same conditions, round after round; ratios are taken within a round, and
+the median of the rounds is shown. Prints a table and writes `bench/results/filters.json`.
+
+    by hand             a function that a person would write, which looks at what is missing too
+    compiled            the same condition, as `filters.compile` makes it
+    compiled, crossing  with a crossing in it, and its memory
+    engine, 1 spec      one spec, from the observation to the state machine
+    engine, 1,000 specs one bar of one symbol that a thousand different specs look at; ns a bar
+      a spec            the same, for each of them
+"""
+
+import argparse
+import gc
+import json
+import random
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from bench.__main__ import machine
+from filters.alerts import Observation
+from filters.compile import compile_condition
+from filters.engine import FilterEngine
+from filters.memory import fresh, step
+from filters.specs import Source, Spec, SpecsChanged
+from market.events import State
+
+RESULTS = Path(__file__).parent / "results" / "filters.json"
+MOMENTS = 20_000
+BARS = 60
+SPECS = 1_000
+MINUTE = 60_000_000_000
+SERIES = "binance:BTC-USDT"
+CONDITION = "rsi(14) < 30 and book.imbalance(10) > 0.2"
+CROSSING = "close crosses_above ema(20) and book.imbalance(10) > 0.2"
+Values = dict[str, float | None]
+Row = Callable[[], float]
+
+
+def by_hand(values: Mapping[str, float | None]) -> bool | None:
+    """What a person would write for `CONDITION`."""
+    rsi = values.get("rsi(14)")
+    imbalance = values.get("book.imbalance(10)")
+    if rsi is None or imbalance is None:
+        return None
+    return rsi < 30.0 and imbalance > 0.2
+
+
+def moments(count: int) -> list[Values]:
+    """Values at random, one in twenty of them not known."""
+    draw = random.Random(5)
+    return [
+        {
+            "close": draw.uniform(90, 110),
+            "ema(20)": 100.0,
+            "rsi(14)": draw.uniform(0, 100) if draw.random() > 0.05 else None,
+            "book.imbalance(10)": draw.uniform(-1, 1),
+        }
+        for _ in range(count)
+    ]
+
+
+def measured(run: Callable[[], None], count: int) -> float:
+    """Return ns of the processor for each of `count`."""
+    gc.collect()
+    started = time.process_time_ns()
+    run()
+    return (time.process_time_ns() - started) / count
+
+
+def condition(evaluate: Callable[[Values], bool | None], given: list[Values]) -> Row:
+    """A function of values alone."""
+
+    def run() -> None:
+        for values in given:
+            evaluate(values)
+
+    return lambda: measured(run, len(given))
+
+
+def crossing(given: list[Values]) -> Row:
+    """A condition that remembers."""
+    compiled = compile_condition(CROSSING, "bar")
+    remembering = compiled.remembering
+
+    def run() -> None:
+        memories = fresh(remembering)
+        for number, values in enumerate(given):
+            told = step(remembering, memories, values, number * MINUTE, number)
+            compiled.evaluate(values, *told)
+
+    return lambda: measured(run, len(given))
+
+
+def observations(given: list[Values]) -> list[Observation]:
+    """The values as closed bars."""
+    return [
+        Observation(
+            series=SERIES,
+            stream="bar",
+            interval="1m",
+            ts_event=number * MINUTE,
+            ts_recv=number * MINUTE,
+            moment=number * MINUTE,
+            revision=0,
+            values=values,
+            state=State.LIVE,
+        )
+        for number, values in enumerate(given)
+    ]
+
+
+def engine(specs: list[str], given: list[Values]) -> Row:
+    """Specs over one series, through the engine."""
+    source = Source(stream="bar", symbols=("BTC-USDT",), interval="1m")
+    made = tuple(
+        Spec(id=f"s{number}", source=source, when=when) for number, when in enumerate(specs)
+    )
+    seen = observations(given)
+
+    def row() -> float:
+        running = FilterEngine()
+        running.specs_changed(SpecsChanged(generation=1, specs=made))
+        running.observe(seen[0])
+
+        def run() -> None:
+            for observation in seen:
+                running.observe(observation)
+
+        return measured(run, len(seen))
+
+    return row
+
+
+def rows() -> dict[str, Row]:
+    """Return everything that is measured, by name."""
+    given = moments(MOMENTS)
+    compiled = compile_condition(CONDITION, "bar")
+    many = [f"rsi(14) < {20 + number / 100} and close > ema(20)" for number in range(SPECS)]
+    return {
+        "by hand": condition(by_hand, given),
+        "compiled": condition(compiled.evaluate, given),
+        "compiled, crossing": crossing(given),
+        "engine, 1 spec": engine([CONDITION], given),
+        "engine, 1,000 specs": engine(many, given[:BARS]),
+    }
+
+
+def main() -> None:
+    """Run the rounds, print the figures, write the file."""
+    parser = argparse.ArgumentParser(prog="python -m bench.filters", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--no-file", action="store_true", help="print only")
+    options = parser.parse_args()
+    measuring = rows()
+    rounds = [{name: row() for name, row in measuring.items()} for _ in range(options.rounds)]
+    for one in rounds:
+        one["  a spec"] = one["engine, 1,000 specs"] / SPECS
+    figures = []
+    print(f"{'row':20} {'ns':>12} {'x by hand':>10}")
+    for name in rounds[0]:
+        median = statistics.median(one[name] for one in rounds)
+        ratio = statistics.median(one[name] / one["by hand"] for one in rounds)
+        figures.append(
+            {"name": name.strip(), "median_ns": round(median, 1), "ratio_to_hand": round(ratio, 3)}
+        )
+        print(f"{name:20} {median:12.1f} {ratio:10.3f}")
+    if not options.no_file:
+        RESULTS.parent.mkdir(exist_ok=True)
+        results = {"machine": machine(), "rows": figures}
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""One spec and one moment: what it makes of it."""
+
+from collections import deque
+
+import msgspec
+
+from filters.alerts import Alert, Observation
+from filters.memory import fresh, step
+from filters.messages import Running, make_alert, missing
+from filters.state import Phase, Seen, SpecState
+from market.events import State
+
+
+class Beat(msgspec.Struct, frozen=True, tag=True):
+    """A time at which a series has nothing new."""
+
+    ts: int
+    state: State = State.LIVE
+    reason: str = ""
+
+
+class Watch(msgspec.Struct):
+    """A spec and its state with one series."""
+
+    running: Running
+    series: str
+    state: SpecState
+    waiting: deque[Observation | Beat]
+
+
+def look(watch: Watch, observation: Observation, values: dict[str, float | None]) -> Alert | None:
+    """Let a spec look at a moment."""
+    running, state = watch.running, watch.state
+    state.looked += 1
+    ts = observation.ts_recv
+    if observation.state is not State.LIVE:
+        state.hold_back(observation.state.value, observation.reason)
+        return None
+    if running.ends and state.is_over(running.timing, ts):
+        state.became_false(running.timing, ts)
+        return None
+    condition = running.condition
+    remembered: list[bool | None] = []
+    if condition.remembering:
+        if not state.memory:
+            state.memory = fresh(condition.remembering)
+        remembered = step(
+            condition.remembering, state.memory, values, observation.ts_event, state.looked
+        )
+    released = None if running.until is None else _released(running, state, observation, values)
+    holds = condition.evaluate(values, *remembered)
+    state.looked_at, state.values, state.remembered, state.holds = ts, values, remembered, holds
+    if holds is None:
+        return _missing(watch, observation, values)
+    state.reason = ""
+    if released and state.phase is Phase.FIRING:
+        state.became_false(running.timing, ts)
+    elif not holds:
+        state.became_false(running.timing, ts, is_released=running.until is None)
+    else:
+        return _held(watch, observation, values, remembered)
+    return None
+
+
+def _held(
+    watch: Watch,
+    observation: Observation,
+    values: dict[str, float | None],
+    remembered: list[bool | None],
+) -> Alert | None:
+    """Take a moment at which the condition holds."""
+    running, state = watch.running, watch.state
+    ts = observation.ts_recv
+    if state.became_true(running.timing, ts):
+        seen = _seen(running, observation, values, remembered)
+        return make_alert(running, observation.series, seen, ts)
+    if running.timing.hold and state.phase is Phase.PENDING:
+        state.seen = _seen(running, observation, values, remembered)
+    return None
+
+
+def _missing(
+    watch: Watch, observation: Observation, values: dict[str, float | None]
+) -> Alert | None:
+    """Take a moment at which a value is not known."""
+    running, state = watch.running, watch.state
+    if running.spec.missing == "fire":
+        state.reason = ""
+        return _held(watch, observation, values, [])
+    state.hold_back("missing", missing(running.condition, values, observation.reason))
+    if running.spec.missing == "reset":
+        state.forget(running.timing, observation.ts_recv)
+    return None
+
+
+def _released(
+    running: Running,
+    state: SpecState,
+    observation: Observation,
+    values: dict[str, float | None],
+) -> bool | None:
+    """Whether what has fired may fire again; it is looked at always, as it may remember."""
+    until = running.until
+    if until is None:
+        return None
+    if not until.remembering:
+        return until.evaluate(values)
+    if not state.until_memory:
+        state.until_memory = fresh(until.remembering)
+    told = step(until.remembering, state.until_memory, values, observation.ts_event, state.looked)
+    return until.evaluate(values, *told)
+
+
+def pass_time(watch: Watch, beat: Beat) -> Alert | None:
+    """Let time pass for a spec."""
+    standing = watch.state
+    if standing.phase is Phase.PENDING and beat.state is not State.LIVE:
+        standing.hold_back(beat.state.value, beat.reason)
+        return None
+    seen = standing.seen
+    if standing.elapsed(watch.running.timing, beat.ts) and seen is not None:
+        return make_alert(watch.running, watch.series, seen, beat.ts)
+    return None
+
+
+def _seen(
+    running: Running,
+    observation: Observation,
+    values: dict[str, float | None],
+    remembered: list[bool | None],
+) -> Seen:
+    return Seen(
+        interval=observation.interval,
+        moment=observation.moment,
+        ts_event=observation.ts_event,
+        values={name: values.get(name) for name in running.fields},
+        remembered=tuple(remembered),
+    )

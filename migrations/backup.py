@@ -1,0 +1,325 @@
+"""Save a database into a file and make it again from one.
+
+Two kinds of file. `pg_dump`'s own format, where a `pg_dump` for this server is at hand: it holds
+the whole database as it is, chunks included, and goes back into a server of the same kind. The
+portable one holds the rows of our tables alone, and goes into any kind of server: it is how an
+embedded database moves to TimescaleDB. `restore` tells them apart.
+"""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from market.errors import ConfigError
+from migrations.storage import prepare
+from migrations.upgrade import connect, current, downgrade, newest, revisions, upgrade
+from sinks.postgres_binaries import candidates
+
+PROGRAMS = ("pg_dump", "pg_restore")
+CUSTOM = b"PGDMP"
+MANIFEST = "candlewax.json"
+FORMAT = 1
+BLOCK = 1 << 20
+
+_PLACE = {
+    "host": "PGHOST",
+    "hostaddr": "PGHOSTADDR",
+    "port": "PGPORT",
+    "user": "PGUSER",
+    "password": "PGPASSWORD",
+    "dbname": "PGDATABASE",
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "options": "PGOPTIONS",
+    "passfile": "PGPASSFILE",
+    "service": "PGSERVICE",
+}
+"""How libpq's programs are told where to go: a command line can be read by everybody."""
+
+
+class SavedTable(msgspec.Struct, frozen=True):
+    """A table in a portable file.
+
+    Attributes:
+        name: as in the schema.
+        columns: in the order of the rows.
+        rows: how many.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    rows: int
+
+
+class Saved(msgspec.Struct, frozen=True, kw_only=True):
+    """What was saved or restored.
+
+    Attributes:
+        version: of the schema.
+        portable: whether it is our own format.
+        tables: of a portable file.
+        format: of the manifest.
+    """
+
+    version: str
+    portable: bool
+    tables: tuple[SavedTable, ...] = ()
+    format: int = FORMAT
+
+
+def backup(dsn: str, file: Path, *, portable: bool = False) -> Saved:
+    """Save a database; what is written meanwhile is not in it. The file is whole or not there.
+
+    Args:
+        dsn: libpq address.
+        file: must not exist; readable by its user only.
+        portable: our own format, though there is a `pg_dump`.
+
+    Raises:
+        ConfigError: no database, no schema, the file exists or cannot be written, `pg_dump` failed.
+    """
+    version = current(dsn)
+    if version is None:
+        raise ConfigError("the database has no tables of Candlewax: there is nothing to save")
+    if file.exists():
+        raise ConfigError(f"{file}: exists already; a backup overwrites nothing")
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as folder:
+            fresh = Path(folder) / "backup"
+            program = None if portable else _program("pg_dump", dsn)
+            if program is None:
+                saved = _save(dsn, fresh, version)
+            else:
+                options = ["--format=custom", "--no-owner", "--no-privileges", "--file", str(fresh)]
+                _run([str(program), *options], dsn)
+                saved = Saved(version=version, portable=False)
+            fresh.chmod(0o600)
+            fresh.rename(file)
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be written: {error.strerror}") from None
+    return saved
+
+
+def restore(dsn: str, file: Path, *, replace: bool = False) -> Saved:
+    """Make a database again from a file of `backup`, and bring it up to date.
+
+    Args:
+        dsn: libpq address of a database without rows in our tables.
+        file: what `backup` wrote.
+        replace: drop what rows there are.
+
+    Raises:
+        ConfigError: no database, no such file, a file of a newer Candlewax, or rows in the way.
+    """
+    try:
+        with file.open("rb") as begun:
+            is_custom = begun.read(len(CUSTOM)) == CUSTOM
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
+    saved = Saved(version="", portable=False) if is_custom else _manifest(file)
+    program = _program("pg_restore", dsn) if is_custom else None
+    if is_custom and program is None:
+        raise ConfigError(
+            f"{file}: was written by pg_dump, and no pg_restore for this server is at hand: "
+            "install PostgreSQL's programs, or restore a file of `candlewax db backup --portable`"
+        )
+    _make_room(dsn, replace=replace)
+    if program is not None:
+        saved = _restore_dump(dsn, file, program)
+    else:
+        _load(dsn, file, saved)
+    upgrade(dsn)
+    return saved
+
+
+# -- with PostgreSQL's own programs --------------------------------------------------------------
+
+
+def _program(name: str, dsn: str) -> Path | None:
+    """Return the oldest program that is not older than the server."""
+    with connect(dsn) as connection:
+        wanted = connection.info.server_version // 10000
+    found = []
+    for folder in candidates(PROGRAMS):
+        program = folder / name
+        try:
+            done = subprocess.run(
+                [str(program), "--version"], capture_output=True, text=True, check=True
+            )
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        told = re.search(r"\) (\d+)", done.stdout)
+        if told is not None and int(told[1]) >= wanted:
+            found.append((int(told[1]), program))
+    return min(found)[1] if found else None
+
+
+def _run(command: list[str], dsn: str) -> None:
+    place = conninfo_to_dict(dsn)
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("PG")}
+    for name, text in place.items():
+        if name in _PLACE and text is not None:
+            environment[_PLACE[name]] = str(text)
+    done = subprocess.run(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()[-800:]
+        raise ConfigError(
+            f"{Path(command[0]).name} failed: {said}; --portable of `candlewax db backup` needs "
+            "no such program"
+        )
+
+
+def _restore_dump(dsn: str, file: Path, program: Path) -> Saved:
+    listed = subprocess.run([str(program), "--list", str(file)], capture_output=True, check=False)
+    needs_timescaledb = b"EXTENSION - timescaledb" in listed.stdout
+    options = ["--no-owner", "--no-privileges", "--exit-on-error"]
+    database = str(conninfo_to_dict(dsn).get("dbname") or "")
+    command = [str(program), *options, "--dbname", database, str(file)]
+    with _restoring(dsn) if needs_timescaledb else contextlib.nullcontext():
+        _run(command, dsn)
+    return Saved(version=current(dsn) or "", portable=False)
+
+
+@contextlib.contextmanager
+def _restoring(dsn: str) -> Iterator[None]:
+    """Have TimescaleDB take the rows of its own tables as they are."""
+    with connect(dsn) as connection:
+        try:
+            connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+        except psycopg.Error as error:
+            said = str(error).splitlines()[0]
+            raise ConfigError(
+                f"{said}; this file is of a database with TimescaleDB: restore one of "
+                "`candlewax db backup --portable` instead"
+            ) from None
+        connection.execute("SELECT timescaledb_pre_restore()")
+    try:
+        yield
+    finally:
+        with connect(dsn) as connection:
+            connection.execute("SELECT timescaledb_post_restore()")
+
+
+# -- the portable format -------------------------------------------------------------------------
+
+
+def _save(dsn: str, file: Path, version: str) -> Saved:
+    tables: list[SavedTable] = []
+    with connect(dsn) as connection, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        for name, columns in _tables(connection).items():
+            listed = ", ".join(f'"{column}"' for column in columns)
+            # Through a query: COPY of a hypertable by its name would miss its chunks.
+            copy = f"COPY (SELECT {listed} FROM {name}) TO STDOUT"
+            with (
+                connection.cursor() as cursor,
+                archive.open(f"{name}.copy", "w", force_zip64=True) as entry,
+            ):
+                with cursor.copy(copy.encode()) as rows:
+                    for block in rows:
+                        entry.write(block)
+                tables.append(SavedTable(name, columns, cursor.rowcount))
+        connection.execute("COMMIT")
+        saved = Saved(version=version, portable=True, tables=tuple(tables))
+        archive.writestr(MANIFEST, msgspec.json.format(msgspec.json.encode(saved)))
+    return saved
+
+
+def _tables(connection: psycopg.Connection) -> dict[str, tuple[str, ...]]:
+    rows = connection.execute(
+        "SELECT c.relname, array_agg(a.attname::text ORDER BY a.attnum) FROM pg_class c "
+        "JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.relkind = 'r' "
+        "AND c.relnamespace = current_schema()::regnamespace AND c.relname <> 'alembic_version' "
+        "AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' GROUP BY 1 ORDER BY 1"
+    )
+    return {str(name): tuple(columns) for name, columns in rows}
+
+
+def _manifest(file: Path) -> Saved:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            saved = msgspec.json.decode(archive.read(MANIFEST), type=Saved)
+    except (zipfile.BadZipFile, KeyError, msgspec.DecodeError, json.JSONDecodeError):
+        raise ConfigError(f"{file}: is no file of `candlewax db backup`") from None
+    if saved.format != FORMAT or saved.version not in revisions():
+        raise ConfigError(
+            f"{file}: was saved at schema version {saved.version}, and this program knows none "
+            f"newer than {newest()}: install the Candlewax that made it, or a newer one"
+        )
+    return saved
+
+
+def _load(dsn: str, file: Path, saved: Saved) -> None:
+    upgrade(dsn, saved.version)
+    prepare(dsn)  # before the rows: a hypertable need not be converted then
+    with connect(dsn) as connection, connection.transaction(), zipfile.ZipFile(file) as archive:
+        known = _tables(connection)
+        for table in saved.tables:
+            if table.name not in known:
+                continue  # somebody's own table, or one of an extension
+            listed = ", ".join(f'"{column}"' for column in table.columns)
+            copy = f"COPY {table.name} ({listed}) FROM STDIN"
+            with (
+                connection.cursor() as cursor,
+                archive.open(f"{table.name}.copy") as entry,
+            ):
+                with cursor.copy(copy.encode()) as rows:
+                    while block := entry.read(BLOCK):
+                        rows.write(block)
+                if cursor.rowcount != table.rows:
+                    raise ConfigError(
+                        f"{file}: {table.name} has {cursor.rowcount} rows, expected {table.rows}; "
+                        "nothing was restored"
+                    )
+            _catch_up(connection, table)
+
+
+def _catch_up(connection: psycopg.Connection, table: SavedTable) -> None:
+    """Let numbers that the database gives go on after those that were restored."""
+    for column in table.columns:
+        row = connection.execute(
+            "SELECT pg_get_serial_sequence(%s, %s)", (table.name, column)
+        ).fetchone()
+        if row is not None and row[0] is not None:
+            highest = f'(SELECT max("{column}") FROM {table.name})'
+            query = f"SELECT setval(%s, coalesce({highest}, 1), {highest} IS NOT NULL)"
+            connection.execute(query.encode(), (row[0],))
+
+
+# -- what is in the way --------------------------------------------------------------------------
+
+
+def _make_room(dsn: str, *, replace: bool) -> None:
+    with connect(dsn) as connection:
+        tables = _tables(connection)
+        filled = [
+            name
+            for name in tables
+            if connection.execute(f"SELECT 1 FROM {name} LIMIT 1".encode()).fetchone() is not None
+        ]
+    if filled and not replace:
+        raise ConfigError(
+            f"the database has rows in {', '.join(filled)}: restore into another one (`candlewax "
+            "db init` makes it), or name --replace to drop them"
+        )
+    if current(dsn) is not None:
+        downgrade(dsn, "base")
+    with connect(dsn) as connection:
+        connection.execute("DROP TABLE IF EXISTS alembic_version")

@@ -1,0 +1,168 @@
+"""Bars that the database makes of the stored trades by itself: TimescaleDB Community only.
+
+They are a cross-check of our own bars, which are the truth on every kind of server: 1m from trades,
+5m from 1m, 1h from 5m, each kept up to date by a policy.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+import psycopg
+
+from migrations.storage.report import StorageStep
+from migrations.storage.server import Server, ServerKind, exists
+
+OLDEST = (2, 20)
+LATEST_TRADE_H = 48
+"""A trade that comes later than this many hours is not seen by the aggregates."""
+
+
+class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
+    """One length of bars.
+
+    Attributes:
+        name: of the view.
+        source: what it is made of.
+        length: of a bar.
+        start_h: hours back from now that a refresh looks at.
+        end: what a refresh leaves to the next one.
+        every: how often it is refreshed.
+        query: the columns after venue, symbol and start.
+        column: time of the source.
+        is_live: whether what is not refreshed yet is computed when asked for.
+    """
+
+    name: str
+    source: str
+    length: str
+    start_h: int
+    end: str
+    every: str
+    query: str
+    column: str = "start"
+    is_live: bool = False
+
+
+_OF_TRADES = (
+    "first(price, time) AS open, max(price) AS high, min(price) AS low, "
+    "last(price, time) AS close, sum(size) AS volume, "
+    "sum(CASE WHEN side = 'buy' THEN size ELSE 0 END) AS buy_volume, "
+    "sum(price * size) AS notional, count(*) AS count"
+)
+_OF_BARS = (
+    "first(open, start) AS open, max(high) AS high, min(low) AS low, last(close, start) AS close, "
+    "sum(volume) AS volume, sum(buy_volume) AS buy_volume, sum(notional) AS notional, "
+    "sum(count) AS count"
+)
+
+AGGREGATES = (
+    Aggregate(
+        name="trades_1m",
+        source="trades",
+        length="1 minute",
+        start_h=LATEST_TRADE_H,
+        end="1 minute",
+        every="1 minute",
+        query=_OF_TRADES,
+        column="time",
+        is_live=True,
+    ),
+    Aggregate(
+        name="trades_5m",
+        source="trades_1m",
+        length="5 minutes",
+        start_h=LATEST_TRADE_H + 24,
+        end="5 minutes",
+        every="5 minutes",
+        query=_OF_BARS,
+    ),
+    Aggregate(
+        name="trades_1h",
+        source="trades_5m",
+        length="1 hour",
+        start_h=7 * 24,
+        end="1 hour",
+        every="30 minutes",
+        query=_OF_BARS,
+    ),
+)
+
+
+def select(aggregate: Aggregate) -> str:
+    """Return the query of an aggregate; it answers on any server with the extension."""
+    bucket = f"time_bucket(INTERVAL '{aggregate.length}', {aggregate.column})"
+    return (
+        f"SELECT venue, symbol, {bucket} AS start, {aggregate.query} "
+        f"FROM {aggregate.source} GROUP BY venue, symbol, {bucket}"
+    )
+
+
+def statements(aggregate: Aggregate, trades_days: float) -> tuple[str, ...]:
+    """Return the SQL that makes it and keeps it up to date.
+
+    Args:
+        aggregate: which.
+        trades_days: how long trades are kept; 0 for ever. A refresh never looks at times whose
+            trades may be gone: it would take the bars away too.
+    """
+    start_h = float(aggregate.start_h)
+    if aggregate.source == "trades" and trades_days:
+        start_h = min(start_h, trades_days * 24 * 3 / 4)
+    live = "false" if aggregate.is_live else "true"
+    return (
+        (
+            f"CREATE MATERIALIZED VIEW {aggregate.name} WITH (timescaledb.continuous, "
+            f"timescaledb.materialized_only = {live}) AS {select(aggregate)} WITH NO DATA"
+        ),
+        (
+            f"COMMENT ON VIEW {aggregate.name} IS "
+            f"'Bars of {aggregate.length} that the database makes of trades: a check of bars.'"
+        ),
+        (
+            f"SELECT add_continuous_aggregate_policy('{aggregate.name}', "
+            f"start_offset => INTERVAL '{start_h * 3600:.0f} seconds', "
+            f"end_offset => INTERVAL '{aggregate.end}', "
+            f"schedule_interval => INTERVAL '{aggregate.every}', if_not_exists => true)"
+        ),
+    )
+
+
+def make(
+    connection: psycopg.Connection,
+    aggregate: Aggregate,
+    keep_days: Mapping[str, float],
+) -> StorageStep:
+    """Make an aggregate that is not there."""
+    step = look(connection, aggregate)
+    if step.is_done:
+        return step
+    # All of it can be rolled back: only filling it with what is there could not.
+    with connection.transaction():
+        for statement in statements(aggregate, keep_days.get("trades", 0)):
+            connection.execute(statement)
+    return StorageStep(step.what, is_done=True, reason=f"made from {aggregate.source}")
+
+
+def look(connection: psycopg.Connection, aggregate: Aggregate) -> StorageStep:
+    """Tell whether it is there."""
+    what = f"continuous aggregate {aggregate.name}"
+    is_done = exists(connection, aggregate.name)
+    return StorageStep(what, is_done, "there" if is_done else "not there")
+
+
+def remove(connection: psycopg.Connection) -> None:
+    """Take all away: no version of the schema can change what they are made of before."""
+    for aggregate in reversed(AGGREGATES):
+        if exists(connection, aggregate.name):
+            connection.execute(f"DROP MATERIALIZED VIEW {aggregate.name}")
+
+
+def obstacle(server: Server) -> str:
+    """Return why this server cannot have them; empty when it can."""
+    if server.kind is ServerKind.PLAIN:
+        return "plain PostgreSQL does not have them"
+    if server.kind is ServerKind.APACHE:
+        return "the Apache edition does not have them: TimescaleDB Community does"
+    if server.is_older(OLDEST):
+        return f"TimescaleDB {server.timescaledb} is older than 2.20: update it"
+    return ""

@@ -1,0 +1,33 @@
+"""One transaction at a time, and whether the database may have one that it did not confirm."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from sinks.store_connection import LIMITS
+
+
+class Commit:
+    """The transactions of one connection's owner.
+
+    Attributes:
+        is_in_doubt: the last one got as far as its commit. When that raised, nobody knows whether
+            the database has its rows.
+    """
+
+    def __init__(self) -> None:
+        self.is_in_doubt = False
+
+    def forget(self) -> None:
+        """Begin anew: whatever fails now is no transaction's."""
+        self.is_in_doubt = False
+
+    @contextmanager
+    def of(self, connection: psycopg.Connection) -> Iterator[None]:
+        """Begin a transaction with limits of its own; commit it at the end of the block."""
+        self.is_in_doubt = False
+        with connection.transaction():
+            connection.execute(LIMITS)
+            yield
+            self.is_in_doubt = True

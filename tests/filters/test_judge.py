@@ -1,0 +1,83 @@
+"""What may be meant, but probably is not."""
+
+import pytest
+
+from filters.judge import MOST_HISTORY, Known
+from filters.spec_reader import read
+from flows import bar_series
+
+SPEC = """
+version: 1
+filters:
+  - id: x
+    source: {stream: bar, symbols: [%s], interval: 1m, venues: [%s]}
+    when: %s
+"""
+
+
+def warnings(
+    when: str, *, symbols: str = "BTC-USDT", venue: str = "binance", known: Known | None = None
+) -> list[str]:
+    reading = read([("x.yaml", SPEC % (symbols, venue, when))], known)
+    return [str(warning).split("\n")[0] for warning in reading.warnings]
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "rsi < 30 and rsi > 70",
+        "rsi < 30 and (close > 5 and rsi >= 30)",
+        "[rsi == 30, rsi > 40]",
+        "{any: [close > 5, {all: [rsi > 70, rsi < 70]}]}",
+        "not (rsi <= 30 and rsi > 30)",
+    ],
+)
+def test_two_things_that_cannot_be_at_once(when: str) -> None:
+    (told,) = warnings(when)
+    assert told.startswith("x.yaml:6:11: 'rsi(14)' cannot be ")
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "rsi < 30 or rsi > 70",
+        "rsi <= 30 and rsi >= 30",
+        "rsi > 30 and rsi(7) < 20",
+        "20 < rsi < 30",
+    ],
+)
+def test_what_can_be_is_not_warned_of(when: str) -> None:
+    assert warnings(when) == []
+
+
+def test_an_indicator_longer_than_the_kept_past() -> None:
+    (told,) = warnings("close > sma(6000)")
+    assert told == (
+        "x.yaml:6:11: 'sma(6000)' has its first value after 6000 bars, and 5000 of the past are"
+        " kept at most: it says nothing for the first 1000m"
+    )
+    assert warnings("close > sma(5000)") == []
+    (told,) = warnings("rsi(14)@1h > 50", known=Known(history=10))
+    assert "'rsi(14)@1h'" in told
+
+
+def test_the_kept_past_is_the_one_of_the_flow() -> None:
+    assert MOST_HISTORY == bar_series.MOST_HISTORY
+
+
+def test_a_symbol_that_no_venue_lists() -> None:
+    known = Known(symbols=frozenset({"BTC-USDT", "ETH-USDT"}), venues=frozenset({"binance"}))
+    (told,) = warnings("close > 5", symbols="BTC-USDT, BTC-USD", known=known)
+    assert told == "x.yaml:5:47: no venue lists 'BTC-USD'; did you mean 'BTC-USDT'?"
+    (told,) = warnings("close > close@ETH-USD", known=known)
+    assert "no venue lists 'ETH-USD'; did you mean 'ETH-USDT'?" in told
+    assert warnings("close > 5", symbols='"*-USDT"', known=known) == []
+    (told,) = warnings("close > 5", symbols='"*-EUR"', known=known)
+    assert "no venue lists '*-EUR'" in told
+
+
+def test_a_venue_that_there_is_not() -> None:
+    known = Known(venues=frozenset({"binance", "bybit"}))
+    (told,) = warnings("close > 5", venue="binanse", known=known)
+    assert told == "x.yaml:5:71: venue 'binanse' is not known; did you mean 'binance'?"
+    assert warnings("close > 5", venue="merged", known=known) == []

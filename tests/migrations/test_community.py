@@ -1,0 +1,94 @@
+"""What only TimescaleDB Community does, on a Community server that CANDLEWAX_TEST_DSN names."""
+
+import psycopg
+import pytest
+
+from migrations.storage import ServerKind, prepare
+from migrations.upgrade import downgrade, upgrade
+
+pytestmark = pytest.mark.timescaledb
+TRADES = """
+INSERT INTO trades SELECT 'binance', 'BTC-USDT', {end} - n * interval '0.1 second', n::text,
+    100 + (n * 37) % 101, 1 + n % 5, CASE WHEN n % 3 = 0 THEN 'buy' ELSE 'sell' END, now()
+FROM generate_series(1, {count}) AS n
+ON CONFLICT DO NOTHING
+"""
+OURS = """
+SELECT date_bin('{length}', time, '2000-01-01') AS start, (array_agg(price ORDER BY time))[1],
+    max(price), min(price), (array_agg(price ORDER BY time DESC))[1], sum(size),
+    coalesce(sum(size) FILTER (WHERE side = 'buy'), 0), sum(price * size), count(*)
+FROM trades GROUP BY 1 ORDER BY 1
+"""
+THEIRS = """
+SELECT start, open, high, low, close, volume, buy_volume, notional, count FROM {name} ORDER BY start
+"""
+
+
+@pytest.fixture
+def community(timescale_database: str) -> str:
+    """Address of a database with the schema on a Community server."""
+    upgrade(timescale_database)
+    kind = prepare(timescale_database, keep_days={"trades": 30}).kind
+    if kind is not ServerKind.COMMUNITY:
+        pytest.skip(f"{kind} has neither columnstore nor aggregates: name a Community server")
+    return timescale_database
+
+
+def rows_of(connection: psycopg.Connection, query: str) -> list[tuple[object, ...]]:
+    return connection.execute(query.encode()).fetchall()
+
+
+def test_chunks_by_column_are_smaller_and_still_know_their_rows(community: str) -> None:
+    fill = TRADES.format(end="date_trunc('day', now()) - interval '9 days'", count=200_000)
+    with psycopg.connect(community, autocommit=True) as connection:
+        connection.execute(fill.encode())
+        before = rows_of(connection, "SELECT hypertable_size('trades')")[0][0]
+        for (chunk,) in rows_of(connection, "SELECT show_chunks('trades')::text"):
+            connection.execute(f"CALL convert_to_columnstore('{chunk}')".encode())
+        after = rows_of(connection, "SELECT hypertable_size('trades')")[0][0]
+        print(f"columnstore: {before} bytes before, {after} after")
+        assert int(str(before)) > 2 * int(str(after))
+        connection.execute(fill.encode())  # once more: every row is known
+        assert rows_of(connection, "SELECT count(*) FROM trades") == [(200_000,)]
+
+
+def test_the_aggregates_are_our_bars(community: str) -> None:
+    fill = TRADES.format(end="date_trunc('hour', now()) - interval '1 hour'", count=100_000)
+    with psycopg.connect(community, autocommit=True) as connection:
+        connection.execute(fill.encode())
+        for name, length in {
+            "trades_1m": "1 minute",
+            "trades_5m": "5 minutes",
+            "trades_1h": "1 hour",
+        }.items():
+            connection.execute(
+                f"CALL refresh_continuous_aggregate('{name}', now() - interval '1 day', "
+                "date_trunc('hour', now()))".encode()
+            )
+            theirs = rows_of(connection, THEIRS.format(name=name))
+            ours = rows_of(connection, OURS.format(length=length))
+            assert len(theirs) == len(ours)
+            for their, our in zip(theirs, ours, strict=True):
+                assert their[0] == our[0]
+                assert [float(str(cell)) for cell in their[1:]] == pytest.approx(
+                    [float(str(cell)) for cell in our[1:]]
+                )
+
+
+def test_the_schema_goes_down_and_comes_back_with_its_aggregates(community: str) -> None:
+    downgrade(community, "base")
+    upgrade(community)
+    steps = prepare(community, keep_days={"trades": 30}).steps
+    assert all(step.is_done for step in steps), steps
+
+
+def test_other_days_replace_the_policy(community: str) -> None:
+    for days, reason in ((10, "10 days"), (0, "for ever")):
+        steps = {step.what: step for step in prepare(community, keep_days={"trades": days}).steps}
+        assert reason in steps["retention trades"].reason
+    with psycopg.connect(community) as connection:
+        assert rows_of(
+            connection,
+            "SELECT count(*) FROM timescaledb_information.jobs "
+            "WHERE proc_name = 'policy_retention' AND hypertable_name = 'trades'",
+        ) == [(0,)]

@@ -1,0 +1,159 @@
+"""Rows older than they are kept go, on every kind of server, and nothing else does."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from migrations.storage import TIMED
+from sinks.retention import AGED, LOCK, RetentionJob, expire
+from sinks.secret import Secret
+from sinks.settings import RetentionSettings
+from tests.fixtures_database import with_schema
+
+DAYS = RetentionSettings().days
+PATIENCE_S = 20.0
+FILL = {
+    "trades": "SELECT 'v', 'A-B', {at}, n::text, 1, 1, 'buy', now()",
+    "book_tops": "SELECT 'v', 'A-B', {at}, now(), n, '{{}}', '{{}}', '{{}}', '{{}}', 1, 0, 'live'",
+    "book_updates": "SELECT 'v', 'A-B', {at}, n, 'delta', 0, '{{}}', '{{}}', '{{}}', '{{}}', now()",
+    "bars": "SELECT 'v', 'A-B', '1m', {at}, {at}, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, false, false",
+    "features": "SELECT 'v', 'A-B', '1m', 'rsi(14)', {at}, 1, 'live', 0",
+}
+"""A row a day, today first, a hundred and twenty of them: many more than are kept."""
+
+
+def fill(connection: psycopg.Connection) -> None:
+    for table, select in FILL.items():
+        at = "date_trunc('day', now()) - interval '1 day' * n"
+        connection.execute(
+            f"INSERT INTO {table} {select.format(at=at)} FROM generate_series(0, 119) AS n".encode()
+        )
+
+
+def ages(connection: psycopg.Connection, table: str) -> tuple[int, int]:
+    """Return how many rows there are and how many days old the oldest is."""
+    row = connection.execute(
+        f"SELECT count(*), max(extract(day FROM now() - {AGED[table]}))::int FROM {table}".encode()
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+def test_the_tables_and_their_times_are_those_that_are_cut() -> None:
+    assert dict(AGED) == {table.name: table.column for table in TIMED}
+    assert set(DAYS) == set(AGED)
+    assert {"trades": 30, "book_tops": 14, "features": 90, "bars": 0}.items() <= DAYS.items()
+
+
+def test_what_is_too_old_goes_and_the_rest_stays(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        fill(connection)
+        expired = expire(connection, DAYS)
+        assert expired is not None
+        told = {each.table: each for each in expired}
+        assert "bars" not in told
+        for table, days in DAYS.items():
+            count, oldest = ages(connection, table)
+            if not days:
+                assert count == 120
+                continue
+            # Rows are whole days old; a chunk of seven days goes when its last row is due.
+            slack = 7 if told[table].how == "drop_chunks" and table == "features" else 1
+            assert days - 1 <= oldest <= days + slack, table
+            if told[table].how == "DELETE":
+                assert told[table].count == 120 - count
+            assert told[table].count > 0
+        again = expire(connection, DAYS)
+        assert again is not None
+        assert [each.count for each in again] == [0] * len(again)
+
+
+def test_batches_commit_one_by_one_and_end_when_asked_to(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sinks.retention.BATCH_ROWS", 10)
+    asked = iter(range(1000))
+    with psycopg.connect(database, autocommit=True) as connection:
+        fill(connection)
+        # Asked once for the table, then before each batch: two batches are let through.
+        expired = expire(connection, {"trades": 30}, is_stopped=lambda: next(asked) > 2)
+        assert expired is not None
+        if expired[0].how != "DELETE":
+            assert ages(connection, "trades")[1] <= 31
+            return
+        assert (expired[0].count, ages(connection, "trades")[0]) == (20, 100)
+        expire(connection, {"trades": 30})
+        assert ages(connection, "trades")[1] <= 31
+
+
+def test_a_row_that_took_the_place_of_an_old_one_stays(
+    plain_database: str,
+) -> None:
+    """Places of old rows are looked up first; when they are used others may stand there."""
+    database = with_schema(plain_database)
+    with psycopg.connect(database, autocommit=True) as connection:
+        fill(connection)
+
+        asked = iter(range(1000))
+
+        def renew() -> bool:
+            if next(asked) == 1:
+                with psycopg.connect(database, autocommit=True) as other:
+                    other.execute("UPDATE trades SET price = 2")
+                    other.execute("TRUNCATE trades")
+                    other.execute(
+                        "INSERT INTO trades SELECT 'v', 'A-B', now(), n::text, 1, 1, 'buy', now() "
+                        "FROM generate_series(1, 120) AS n"
+                    )
+            return False
+
+        expire(connection, {"trades": 30}, is_stopped=renew)
+        assert ages(connection, "trades")[0] == 120
+
+
+def test_one_at_a_time(database: str) -> None:
+    with (
+        psycopg.connect(database, autocommit=True) as holder,
+        psycopg.connect(database, autocommit=True) as other,
+    ):
+        holder.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+        assert expire(other, DAYS) is None
+        holder.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))
+        assert expire(other, DAYS) is not None
+        assert expire(holder, DAYS) is not None  # the lock was given back
+
+
+def until(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    pause = threading.Event()
+    while not what():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        pause.wait(0.02)  # chunks can go only while nobody reads them
+
+
+def test_the_job_works_at_its_start_and_stops_when_asked_to(database: str) -> None:
+    also = threading.Event()
+    with psycopg.connect(database, autocommit=True) as connection:
+        fill(connection)
+        job = RetentionJob(Secret(database), DAYS, also=also.set)
+        job.start()
+        until(lambda: ages(connection, "trades")[1] <= 31)
+    assert also.is_set()
+    job.stop()
+    until(lambda: not job.is_alive)
+
+
+def test_a_database_that_is_away_is_tried_again(
+    database: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("sinks.retention.AGAIN_S", 0.01)
+    tries = threading.Semaphore(0)
+    job = RetentionJob(Secret("postgresql://u:hidden@127.0.0.1:1/x"), DAYS, also=tries.release)
+    job.start()
+    assert all(tries.acquire(timeout=PATIENCE_S) for _ in range(3))
+    job.stop()
+    assert "old rows cannot be removed now" in caplog.text
+    assert "hidden" not in caplog.text
