@@ -15,7 +15,8 @@ from collections.abc import Collection, Iterator
 import msgspec
 
 from filters.fields import STREAMS, Stream
-from filters.grammar import CROSSINGS, MOVES, GrammarError, parse
+from filters.grammar import parse
+from filters.relations import CROSSINGS, MOVES, GrammarError
 from filters.spec_store import StoredSpec
 from indicators.spelling import did_you_mean
 from market.errors import SpecError
