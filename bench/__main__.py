@@ -7,7 +7,7 @@ from socket to database, once (`bench.whole`). Prints a table and writes
 `bench/results/latest.json`.
 
 `--venues [NAME …]` measures instead what the messages of each venue cost (`bench.venues`), and
-writes `bench/results/venues.json`.
+writes `bench/results/venues.json`. `python -m bench.store` measures what the store takes and gives.
 """
 
 import argparse

@@ -1,11 +1,10 @@
-"""`candlewax backfill`: a venue's candles of the past into the store."""
+"""`candlewax backfill`: a venue's candles, or trades, of the past into the store."""
 
 import contextlib
 import os
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from connectors.settings import VenueSettings
     from flows.backfill import Backfilled
     from flows.home import Home
+    from flows.trade_backfill import TradesBackfilled
 
 SECOND = 1_000_000_000
 
@@ -36,19 +36,26 @@ def backfill(
     ],
     to: Annotated[str, Parameter(help="Until when, as --from; now when not given.")] = "",
     interval: Annotated[str, Parameter(help="Of the bars: 1s, 5m, 1h, 1d, 1w.")] = "1m",
+    trades: Annotated[bool, Parameter(help="Trades, not candles.", negative=())] = False,
+    again: Annotated[
+        bool, Parameter(help="Of trades: also what an earlier run has had.", negative=())
+    ] = False,
     simulated: Annotated[
         bool, Parameter(help="Ask the built-in simulator, not the venue.", negative=())
     ] = False,
     config: Config = None,
 ) -> int:
-    """Store a venue's candles where bars are missing.
+    """Store a venue's candles where bars are missing, or its trades that are missing.
 
-    Bars made of trades that were seen stay; those marked partial or gap are replaced. A second run
-    goes on where the first one stopped.
+    Bars made of trades that were seen stay; those marked partial or gap are replaced. Trades never
+    replace any; afterwards the stored bars are held to them. Nothing alerts. A second run goes on
+    where the first one stopped.
     """
+    from cli.trade_backfill import TradeWish, fetch_trades
     from connectors import VENUES
     from connectors.history import source_interval
     from connectors.settings import VenueSettings
+    from connectors.trade_history import past_trades
     from flows import configuration
     from flows.backfill import backfill as run
     from flows.embedded import Embedded
@@ -66,9 +73,14 @@ def backfill(
         raise ConfigError(f"--from {from_} is not before {f'--to {to}' if to else 'now'}")
     try:
         Interval.parse(interval)
-        source_interval(known, interval)
+        if trades:
+            past_trades(known)
+        else:
+            source_interval(known, interval)
     except (ValueError, HistoryError) as error:
-        raise ConfigError(f"--interval {interval}: {error}") from None
+        raise ConfigError(str(error) if trades else f"--interval {interval}: {error}") from None
+    if again and not trades:
+        raise ConfigError("--again is for --trades: candles are asked for where bars are missing")
     told = configuration.load(config, os.environ)
     feed = told.settings.feeds.get(venue, VenueSettings())
     if simulated:
@@ -85,10 +97,23 @@ def backfill(
     try:
         with (
             _rest_url(known, feed, home, alone=simulated) as rest_url,
-            _progress(f"{venue} {symbol} {interval}") as report,
+            _progress(f"{venue} {symbol} {'trades' if trades else interval}") as report,
         ):
             listed = list_instruments(known, rest_url, key=key)
             instrument = listed.resolve(symbol, venue=venue)[0]
+            if trades:
+                wish = TradeWish(
+                    venue=known,
+                    instrument=instrument,
+                    start=start,
+                    end=end,
+                    interval=interval,
+                    rest_url=rest_url,
+                    key=key,
+                )
+                ledgers = None if again else home.path / "backfill"
+                fetch_trades(wish, store.database_url.reveal(), ledgers, report.trades)
+                return 0
             done = run(
                 known,
                 instrument,
@@ -105,9 +130,9 @@ def backfill(
         store.stop()
     print(f"{instrument.id} {interval}: {_words(done)}")
     if done.cut is not None:
-        print(f"{venue} tells its newest bars only: none before {_iso(done.cut)} can be had")
+        print(f"{venue} tells its newest bars only: none before {options.iso(done.cut)} can be had")
     elif done.first is not None and done.first - start > Interval.parse(interval).length:
-        print(f"the oldest that {venue} told starts at {_iso(done.first)}")
+        print(f"the oldest that {venue} told starts at {options.iso(done.first)}")
     return 0
 
 
@@ -138,7 +163,7 @@ class _Shown:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-        self.last: Backfilled | None = None
+        self.last: Backfilled | TradesBackfilled | None = None
         self.progress = Progress(
             "{task.description}",
             BarColumn(),
@@ -148,6 +173,11 @@ class _Shown:
             disable=not sys.stderr.isatty(),
         )
         self._task = self.progress.add_task(what, total=None)
+
+    def trades(self, done: "TradesBackfilled") -> None:
+        """Show how much of the time has been asked for."""
+        self.last = done
+        self.progress.update(self._task, total=done.wanted // SECOND, completed=done.done // SECOND)
 
     def __call__(self, done: "Backfilled") -> None:
         self.last = done
@@ -167,14 +197,15 @@ def _progress(what: str) -> Iterator[_Shown]:
         raise
 
 
-def _words(done: "Backfilled") -> str:
+def _words(done: "Backfilled | TradesBackfilled") -> str:
+    from cli.trade_backfill import words
+    from flows.trade_backfill import TradesBackfilled
+
+    if isinstance(done, TradesBackfilled):
+        return words(done)
     if not done.wanted:
         return "nothing was missing"
     return (
         f"{done.wanted:,} were missing; {done.new:,} stored, {done.replaced:,} replaced that may"
         " have lacked trades; where nothing traded there is none"
     )
-
-
-def _iso(ns: int) -> str:
-    return datetime.fromtimestamp(ns // SECOND, UTC).isoformat()

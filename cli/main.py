@@ -10,11 +10,11 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
+from cli.options import INTERRUPTED
 from market.errors import ConfigError, MarketError, RecordingError
 
 FAILED = 1
 USER_MISTAKE = 2
-INTERRUPTED = 130
 
 app = App(
     name="candlewax",
@@ -37,6 +37,8 @@ COMMANDS = {
     "telegram": ("cli.telegram:app", "Connect a Telegram bot."),
     "gaps": ("cli.gaps:gaps", "Show when data may be missing, and why."),
     "backfill": ("cli.backfill:backfill", "Store a venue's candles where bars are missing."),
+    "export": ("cli.export:export", "Write rows of the store to a CSV, Parquet or Arrow file."),
+    "import": ("cli.import_:import_", "Store what recordings and exported CSV files hold."),
     "db": ("cli.database:app", "Look after the database."),
     "config": ("cli.config:app", "Show the configuration."),
     "doctor": ("cli.doctor:doctor", "Say what could keep Candlewax from working here."),

@@ -13,11 +13,12 @@ from cyclopts import Parameter, Token
 
 from market.errors import ConfigError
 
-_SECOND = 1_000_000_000
-
 if TYPE_CHECKING:
     import psycopg
 
+SECOND = 1_000_000_000
+INTERRUPTED = 130
+"""Exit code of what a person has stopped before its end."""
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
 
@@ -69,18 +70,18 @@ def moment(name: str, text: str, now: int) -> int:
     """Read a moment, or a length of time before now, as ns UTC; without a zone it is UTC.
 
     Args:
-        name: of the option, `--from`.
-        text: what was given.
-        now: ns UTC.
+        name: of the option, for the message.
+        text: `2026-11-20`, `2026-11-20T08:00`, or `2h`.
+        now: our clock, ns.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: it is none.
     """
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
         try:
-            return max(0, now - int(seconds(text) * _SECOND))
+            return max(0, now - int(seconds(text) * SECOND))
         except ConfigError:
             raise ConfigError(
                 f"{name} {text}: expected a date such as 2026-11-20, a moment such as "
@@ -90,7 +91,12 @@ def moment(name: str, text: str, now: int) -> int:
         at = at.replace(tzinfo=UTC)
     if at.year < 1971:
         raise ConfigError(f"{name} {text}: no venue is that old")
-    return int(at.timestamp()) * _SECOND
+    return int(at.timestamp()) * SECOND + at.microsecond * 1000
+
+
+def iso(ns: int) -> str:
+    """Write a moment for people, to the second, in UTC."""
+    return datetime.fromtimestamp(ns // SECOND, UTC).isoformat()
 
 
 @contextmanager

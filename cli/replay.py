@@ -14,9 +14,13 @@ from cli.options import Config, Digest, Emit, Out, Processes
 from market.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cli.import_ import Shown
     from flows.configuration import Configuration
     from flows.home import Home
     from flows.supervisor import FlowProcesses, Recovery, Signals
+    from market.instruments import Instrument
 
 MOST_WORKERS = 64
 
@@ -69,7 +73,7 @@ def replay(
         "own_market": own_market,
     }
     with Emitted(emit, out, digest=digest, keep_in=recovery) as lines:
-        work = _Work(processes=processes, workers=workers, recovery=recovery)
+        work = Work(processes=processes, workers=workers, recovery=recovery)
         code = work.run(told, home, wanted, lines.environ, store=store)
         if not code:
             lines.tell()
@@ -98,13 +102,34 @@ def _check_out(out: Path | None, files: tuple[Path, ...]) -> None:
             raise ConfigError(f"--out {out}: is one of the recordings; choose another file")
 
 
-class _Work:
-    """The processes of a replay, and what they need."""
+class Work:
+    """The processes of a replay, and what they need.
 
-    def __init__(self, *, processes: int, workers: int, recovery: Path | None) -> None:
+    Args:
+        processes: of the flow.
+        workers: threads of each.
+        recovery: folder that state is kept in; None to keep none.
+        command: how to name this to people.
+        shown: told what the flow has counted, about ten times a second; by default lines say so.
+        instruments: to be stored before anything of them.
+    """
+
+    def __init__(
+        self,
+        *,
+        processes: int,
+        workers: int,
+        recovery: Path | None,
+        command: str = "candlewax replay",
+        shown: "Shown | None" = None,
+        instruments: "Sequence[Instrument]" = (),
+    ) -> None:
         self._processes = processes
         self._workers = workers
         self._recovery = recovery
+        self._command = command
+        self._shown = shown
+        self._instruments = instruments
 
     def run(
         self,
@@ -125,14 +150,14 @@ class _Work:
 
         with Signals() as signals:
             database = (
-                Embedded.attach(told, home, command="candlewax replay", migrate=True)
-                if store
-                else None
+                Embedded.attach(told, home, command=self._command, migrate=True) if store else None
             )
             # A folder of its own: a live run may be writing its status into the home's.
             place = Home(Path(tempfile.mkdtemp(prefix="candlewax-replay-")))
             try:
                 place.make()
+                if database is not None:
+                    self._store_instruments(database.database_url.reveal())
                 more = {
                     **environ,
                     VARIABLE: str(place.path),
@@ -162,10 +187,20 @@ class _Work:
                 count=self._processes,
                 workers=self._workers,
                 environ=environ_of(told, place, {**os.environ, **more}),
-                cluster=f"candlewax replay {os.getpid()}",
+                cluster=f"{self._command} {os.getpid()}",
                 recovery=self._prepared(),
             )
 
+        watcher = self._shown
+        if watcher is not None:
+
+            def look() -> bool:
+                watcher.show(status.read(place.status))
+                return True
+
+            code = Supervisor(start, signals, restart=False).run(look)
+            look()
+            return code
         with display.for_stream(sys.stderr, plain=True) as shown:
 
             def turn() -> bool:
@@ -186,6 +221,18 @@ class _Work:
                 )
             )
         return code
+
+    def _store_instruments(self, address: str) -> None:
+        from migrations.upgrade import connect
+        from sinks.insertion import insert
+        from sinks.rows import instrument_row, pack, unpack
+        from sinks.tables import TABLES
+
+        if not self._instruments:
+            return
+        rows = unpack(pack("instruments", [instrument_row(one) for one in self._instruments]))
+        with connect(address) as connection, connection.transaction():
+            insert(connection, TABLES["instruments"], rows)
 
     def _prepared(self) -> "Recovery | None":
         if self._recovery is None:

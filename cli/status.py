@@ -35,6 +35,7 @@ def read(folder: Path) -> FlowStatus:
         gaps=sum(part.gaps for part in parts),
         dead_letters=sum(part.dead_letters for part in parts),
         past=(sum(part.past[0] for part in parts), sum(part.past[1] for part in parts)),
+        share_read=max((part.share_read for part in parts), default=0.0),
         books={name: book for part in parts for name, book in sorted(part.books.items())},
         last_alerts=[text for part in parts for text in part.last_alerts],
         problems=[text for part in parts for text in part.problems],

@@ -53,6 +53,7 @@ from connectors.binance_book import (
     nanoseconds,
 )
 from connectors.binance_candles import BinanceCandles
+from connectors.binance_trades import BinanceTrades
 from connectors.contract import (
     DeadLetter,
     FeedDescription,
@@ -593,6 +594,7 @@ class Binance:
     key_names = ()
     market_page = "https://www.binance.com/en/trade/{base}_{quote}?type=spot"
     candles = BinanceCandles()
+    past_trades = BinanceTrades()
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:
         """Binance has `book`, diff or partial, the `depth` of the latter, and `max_age_s`."""

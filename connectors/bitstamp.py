@@ -47,6 +47,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from connectors.bitstamp_candles import BitstampCandles
+from connectors.bitstamp_trades import BitstampTrades
 from connectors.contract import (
     DeadLetter,
     FeedDescription,
@@ -900,6 +901,7 @@ class Bitstamp:
     key_names = ()
     market_page = "https://www.bitstamp.net/trade/{base_lower}/{quote_lower}/"
     candles = BitstampCandles()
+    past_trades = BitstampTrades()
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:
         """Bitstamp has `book` and `max_age_s`."""

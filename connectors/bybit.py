@@ -46,6 +46,7 @@ from connectors.bybit_book import (
     TradeRow,
 )
 from connectors.bybit_candles import BybitCandles
+from connectors.bybit_trades import BybitTrades
 from connectors.contract import DeadLetter, FeedDescription, Limits, Outgoing, Request, Told
 from market.errors import StaleFeedError, SubscriptionError, VenueProtocolError
 from market.events import FeedGap, Side, Trade
@@ -489,6 +490,7 @@ class Bybit:
     key_names = ()
     market_page = "https://www.bybit.com/en/trade/spot/{base}/{quote}"
     candles = BybitCandles()
+    past_trades = BybitTrades()
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:
         """Bybit has `depth`, 50 or 200, and `max_age_s`."""

@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
-from market.events import Bar, BookDelta, BookSnapshot, FeedGap, MarketEvent
+from market.events import Bar, BookDelta, BookSnapshot, FeedGap, MarketEvent, Trade
 from market.instruments import Instrument
 
 
@@ -245,6 +245,54 @@ class Candles(Protocol):
         ...
 
 
+class TradeWalk(Protocol):
+    """One walk through an instrument's trades of the past; it makes no request itself.
+
+    It is asked what to fetch and told the answer, until it asks for nothing more. Trades are those
+    of the venue's own stream, under the same ids; their times may have another precision.
+    """
+
+    @property
+    def covered(self) -> tuple[int, int]:
+        """`[start, end)`, ns UTC, of which every trade has been told by now."""
+        ...
+
+    def request(self) -> Request | None:
+        """What to fetch next; None at the end."""
+        ...
+
+    def answered(self, body: bytes, now: int) -> list[Trade]:
+        """Take the answer; return the trades of the wanted range in it, by time.
+
+        Args:
+            body: of the answer, whose HTTP status was good.
+            now: our clock, ns, for `ts_recv`.
+
+        Raises:
+            VenueProtocolError: it is none, or the venue's error.
+        """
+        ...
+
+
+class PastTrades(Protocol):
+    """A venue's trades of the past, by GET."""
+
+    @property
+    def keeps(self) -> str:
+        """How much of the past can be had, for people: `"the last 24 hours"`."""
+        ...
+
+    def walk(
+        self, rest_url: str, instrument: Instrument, start: int, end: int, now: int
+    ) -> TradeWalk:
+        """Begin a walk through `[start, end)`, ns UTC."""
+        ...
+
+    def is_rate_limit(self, body: bytes) -> bool:
+        """Whether an answer says that too much was asked, where its HTTP status does not."""
+        ...
+
+
 class Venue(Protocol):
     """What a venue's file declares, one row of `connectors.VENUES`."""
 
@@ -299,6 +347,11 @@ class Venue(Protocol):
     @property
     def candles(self) -> Candles | None:
         """Its bars of the past; None where it has none."""
+        ...
+
+    @property
+    def past_trades(self) -> PastTrades | None:
+        """Its trades of the past; None where it has none."""
         ...
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:

@@ -6,17 +6,17 @@ made of the largest one of it that divides it. Bars in which nothing traded are 
 own builder leaves them out, so that a series reads the same whoever made it.
 """
 
-import logging
 import random
 import time
 from collections.abc import Callable, Iterator
 
 import httpx
 
+from connectors.asking import Asking
 from connectors.candles import in_order
 from connectors.contract import Candles, Venue
 from connectors.limiter import SECOND, HostLimiter, limiter_of
-from connectors.transport import Answer, explain_status, fetch, http_client
+from connectors.transport import http_client
 from market.errors import HistoryError, VenueProtocolError
 from market.events import Bar, History
 from market.grouping import group_bars
@@ -25,16 +25,9 @@ from market.intervals import Interval
 
 GRACE = 5 * SECOND
 """So long after its end, by our clock, a venue's bar is taken as closed and told."""
-ATTEMPTS = 5
-PATIENCE_S = 120.0
-"""Longer than this nobody waits for a venue: who asked is told when to come back."""
-_FIRST_RETRY_S = 0.5
-_LIMITED_WAIT_S = 10.0
 
 Progress = Callable[[int, int], None]
 """Told how many bars of time are done, and how many are wanted in all."""
-
-log = logging.getLogger(__name__)
 
 
 def source_interval(venue: Venue, interval: str) -> str:
@@ -86,10 +79,8 @@ class CandleHistory:
         limiter: Callable[[Venue, str], HostLimiter] = limiter_of,
     ) -> None:
         self._client = client
-        self._wait = wait
-        self._chance = chance
         self._page = page
-        self._limiter = limiter
+        self._asking = Asking("candles", wait=wait, chance=chance, limiter=limiter)
 
     def fetch(
         self,
@@ -196,41 +187,15 @@ class CandleHistory:
         interval: str,
     ) -> list[Bar]:
         candles = _candles(venue)
-        body = self._ask(venue, candles, client, url)
+        body = self._asking.ask(
+            venue, client, url, weight=candles.weight, is_rate_limit=candles.is_rate_limit
+        )
         try:
             return in_order(candles.read(body, instrument, interval))
         except VenueProtocolError as error:
             raise HistoryError(
                 f"{instrument.id}: {url} does not look like candles: {error}"
             ) from error
-
-    def _ask(self, venue: Venue, candles: Candles, client: httpx.Client, url: str) -> bytes:
-        limiter = self._limiter(venue, url)
-        for attempt in range(1, ATTEMPTS + 1):
-            while (wait_s := limiter.ask(candles.weight)) > 0:
-                if wait_s > PATIENCE_S:
-                    raise _refusal(venue, url, Answer(0, b"it wants to be left alone", wait_s))
-                self._wait(wait_s)
-            answer = fetch(client, url)
-            is_limited = answer.status < 500 and candles.is_rate_limit(answer.body)
-            if answer.status == 200 and not is_limited:
-                return answer.body
-            if answer.status in {401, 403} and venue.key_names:
-                raise _refusal(venue, url, answer)  # the key is wrong, not the pace
-            refused_s = answer.wait_s or (_LIMITED_WAIT_S if is_limited else 0.0)
-            if refused_s:
-                limiter.refused(refused_s)
-            elif 0 < answer.status < 500:
-                raise _refusal(venue, url, answer)
-            if attempt == ATTEMPTS or refused_s > PATIENCE_S:
-                raise _refusal(venue, url, answer)
-            log.warning(
-                "candles not had: trying again",
-                extra={"venue": venue.name, "status": answer.status, "attempt": attempt},
-            )
-            if not refused_s:
-                self._wait(_FIRST_RETRY_S * 2**attempt * (0.5 + self._chance() / 2))
-        raise AssertionError("the last attempt returns or raises")
 
 
 def closed_until(interval: str, end: int, now: int) -> int:
@@ -247,19 +212,3 @@ def _candles(venue: Venue) -> Candles:
     if venue.candles is None:
         raise HistoryError(f"{venue.name} has no candles of the past", is_final=True)
     return venue.candles
-
-
-def _refusal(venue: Venue, url: str, answer: Answer) -> HistoryError:
-    if answer.status in {401, 403} and venue.key_names:
-        return HistoryError(
-            f"{venue.name}: HTTP {answer.status} from {url}: the key was refused, or its plan does"
-            f" not hold this; correct {' or '.join(venue.key_names)}"
-        )
-    said = explain_status(answer.status) or answer.body[:200].decode(errors="replace")
-    if answer.wait_s:
-        said += f"; it may be asked again in {answer.wait_s:.0f} s"
-    status = f"HTTP {answer.status}, " if answer.status else ""
-    return HistoryError(
-        f"{venue.name}: cannot fetch candles from {url}: {status}{said}",
-        retry_after_s=answer.wait_s,
-    )

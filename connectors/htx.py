@@ -49,6 +49,7 @@ from connectors.contract import (
     caught_up,
 )
 from connectors.htx_candles import HtxCandles
+from connectors.htx_trades import HtxTrades
 from market.errors import StaleFeedError, SubscriptionError, VenueProtocolError
 from market.events import BookDelta, BookSnapshot, FeedGap, Level, Side, Trade
 from market.instruments import Instrument
@@ -725,6 +726,7 @@ class Htx:
     key_names = ()
     market_page = "https://www.htx.com/trade/{base_lower}_{quote_lower}?type=spot"
     candles = HtxCandles()
+    past_trades = HtxTrades()
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:
         """HTX has one setting, `max_age_s`."""

@@ -44,6 +44,7 @@ from connectors.contract import (
     Told,
 )
 from connectors.massive_candles import MassiveCandles
+from connectors.massive_trades import MassiveTrades
 from market.errors import (
     StaleFeedError,
     SubscriptionError,
@@ -529,6 +530,7 @@ class Massive:
     key_names = KEY_NAMES
     market_page = ""  # it sells data and has no market of its own
     candles = MassiveCandles()
+    past_trades = MassiveTrades()
 
     def explain_options(self, options: Mapping[str, int | str | bool]) -> str:
         """Massive has one setting, `aggregates`; `max_age_s` has no effect on one connection."""

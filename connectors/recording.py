@@ -135,12 +135,13 @@ class Recording:
         path: a `.jsonl` or `.jsonl.gz` file.
 
     A file cut in its middle, as a killed recorder leaves it, is read up to the last whole record;
-    `truncated` then says so.
+    `truncated` then says so. `bytes_read` is how far the file has been read.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.truncated = False
+        self.bytes_read = 0
 
     def __iter__(self) -> Iterator[Record]:
         """Read from the beginning.
@@ -157,8 +158,10 @@ class Recording:
         with raw:
             start = raw.read(2)
             raw.seek(0)
+            self.bytes_read = 0
             self.truncated = not start  # not even a first record
-            yield from self._read(self._unpacked(raw) if start == b"\x1f\x8b" else raw)
+            is_packed = start == b"\x1f\x8b"
+            yield from self._read(self._unpacked(raw) if is_packed else self._counted(raw))
 
     def _read(self, lines: Iterable[bytes]) -> Iterator[Record]:
         number = 0
@@ -178,12 +181,18 @@ class Recording:
                 f"damaged gzip data: {error}", path=str(self.path), line=number + 1
             ) from error
 
+    def _counted(self, raw: BinaryIO) -> Iterator[bytes]:
+        for line in raw:
+            self.bytes_read += len(line)
+            yield line
+
     def _unpacked(self, raw: BinaryIO) -> Iterator[bytes]:
         """Return the lines of gzip data, as far as they go: `gzip` forgets some when it is cut."""
         unpack = zlib.decompressobj(GZIP)
         is_begun = False
         rest = b""
         while chunk := raw.read(CHUNK):
+            self.bytes_read += len(chunk)
             while chunk:
                 is_begun = True
                 rest += unpack.decompress(chunk)

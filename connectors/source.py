@@ -288,6 +288,17 @@ class ReplaySource(FixedPartitionedSource[MicroBatch, int]):
         self._stopping = stopping
         self.drains: list[Drain] = []
         self.problems: list[str] = []
+        self._recordings: list[Recording] = []
+        self._partition: ReplayPartition | None = None
+
+    def share_read(self) -> float:
+        """Return how much of the recordings this process has read, 0 to 1; 1 only at the end."""
+        if self._partition is None:
+            return 0.0
+        if self._partition.has_ended:
+            return 1.0
+        whole = sum(each.path.stat().st_size for each in self._recordings)
+        return min(0.999, sum(each.bytes_read for each in self._recordings) / max(whole, 1))
 
     def list_parts(self) -> list[str]:
         """One partition: a recording has one order."""
@@ -299,8 +310,9 @@ class ReplaySource(FixedPartitionedSource[MicroBatch, int]):
         """Open the recordings and go to where the flow was."""
         drain = Drain()
         self.drains.append(drain)
-        return ReplayPartition(
-            [Recording(path) for path in self._paths],
+        self._recordings = [Recording(path) for path in self._paths]
+        self._partition = ReplayPartition(
+            self._recordings,
             Playback(self._venues, path=", ".join(str(path) for path in self._paths)),
             drain,
             batch=self._batch,
@@ -310,6 +322,7 @@ class ReplaySource(FixedPartitionedSource[MicroBatch, int]):
             position=resume_state or 0,
             problems=self.problems,
         )
+        return self._partition
 
 
 class ReplayPartition(StatefulSourcePartition[MicroBatch, int]):
@@ -340,6 +353,7 @@ class ReplayPartition(StatefulSourcePartition[MicroBatch, int]):
         self._problems = problems
         self._next: Record | None = None
         self._began: tuple[int, float] | None = None
+        self.has_ended = False
         for body in controls or ():
             drain.add(Record(0, "", "control", body), [])
         for _ in range(position):
@@ -373,6 +387,7 @@ class ReplayPartition(StatefulSourcePartition[MicroBatch, int]):
                 break
         if not taken and self._next is None:
             self._say_what_is_wrong()
+            self.has_ended = True
             raise StopIteration
         return groups
 

@@ -36,6 +36,22 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     reason: str = ""
 
 
+class Clause(msgspec.Struct, frozen=True):
+    """One part of a spec's condition, as it was when the alert fired.
+
+    Attributes:
+        text: as the spec has it, `"rsi(14) < 30"`.
+        value: what its left side was; None when it was not known.
+        threshold: what it was held against; None when there is no number.
+        holds: whether it was true.
+    """
+
+    text: str
+    value: float | None = None
+    threshold: float | None = None
+    holds: bool = True
+
+
 class Passed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Every bar of a series that ends by `until` (ns of the venue's clock) has been told.
 
@@ -52,22 +68,6 @@ class Copied(msgspec.Struct, frozen=True):
     """What another symbol's series says, for the specs that look at it besides their own."""
 
     moment: Observation | Passed
-
-
-class Clause(msgspec.Struct, frozen=True):
-    """One part of a spec's condition, as it was when the alert fired.
-
-    Attributes:
-        text: as the spec has it, `"rsi(14) < 30"`.
-        value: what its left side was; None when it was not known.
-        threshold: what it was held against; None when there is no number.
-        holds: whether it was true.
-    """
-
-    text: str
-    value: float | None = None
-    threshold: float | None = None
-    holds: bool = True
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):

@@ -1,5 +1,6 @@
 """Joins the outbox's sender, its targets and the bot that people command."""
 
+import threading
 import time
 from typing import TextIO
 
@@ -36,9 +37,12 @@ def make_sender(
         ConfigError: the bot's token cannot be right.
     """
     pacer = Pacer(time.monotonic)
+    targets = make_targets(settings.channels, stream)
+    if not any(target.traits.takes_pictures for target in targets.values()):
+        picture = None
     return Sender(
         dsn,
-        make_targets(settings.channels, stream),
+        targets,
         settings.settings.alerts,
         pacer=pacer,
         link=market_page,
@@ -58,3 +62,21 @@ def _poller(
 
     composer = Composer(settings.settings.alerts.zone, market_page)
     return Poller(token, telegram, dsn, Desk(services, composer), pacer=pacer)
+
+
+def stored_pictures(settings: Configuration, dsn: Secret) -> Picture | None:
+    """Return what draws alerts from the store, being warmed up beside us; None: not wanted.
+
+    Args:
+        settings: whether alerts have pictures, and whose local time is on them.
+        dsn: address of the database.
+    """
+    alerts = settings.settings.alerts
+    takers = settings.settings.telegram.chats if settings.bot_token is not None else {}
+    if not alerts.pictures or not (takers or settings.settings.email.addresses):
+        return None
+    from sinks.charts.stored import AlertPictures  # noqa: PLC0415 - seconds to load
+
+    pictures = AlertPictures(dsn, zone=alerts.zone)
+    threading.Thread(target=pictures.warm_up, name="picture-warm-up", daemon=True).start()
+    return lambda facts: pictures.picture_of(facts.key)

@@ -409,6 +409,10 @@ def _check(settings: Settings) -> Iterator[tuple[str, str]]:
         settings.market.merged()
     except ValueError as error:
         yield "market.merged_intervals", str(error)
+    try:
+        settings.store.kept_depth()
+    except ValueError as error:
+        yield "store.depth", str(error)
     for name in settings.market.features:
         try:
             parse(name)

@@ -19,7 +19,8 @@ from connectors.source import FeedSource, Helm
 from connectors.venue_feeds import VenueFeeds
 from filters.specs import DEFAULT_TARGET, SpecsChanged
 from flows import configuration, logs
-from flows.alert_delivery import make_sender
+from flows.alert_delivery import make_sender, stored_pictures
+from flows.bot_services import bot_services
 from flows.cluster import Cluster
 from flows.collector import tune_collector
 from flows.configuration import Configuration
@@ -153,7 +154,13 @@ def _flow() -> Dataflow:
     standings = Standings(home.status / f"specs-{cluster.process}.json")
     standings.start()
     atexit.register(standings.close)
-    sender = make_sender(settings, embedded.database_url, sys.stdout)
+    sender = make_sender(
+        settings,
+        embedded.database_url,
+        sys.stdout,
+        services=bot_services(settings, home, homes, embedded.database_url, routes.check),
+        picture=stored_pictures(settings, embedded.database_url),
+    )
     sender.start()
     atexit.register(sender.stop)
     retention = RetentionJob(
@@ -170,6 +177,7 @@ def _flow() -> Dataflow:
             settings.settings.market,
             wants_tops="books" in output.kinds,
             wants_events="events" in output.kinds,
+            kept_depth=settings.settings.store.kept_depth(),
         ),
         resync=helm.resync,
         tally=tally,

@@ -23,6 +23,7 @@ from indicators.book_imbalance import VolumeImbalance
 from indicators.liquidity import LiquidityMap, RestingDepth
 from indicators.names import every_output, parse
 from market.book import Book
+from market.book_updates import BookUpdates
 from market.clock_offset import ClockOffset
 from market.empty_bars import EmptyBars
 from market.events import (
@@ -31,6 +32,7 @@ from market.events import (
     BookDelta,
     BookSnapshot,
     BookTop,
+    BookUpdate,
     Feature,
     FeedGap,
     GapInterval,
@@ -44,6 +46,7 @@ from market.events import (
     Trade,
     Unsubscribed,
 )
+from market.kept_depth import KeptDepth
 from market.quotes import as_book
 
 _BUY, _UNKNOWN = Side.BUY, Side.UNKNOWN
@@ -86,6 +89,7 @@ class InstrumentMarket:
         stale_after: ns without a message of the venue after which the book is `stale`.
         wants_tops: keep the best levels after every book message.
         merged: takes the bars for those of all venues.
+        kept_depth: what is stored of whole books.
     """
 
     def __init__(
@@ -98,6 +102,7 @@ class InstrumentMarket:
         stale_after: int,
         wants_tops: bool,
         merged: MergedSeries | None = None,
+        kept_depth: KeptDepth = KeptDepth(),  # noqa: B008 - frozen
     ) -> None:
         self.instrument = instrument
         self.depth = depth
@@ -121,6 +126,8 @@ class InstrumentMarket:
         self.waits_for_trade = False  # trades broke off alone: no book shows where bars go on
         self.exchange = ""  # whose quotes are shown, where a venue passes on several exchanges'
         self.venue_bars = VenueBars()
+        self._updates = None if kept_depth.is_off else BookUpdates(kept_depth)
+        self._keeps_changes = kept_depth.changes
         self._merged = merged
         self._imbalance = VolumeImbalance(depth).measure
         self.liquidity: LiquidityMap | None = None  # where somebody looks at the whole book
@@ -247,6 +254,8 @@ class InstrumentMarket:
         if gap.channel != "trade":
             self.silence.book_broke(gap.reason, now, out)
             self.book.clear()
+            if self._updates is not None:
+                self._updates.broke()
             self._lose_depth()
             self.last_book_recv = min(self.last_book_recv, now)  # a restart may set clocks back
             self.top = None
@@ -325,6 +334,8 @@ class InstrumentMarket:
         else:
             self._lose_depth()
         if self.top is not None:
+            if self._updates is not None and self.state is State.LIVE:
+                self._keep(self._updates.beat(self.top, self.book, now), out)
             out.latest = [*out.latest, self.top]
             top = msgspec.structs.replace(
                 self.top,
@@ -426,6 +437,8 @@ class InstrumentMarket:
         if kept.levels is not None:
             bids, asks = kept.levels
             self.book.replace(list(bids.items()), list(asks.items()), sequence=kept.sequence)
+            if self._updates is not None:
+                self._updates.resume(kept.sequence)
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -458,11 +471,21 @@ class InstrumentMarket:
         )
         if self.wants_tops:
             out.tops.append(top)
+        if self._keeps_changes and self._updates is not None:
+            self._keep(self._updates.message(event, now), out)
         if self._book_observer is not None and not event.catching_up:
             out.moments.append(top)
             out.moments.append(self._book_observer.observe(top, self._depth, self.reason))
         if self._moments is not None and not event.catching_up:
             self._moments.changed(top, self.reason, out)
+
+    def _keep(self, update: BookUpdate | None, out: MarketOutput) -> None:
+        if update is None:
+            return
+        if isinstance(out.book_updates, list):
+            out.book_updates.append(update)
+        else:
+            out.book_updates = [update]
 
     def _crossed(self, now: int, out: MarketOutput) -> None:
         self.crossed += 1

@@ -11,6 +11,7 @@ from flows.bar_series import HistoryWish
 from market.events import (
     Bar,
     BookTop,
+    BookUpdate,
     Feature,
     GapInterval,
     Heartbeat,
@@ -31,6 +32,7 @@ class MarketOutput(msgspec.Struct):
         trades: as they came.
         tops: the best levels after every book message, when somebody wants each of them.
         kept_tops: one a second for each instrument, to be stored.
+        book_updates: what is stored of whole books.
         bars: closed and corrected bars.
         features: what indicators say of them.
         states: books that changed their truth state.
@@ -53,6 +55,7 @@ class MarketOutput(msgspec.Struct):
     trades: list[Trade] = []
     tops: list[BookTop] = []
     kept_tops: Sequence[BookTop] = ()
+    book_updates: Sequence[BookUpdate] = ()
     bars: Sequence[Bar] = ()
     features: Sequence[Feature] = ()
     states: Sequence[StateChange] = ()

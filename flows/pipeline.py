@@ -31,6 +31,7 @@ from sinks.rows import (
     alert_row,
     bar_row,
     book_top_row,
+    book_update_row,
     feature_row,
     gap_row,
     pack,
@@ -52,6 +53,7 @@ def build(
     store: FixedPartitionedSink[RowBatch, None] | None = None,
     lines: LineSink | None = None,
     kinds: frozenset[str] = frozenset(),
+    stores_alerts: bool = True,
 ) -> Dataflow:
     """Join a source, the two keyed steps and the sinks.
 
@@ -66,6 +68,7 @@ def build(
         store: where rows go; None to store nothing.
         lines: where emitted lines go; None to emit nothing.
         kinds: what is emitted.
+        stores_alerts: alerts are rows too; without, a store gets what the market told.
     """
     flow = Dataflow("candlewax")
     events = op.input("feeds", flow, source)
@@ -92,12 +95,10 @@ def build(
 
     alerted = op.flat_map_batch("alert-tally", filtered, count_alerts)
     if store is not None:
-        rows = op.merge(
-            "rows",
-            op.flat_map_batch("market-rows", market, MarketRows(store).batches),
-            op.flat_map_batch("alert-rows", alerted, partial(alert_rows, route)),
-        )
-        op.output("store", rows, store)
+        streams = [op.flat_map_batch("market-rows", market, MarketRows(store).batches)]
+        if stores_alerts:
+            streams.append(op.flat_map_batch("alert-rows", alerted, partial(alert_rows, route)))
+        op.output("store", op.merge("rows", *streams), store)
     if lines is not None:
 
         def write_market(
@@ -160,6 +161,9 @@ class MarketRows:
             if output.kept_tops or output.bars or output.features or output.gaps:
                 for table, rows in _rarer(output):
                     together.setdefault((partition, table), []).extend(rows)
+            if output.book_updates:
+                rows = [book_update_row(update) for update in output.book_updates]
+                together.setdefault((partition, "book_updates"), []).extend(rows)
         batches = [
             (keys[partition], pack("trades", trade_rows(some)))
             for partition, some in trades.items()

@@ -33,6 +33,7 @@ from flows.status import StatusFile, Tally
 from flows.stopping import Stopping
 from flows.symbol_market import SymbolMarket
 from market.errors import ConfigError, RecordingError
+from market.kept_depth import KeptDepth
 from sinks.redaction import Redactor
 from sinks.secret import Secret
 from sinks.timescale import TimescaleSink
@@ -53,6 +54,7 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         speed: times real time; 0 for as fast as it goes.
         batch: records taken together.
         own_market: use the configured `[market]` section and not the recorded one.
+        alerts: store alerts that fire, and the books that they fired on.
     """
 
     files: tuple[str, ...]
@@ -62,6 +64,7 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     speed: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     batch: Annotated[int, msgspec.Meta(ge=1)] = 500
     own_market: bool = False
+    alerts: bool = True
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> "ReplayOptions":
@@ -121,6 +124,7 @@ def _flow() -> Dataflow:
         lambda: [drain.counts for drain in source.drains],
         source.problems,
         reads=lambda instrument: any(drain.has_told(instrument) for drain in source.drains),
+        share_read=source.share_read,
     )
     cluster = Cluster.of(sys.argv[1:], os.environ)
     status = StatusFile(Home.of(os.environ).status / f"flow-{cluster.process}.json", tally)
@@ -134,6 +138,7 @@ def _flow() -> Dataflow:
             wants_tops="books" in output.kinds,
             wants_events="events" in output.kinds,
             keeps_books=True,
+            kept_depth=(settings.settings.store.kept_depth() if options.store else KeptDepth()),
         ),
         resync=_no_resync,
         tally=tally,
@@ -147,6 +152,7 @@ def _flow() -> Dataflow:
         ),
         lines=output.sink(),
         kinds=output.kinds,
+        stores_alerts=options.alerts,
     )
 
 

@@ -98,6 +98,29 @@ class SpecDesk:
         self._store().add(stored)
         return Added(spec=spec, text=stored.text, place=stored.place, notes=notes)
 
+    def forget(self, ident: str, *, by: str | None) -> str:
+        """Forget a spec of the database; return where it was.
+
+        Args:
+            ident: its id.
+            by: who wants that, where it must be who added it; None for anybody.
+
+        Raises:
+            ConfigError: there is none, it stands in a file, or another added it.
+        """
+        store = self._store()
+        row = next((one for one in store.list() if one.id == ident), None)
+        if row is None:
+            path = self._file_of(ident)
+            raise ConfigError(f"{ident!r} is kept in {path.name}: delete it there")
+        if by is not None and row.created_by != by:
+            raise ConfigError(
+                f"{ident!r} was added by {row.created_by or 'somebody else'}: they or an owner may"
+                " delete it"
+            )
+        store.remove(ident)
+        return row.place
+
     def remove(self, ident: str) -> str:
         """Forget a spec; return where it was.
 

@@ -89,6 +89,7 @@ class FlowStatus(msgspec.Struct, frozen=True, kw_only=True):
         crossed: events that another process read and sent here: of venues that allow one
             connection, and none else.
         past: how many series of bars have the past that they asked for, and how many asked.
+        share_read: how much of the recordings of a replay has been read, 0 to 1.
         books: the best of every book, by instrument.
         last_alerts: texts of the last alerts, oldest first.
         problems: what went wrong with the input, for people.
@@ -112,6 +113,7 @@ class FlowStatus(msgspec.Struct, frozen=True, kw_only=True):
     dead_letters: int = 0
     crossed: int = 0
     past: tuple[int, int] = (0, 0)
+    share_read: float = 0.0
     books: dict[str, BookLine] = {}
     last_alerts: list[str] = []
     problems: list[str] = []
@@ -128,6 +130,7 @@ class Tally:
         reads: whether this process's own input has told of an instrument.
         past: how many series have their past, and how many wanted it.
         specs: number of the set of specs in force, and what is wrong with a newer one.
+        share_read: how much of the recordings has been read, 0 to 1.
     """
 
     def __init__(
@@ -138,12 +141,14 @@ class Tally:
         reads: Callable[[str], bool] = lambda _: True,
         past: Callable[[], tuple[int, int]] = lambda: (0, 0),
         specs: Callable[[], tuple[int, str]] = lambda: (0, ""),
+        share_read: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._counts = counts
         self._problems = problems
         self._reads = reads
         self._past = past
         self._specs = specs
+        self._share_read = share_read
         self._crossed = 0
         self._began: float | None = None
         self._bars = 0
@@ -267,6 +272,7 @@ class Tally:
                 dead_letters=sum(count["dead_letters"] for count in drained),
                 crossed=self._crossed,
                 past=self._past(),
+                share_read=self._share_read(),
                 books={
                     name: _line(top, self._states.get(name, top.state))
                     for name, top in sorted(self._latest.items())

@@ -31,6 +31,7 @@ from market.events import (
     Unsubscribed,
 )
 from market.instruments import symbol_of
+from market.kept_depth import KeptDepth
 
 SECOND = 1_000_000_000
 
@@ -48,6 +49,7 @@ class SymbolMarket:
         wants_events: pass on everything that comes in.
         keeps_books: put whole books into snapshots; a live flow does not, as its first gap
             empties them anyway.
+        kept_depth: what of whole books is told, to be stored.
     """
 
     SCHEMA = 6
@@ -59,12 +61,14 @@ class SymbolMarket:
         wants_tops: bool = False,
         wants_events: bool = False,
         keeps_books: bool = False,
+        kept_depth: KeptDepth = KeptDepth(),  # noqa: B008 - frozen
     ) -> None:
         self._settings = settings
         self._lengths = settings.lengths()
         self._wants_tops = wants_tops
         self._wants_events = wants_events
         self._keeps_books = keeps_books
+        self._kept_depth = kept_depth
         self._markets: dict[str, InstrumentMarket] = {}
         self._specs: SpecsChanged | None = None
         self._demand: dict[str, tuple[str, ...]] = {}
@@ -190,6 +194,7 @@ class SymbolMarket:
             stale_after=int(self._settings.stale_after_s * SECOND),
             wants_tops=self._wants_tops,
             merged=self._merged,
+            kept_depth=self._kept_depth,
         )
         self._want(market)
         return market

@@ -170,6 +170,23 @@ class BookTop(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     state: State
 
 
+class BookUpdate(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What is kept of a book: a whole one (`is_whole`), or changed levels, sizes absolute.
+
+    `prev_sequence` is that of the update that a change follows; None for a whole book, which
+    follows nothing.
+    """
+
+    instrument: str
+    ts_event: int
+    ts_recv: int
+    sequence: int
+    prev_sequence: int | None
+    is_whole: bool
+    bids: list[Level]
+    asks: list[Level]
+
+
 class Bar(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
     """Trades of `[start, end)` by `ts_event`.
 

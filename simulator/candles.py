@@ -11,7 +11,7 @@ from simulator.listings import Listing
 
 if TYPE_CHECKING:
     from market.intervals import Interval
-    from simulator.past import Past
+    from simulator.past import Past, PastTrade
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
@@ -67,6 +67,15 @@ class CandleBook:
     def postpone(self, opens: int) -> None:
         """Let the past go on until `opens`, ns UTC: nothing has traded yet."""
         self._opens = opens - opens % SECOND
+
+    def trades_before(self, first: int, last: int) -> "Iterator[PastTrade]":
+        """Give the trades of the past in `[first, last)`, ns UTC, that were before the opening."""
+        return self._before().trades(first, min(last, self._opens))
+
+    @property
+    def opens(self) -> int:
+        """When the market opened or will, ns UTC, a full second."""
+        return self._opens
 
     def candles(
         self, span: "Interval", first: int, last: int, now: int, *, is_flat: bool = False

@@ -17,6 +17,8 @@ from simulator.candle import Candle
 from simulator.candles import CandleBook
 from simulator.listings import Listing
 from simulator.script import Move, Script, Wall
+from simulator.trades import IDS_PER_NS as TRADE_IDS_PER_NS
+from simulator.trades import TradeLog
 from simulator.true_book import BookCopy, Change, Ladder, LevelChange, Print, TrueBook
 from simulator.walls import NEVER, Walls
 
@@ -50,7 +52,6 @@ BACK_IN = 10 * SECOND
 
 UPDATE_IDS_PER_NS = 10_000
 """Ids start at the start time over this: a later run begins above all ids of an earlier one."""
-TRADE_IDS_PER_NS = 100_000
 
 
 class _Instrument:
@@ -72,6 +73,7 @@ class _Instrument:
         self.book = TrueBook(listing, start // UPDATE_IDS_PER_NS)
         self.trade_id = start // TRADE_IDS_PER_NS
         self.candles = CandleBook(listing, seed=seed, start=start, rate=rate, fades=past_until)
+        self.trades = TradeLog(listing.symbol, self.candles)
         self._start = start
         self._moves = script.of(listing.symbol)
         self.walls = Walls(script.walls_of(listing.symbol), start)
@@ -262,7 +264,9 @@ class _Instrument:
     def _hit(self, buyer_took: bool, price: int, size: int, left: int) -> None:
         """Print a trade, and leave the level what is left of it."""
         self.trade_id += 1
-        self._out.append(Print(self.symbol, self._ts, self.trade_id, price, size, buyer_took))
+        trade = Print(self.symbol, self._ts, self.trade_id, price, size, buyer_took)
+        self._out.append(trade)
+        self.trades.add(trade)
         self.candles.add(self._ts, price, size, buyer_took=buyer_took)
         self._change(not buyer_took, price, left)
 
@@ -397,6 +401,7 @@ class MarketModel:
         """Let the past go on until `opens`, ns UTC, in a market that has not moved yet."""
         for instrument in self._instruments.values():
             instrument.candles.postpone(opens)
+            instrument.trade_id = max(instrument.trade_id, opens // TRADE_IDS_PER_NS)
 
     def true_book(self, symbol: str) -> TrueBook:
         """Return the book itself; do not change it. KeyError for an unknown symbol."""
@@ -419,3 +424,7 @@ class MarketModel:
         """
         book = self._instruments[symbol].candles
         return book.candles(Interval.parse(interval), first, last, now, is_flat=is_flat)
+
+    def trades(self, symbol: str) -> TradeLog:
+        """Return what has traded; do not change it. KeyError for an unknown symbol."""
+        return self._instruments[symbol].trades

@@ -13,6 +13,7 @@ ends where the market begins; what is left is the noise that the market itself h
 import hashlib
 from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -24,6 +25,7 @@ MINUTE = 60 * SECOND
 DAYS = 400
 """The market's past begins so long before its opening, as if it had been listed then."""
 MINUTES_AT_ONCE = 1 << 15
+HALF = SECOND // 2
 
 WAVE = 0.00006
 """Height of a wave of one minute, as a share of the price; it grows with the root of its length."""
@@ -57,6 +59,15 @@ _LANES = np.array([0, 16, 32, 48], dtype=np.uint64)
 
 _Ints = npt.NDArray[np.int64]
 _Floats = npt.NDArray[np.float64]
+
+
+class PastTrade(msgspec.Struct, frozen=True, gc=False):
+    """One trade: ns UTC, ticks, steps, and who took."""
+
+    ts: int
+    price: int
+    size: int
+    buyer_took: bool
 
 
 class _Bundles:
@@ -149,8 +160,8 @@ class Past:
         ):  # fmt: skip
             yield Candle(*row)
 
-    def _seconds_of(self, bundles: _Bundles, row: int) -> Iterator[Candle]:
-        """Share the bundles of one minute out over its seconds."""
+    def _halves_of(self, bundles: _Bundles, row: int) -> dict[int, tuple[int, int, int, int]]:
+        """Share the bundles of one minute out: price, trades, size, bought of each half second."""
         minute = int(bundles.minutes[row])
         halves: dict[int, tuple[int, int, int, int]] = {}
         for bundle, slots in enumerate(_SLOTS):
@@ -171,6 +182,12 @@ class Past:
                 part = bought * volume // whole - told
                 told += part
                 halves[slot] = (price, trades, trades + more, part)
+        return halves
+
+    def _seconds_of(self, bundles: _Bundles, row: int) -> Iterator[Candle]:
+        """Share the bundles of one minute out over its seconds."""
+        minute = int(bundles.minutes[row])
+        halves = self._halves_of(bundles, row)
         for second in range(60):
             found = [halves[slot] for slot in (second * 2, second * 2 + 1) if slot in halves]
             if not found:
@@ -188,6 +205,24 @@ class Past:
                 bought_worth=sum(price * part for price, _, _, part in found),
                 count=sum(trades for _, trades, _, _ in found),
             )
+
+    def trades(self, first: int, last: int) -> Iterator[PastTrade]:
+        """Give the trades in `[first, last)`, ns, in order of time.
+
+        They make the candles of a second: their prices, sizes, number and order. Of what was
+        bought they make nearly as much, for a trade has one side.
+        """
+        begins = max(first // MINUTE, self._begins)
+        ends = -(-last // MINUTE)
+        for at in range(begins, ends, 60):
+            bundles = self._bundles(at, min(at + 60, ends))
+            for row, minute in enumerate(bundles.minutes.tolist()):
+                halves = self._halves_of(bundles, row)
+                for slot in sorted(halves):
+                    begin = minute * MINUTE + slot * HALF
+                    for trade in _spread(begin, *halves[slot]):
+                        if first <= trade.ts < last:
+                            yield trade
 
     def _bundles(self, first: int, last: int) -> _Bundles:
         """Return the minutes `[first, last)` in which anything trades."""
@@ -243,6 +278,18 @@ class Past:
             state = (state ^ (state >> np.uint64(27))) * _MIX_2
             state ^= state >> np.uint64(31)
         return ((state[..., None] >> _LANES) & np.uint64(0xFFFF)).astype(np.float64) * 2.0**-16
+
+
+def _spread(begin: int, price: int, count: int, size: int, bought: int) -> Iterator[PastTrade]:
+    """Make the trades of one half second."""
+    each, more = divmod(size, count)
+    told = 0
+    for number in range(count):
+        part = each + (number < more)
+        told += part
+        yield PastTrade(
+            begin + HALF * number // count, price, part, buyer_took=2 * told - part <= 2 * bought
+        )
 
 
 def _chosen(

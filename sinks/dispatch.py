@@ -102,11 +102,10 @@ class Dispatcher:
         facts = read_facts(connection, [row.alert_key for row in rows])
         picture = None
         known = facts.get(first.alert_key)
-        if len(rows) == 1 and known is not None and self._pictures is not None:
+        takes = self._traits[first.target].takes_pictures
+        if len(rows) == 1 and known is not None and self._pictures is not None and takes:
             # Before the attempt is on record: a drawing that ends the process sends nothing.
-            picture = (
-                self._pictures.of(known) if self._traits[first.target].takes_pictures else None
-            )
+            picture = self._pictures.of(known) if known.chart else None
         pace = self._paces[first.target]
         if not self._pacer.begin(pace):
             return False

@@ -8,7 +8,7 @@ import psycopg
 
 from sinks.alert_journal import Moving, settle
 from sinks.commit import Commit
-from sinks.insertion import Written, insert, insert_alerts, insert_loss
+from sinks.insertion import Written, insert_alerts, insert_batches, insert_loss
 from sinks.overflow import LOSSES, Parcel
 from sinks.rows import ALERTS, Cell, RowBatch, unpack
 from sinks.tables import TABLES
@@ -65,7 +65,7 @@ def _move(
 def _write(connection: psycopg.Connection, commit: Commit, batches: Sequence[RowBatch]) -> Drained:
     losses = [each for each in batches if each.table == LOSSES]
     with commit.of(connection):
-        outcome = insert_batches(connection, [each for each in batches if each.table != LOSSES])
+        outcome = insert_mixed(connection, [each for each in batches if each.table != LOSSES])
         for each in losses:
             started, ended, reason = msgspec.msgpack.decode(each.payload, type=tuple[int, int, str])
             insert_loss(connection, started=started, ended=ended, reason=reason)
@@ -95,14 +95,12 @@ def _write_one_by_one(
     return Drained(written, losses, refused)
 
 
-def insert_batches(
-    connection: psycopg.Connection, batches: Sequence[RowBatch]
-) -> dict[str, Written]:
+def insert_mixed(connection: psycopg.Connection, batches: Sequence[RowBatch]) -> dict[str, Written]:
     """Insert rows of any tables but `alerts`, in the caller's transaction; return it by table."""
     outcome = {}
     for name in dict.fromkeys(batch.table for batch in batches):
-        rows = rows_of(batch for batch in batches if batch.table == name)
-        outcome[name] = insert(connection, TABLES[name], rows)
+        some = [batch for batch in batches if batch.table == name]
+        outcome[name] = insert_batches(connection, TABLES[name], some)
     return outcome
 
 

@@ -1,17 +1,18 @@
 """How rows get into their tables so that a row that comes twice is one row.
 
-Trades and book tops go by binary COPY inside a savepoint. That fails as a whole when one row is
+Trades and books go by binary COPY behind a savepoint. That fails as a whole when one row is
 known, which happens only after a restart; then the batch goes through a temporary table and
 `ON CONFLICT DO NOTHING`. Rows that may replace an older version go by one `INSERT` from arrays.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import psycopg
 
-from sinks.rows import Cell
+from sinks.rows import Cell, RowBatch, unpack
 from sinks.tables import TABLES, TIME, Table
 
 CHANNEL = "candlewax_outbox"
@@ -51,13 +52,32 @@ def insert(connection: psycopg.Connection, table: Table, rows: list[list[Cell]])
     if table.update:
         return _upsert(connection, table, rows)
     _encode_times(table, rows)
-    try:
-        with connection.transaction():
-            _copy(connection, table, f'"{table.name}"', rows)
-    except psycopg.errors.UniqueViolation:
-        new = _stage(connection, table, rows)
-        return Written(new, 0, len(rows) - new)
-    return Written(len(rows), 0, 0)
+    return _insert(connection, table, len(rows), lambda: (rows,))
+
+
+def insert_batches(
+    connection: psycopg.Connection, table: Table, batches: Sequence[RowBatch]
+) -> Written:
+    """Insert the rows of batches, as `insert` does; the database works while we still unpack.
+
+    Args:
+        connection: in a transaction.
+        table: where to.
+        batches: of rows of this table.
+
+    Raises:
+        psycopg.Error: whatever the database says; nothing is left of the rows then.
+    """
+    if table.update:
+        return _upsert(connection, table, [row for batch in batches for row in unpack(batch)])
+
+    def unpacked() -> Iterator[list[list[Cell]]]:
+        for batch in batches:
+            rows = unpack(batch)
+            _encode_times(table, rows)
+            yield rows
+
+    return _insert(connection, table, sum(batch.count for batch in batches), unpacked)
 
 
 def insert_alerts(
@@ -131,41 +151,62 @@ def insert_loss(connection: psycopg.Connection, *, started: int, ended: int, rea
         started += 1000  # another writer's loss began in the same microsecond
 
 
+def _insert(
+    connection: psycopg.Connection,
+    table: Table,
+    count: int,
+    parts: Callable[[], Iterable[list[list[Cell]]]],
+) -> Written:
+    """COPY rows, whose times are encoded; `parts` gives them, as often as it is called."""
+    connection.execute("SAVEPOINT incoming")  # its end is the transaction's: a round trip less
+    try:
+        _copy(connection, table, f'"{table.name}"', parts())
+    except psycopg.errors.UniqueViolation:
+        connection.execute("ROLLBACK TO SAVEPOINT incoming")
+        new = _stage(connection, table, parts())
+        return Written(new, 0, count - new)
+    return Written(count, 0, 0)
+
+
 def _moment(cell: Cell) -> datetime:
     if not isinstance(cell, int):
         raise TypeError(f"a time is an int, not {cell!r}")
     return moment(cell)
 
 
-def _encode_times(table: Table, rows: list[list[Cell]]) -> None:
+def _encode_times(table: Table, rows: list[list[Any]]) -> None:
     # COPY's binary form of a timestamptz is an int8: microseconds since 2000. So no datetime is
-    # ever made on this way, and none is rounded.
-    places = [place for place, (_, kind) in enumerate(table.columns) if kind == TIME]
-    for row in rows:
-        for place in places:
-            cell = row[place]
-            if isinstance(cell, int):
-                row[place] = cell // 1000 - _POSTGRES_EPOCH_US
+    # ever made on this way, and none is rounded. No time of a table that is copied is null.
+    for place, (_, kind) in enumerate(table.columns):
+        if kind == TIME:
+            for row in rows:
+                row[place] = row[place] // 1000 - _POSTGRES_EPOCH_US
 
 
-def _copy(connection: psycopg.Connection, table: Table, into: str, rows: list[list[Cell]]) -> None:
+def _copy(
+    connection: psycopg.Connection,
+    table: Table,
+    into: str,
+    parts: Iterable[list[list[Cell]]],
+) -> None:
     kinds = ["int8" if kind == TIME else kind for _, kind in table.columns]
     command = f"COPY {into} ({table.column_list}) FROM STDIN (FORMAT BINARY)"
     with connection.cursor() as cursor, cursor.copy(command) as copy:
         copy.set_types(kinds)
         write = copy.write_row
-        for row in rows:
-            write(row)
+        for rows in parts:
+            for row in rows:
+                write(row)
 
 
-def _stage(connection: psycopg.Connection, table: Table, rows: list[list[Cell]]) -> int:
+def _stage(connection: psycopg.Connection, table: Table, parts: Iterable[list[list[Cell]]]) -> int:
     stage = f"pg_temp.incoming_{table.name}"
     # It goes with the transaction: behind a pooler the next one may be on another connection.
     connection.execute(
         f'CREATE TEMP TABLE IF NOT EXISTS "incoming_{table.name}" (LIKE "{table.name}") '
         "ON COMMIT DROP"
     )
-    _copy(connection, table, stage, rows)
+    _copy(connection, table, stage, parts)
     done = connection.execute(
         f'INSERT INTO "{table.name}" ({table.column_list}) SELECT {table.column_list} '
         f"FROM {stage} ON CONFLICT DO NOTHING"

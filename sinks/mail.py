@@ -9,14 +9,13 @@ connection lost after that                      unknown
 import contextlib
 import hashlib
 import smtplib
-import socket
 import ssl
-import threading
 from datetime import UTC, datetime
 from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime
 
+from sinks.breaker import Breaker
 from sinks.delivery import Delivered, DeliveryError, Failure, Traits
 from sinks.email_settings import EmailSettings
 from sinks.message import PICTURE_NAME, Message
@@ -63,11 +62,7 @@ class MailTarget:
         self._settings = settings
         self._password = password
         self._tls = tls
-        self._call_s = call_s
-        self._lock = threading.Lock()
-        self._session: smtplib.SMTP | None = None
-        self._aborted = threading.Event()
-        self._late = threading.Event()
+        self._breaker = Breaker(call_s)
         self._is_text_out = False
 
     def send(self, message: Message, now: int) -> Delivered:
@@ -78,12 +73,9 @@ class MailTarget:
         """
         mail = self._mail(message, now)
         self._is_text_out = False
-        self._late.clear()
-        timer = threading.Timer(self._call_s, self._end_late)
-        timer.daemon = True
-        timer.start()
         try:
-            self._deliver(mail)
+            with self._breaker.call():
+                self._deliver(mail)
         except smtplib.SMTPResponseException as error:
             raise self._refusal(error.smtp_code, error.smtp_error) from None
         except smtplib.SMTPNotSupportedError as error:
@@ -95,36 +87,17 @@ class MailTarget:
             ) from None
         except (smtplib.SMTPException, OSError) as error:
             raise self._broken(error) from None
-        finally:
-            timer.cancel()
-            with self._lock:
-                session, self._session = self._session, None
-            if session is not None:
-                session.close()
         return Delivered(str(mail["Message-ID"]))
 
     def abort(self) -> None:
         """End the call that waits in the other thread, and every later one at once."""
-        self._aborted.set()
-        self._cut()
+        self._breaker.abort()
 
     def close(self) -> None:
         """Do nothing: a connection ends with its mail."""
 
     def _deliver(self, mail: EmailMessage) -> None:
-        session = self._open()
-        if self._settings.security == "starttls":
-            session.starttls(context=self._context())
-        session.ehlo_or_helo_if_needed()
-        if self._settings.user and self._password is not None:
-            session.login(self._settings.user, self._password.reveal())
-        _accept(session.mail(self._settings.sender))
-        _accept(session.rcpt(self._address))
-        self._is_text_out = True
-        _accept(session.data(mail.as_bytes(policy=policy.SMTP)))
-
-    def _open(self) -> smtplib.SMTP:
-        if self._aborted.is_set():
+        if self._breaker.is_aborted:
             raise DeliveryError("email: stopped before the call", failure=Failure.RETRY)
         host, port = self._settings.host, self._settings.port
         session = (
@@ -132,27 +105,21 @@ class MailTarget:
             if self._settings.security == "tls"
             else smtplib.SMTP(host, port, timeout=STEP_S)
         )
-        with self._lock:
-            self._session = session
-        if self._aborted.is_set() or self._late.is_set():
-            raise TimeoutError("too slow to begin with")
-        return session
+        with contextlib.closing(session):
+            self._breaker.watch(session.sock)
+            if self._settings.security == "starttls":
+                session.starttls(context=self._context())
+                self._breaker.watch(session.sock)
+            session.ehlo_or_helo_if_needed()
+            if self._settings.user and self._password is not None:
+                session.login(self._settings.user, self._password.reveal())
+            _accept(session.mail(self._settings.sender))
+            _accept(session.rcpt(self._address))
+            self._is_text_out = True
+            _accept(session.data(mail.as_bytes(policy=policy.SMTP)))
 
     def _context(self) -> ssl.SSLContext:
         return self._tls if self._tls is not None else ssl.create_default_context()
-
-    def _end_late(self) -> None:
-        self._late.set()
-        self._cut()
-
-    def _cut(self) -> None:
-        """Break the connection under the thread that waits for it."""
-        with self._lock:
-            wire = self._session.sock if self._session is not None else None
-            if isinstance(wire, socket.socket):
-                with contextlib.suppress(OSError):
-                    # Not the method of a TLS socket: that one is not to be used from two threads.
-                    socket.socket.shutdown(wire, socket.SHUT_RDWR)
 
     def _refusal(self, code: int, reason: bytes | str) -> DeliveryError:
         text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
@@ -166,14 +133,8 @@ class MailTarget:
         return DeliveryError(words, failure=Failure.PERMANENT if code >= 500 else Failure.RETRY)
 
     def _broken(self, error: Exception) -> DeliveryError:
-        if self._aborted.is_set():
-            reason = "stopped before the answer came"
-        elif self._late.is_set():
-            reason = f"no answer in {self._call_s:g} s"
-        else:
-            reason = str(error) or type(error).__name__
         return DeliveryError(
-            f"email: {reason}",
+            f"email: {self._breaker.reason(error)}",
             failure=Failure.UNKNOWN if self._is_text_out else Failure.RETRY,
         )
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 from filters.alerts import Alert
-from market.events import Bar, BookTop, Feature, GapInterval, Side, Trade
+from market.events import Bar, BookTop, BookUpdate, Feature, GapInterval, Side, Trade
 from market.instruments import Instrument
 
 Cell: TypeAlias = (
@@ -101,6 +101,24 @@ def book_top_row(top: BookTop) -> Row:
         top.spread,
         top.imbalance,
         top.state.value,
+    )
+
+
+def book_update_row(update: BookUpdate) -> Row:
+    """Return the row of `book_updates`."""
+    venue, symbol = _names[update.instrument]
+    return (
+        venue,
+        symbol,
+        update.ts_event,
+        update.sequence,
+        "snapshot" if update.is_whole else "delta",
+        update.prev_sequence,
+        [price for price, _ in update.bids],
+        [size for _, size in update.bids],
+        [price for price, _ in update.asks],
+        [size for _, size in update.asks],
+        update.ts_recv,
     )
 
 

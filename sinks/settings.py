@@ -4,6 +4,8 @@ from typing import Annotated
 
 import msgspec
 
+from market.kept_depth import KeptDepth
+
 Days = Annotated[float, msgspec.Meta(ge=0, le=36_500)]
 Gigabytes = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -55,6 +57,8 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         spool_bytes: what each partition's spool may hold on the disk while the database is away; 0
             for no spool at all.
         spool_free_bytes: what the spool leaves free on the disk.
+        depth: what is stored of whole books: `off`, `snapshots 60s` (of so many seconds), or `all`
+            for every change.
         retention: how long rows stay.
     """
 
@@ -65,4 +69,13 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     buffer_rows: Annotated[int, msgspec.Meta(ge=1_000, le=10_000_000)] = 200_000
     spool_bytes: Annotated[int, msgspec.Meta(ge=0)] = 1024**3
     spool_free_bytes: Annotated[int, msgspec.Meta(ge=0)] = 256 * 1024**2
+    depth: str = "off"
     retention: RetentionSettings = msgspec.field(default_factory=RetentionSettings)
+
+    def kept_depth(self) -> KeptDepth:
+        """Return what is stored of whole books.
+
+        Raises:
+            ValueError: `depth` says nothing that we know.
+        """
+        return KeptDepth.parse(self.depth)

@@ -91,6 +91,18 @@ _BOOK_TOPS = (
     ("imbalance", "float8"),
     ("state", "text"),
 )
+_BOOK_UPDATES = (
+    *_PLACE,
+    ("time", TIME),
+    ("sequence", "int8"),
+    ("kind", "text"),
+    ("prev_sequence", "int8"),
+    ("bid_prices", "float8[]"),
+    ("bid_sizes", "float8[]"),
+    ("ask_prices", "float8[]"),
+    ("ask_sizes", "float8[]"),
+    ("received_at", TIME),
+)
 _BARS = (
     *_PLACE,
     ("interval", "text"),
@@ -161,6 +173,7 @@ TABLES: dict[str, Table] = {
         ),
         Table(name="trades", columns=_TRADES, key=4, precious=0),
         Table(name="book_tops", columns=_BOOK_TOPS, key=3, precious=0),
+        Table(name="book_updates", columns=_BOOK_UPDATES, key=5, precious=0),
         Table(
             name="bars",
             columns=_BARS,

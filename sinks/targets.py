@@ -9,6 +9,7 @@ from sinks.email_settings import EMAIL
 from sinks.mail import MailTarget
 from sinks.pacing import Pace, Rate
 from sinks.target_names import Channels
+from sinks.webhook import WebhookTarget
 from sinks.webhook_settings import WEBHOOK
 
 
@@ -41,8 +42,6 @@ def make_targets(channels: Channels, stream: TextIO) -> dict[str, Target]:
         for name, address in email.addresses.items():
             targets[EMAIL + name] = MailTarget(address, email, channels.smtp_password)
     if channels.webhook_secret is not None and channels.webhook.urls:
-        from sinks.webhook import WebhookTarget  # noqa: PLC0415 - httpx takes its time
-
         per_s = channels.webhook.per_s
         for name, url in channels.webhook.urls.items():
             pace = Pace(f"webhook {url}", Rate(per_s, 1.0, burst=max(1, per_s // 2)))

@@ -10,15 +10,18 @@ A receiver computes the signature of the bytes it got, compares in constant time
 timestamp that is some minutes old: then a call that was listened to cannot be played again.
 """
 
+import contextlib
 import hashlib
 import hmac
+import http.client
 import re
-import threading
+import ssl
+from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 
 from sinks.alert_facts import AlertFacts
+from sinks.breaker import Breaker
 from sinks.delivery import Delivered, DeliveryError, Failure, Traits
 from sinks.message import Message
 from sinks.pacing import Pace
@@ -34,7 +37,6 @@ _SECOND = 1_000_000_000
 _LATER = frozenset({408, 409, 423, 425, 429, 500, 502, 503, 504})
 """Answers by which a server says that it did not take the call, and may take it later."""
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
-_NEVER_OPENED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,27 +68,37 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebhookTarget:
-    """Calls one address, one attempt a message.
+    """Calls one address, one attempt a message, a connection a call.
 
-    Redirects are refused: the signed body goes where the configuration says and nowhere else.
+    Redirects are refused: the signed body goes where the configuration says and nowhere else. No
+    proxy is used.
 
     Args:
-        url: where to.
+        url: where to; http or https.
         secret: signs the body.
         pace: what limits the calls.
+        tls: what is trusted; the system's certificates when not given.
         call_s: seconds for one call.
     """
 
     def __init__(
-        self, url: str, secret: Secret, *, pace: Pace | None = None, call_s: float = CALL_S
+        self,
+        url: str,
+        secret: Secret,
+        *,
+        pace: Pace | None = None,
+        tls: ssl.SSLContext | None = None,
+        call_s: float = CALL_S,
     ) -> None:
         self.traits = Traits(pace=pace)
-        self._url = url
+        parts = urlsplit(url)
+        self._is_secure = parts.scheme == "https"
+        self._host = parts.hostname or ""
+        self._port = parts.port
+        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._secret = secret
-        self._client = httpx.Client(
-            timeout=httpx.Timeout(min(call_s, ANSWER_S), connect=CONNECT_S), follow_redirects=False
-        )
-        self._aborted = threading.Event()
+        self._tls = tls
+        self._breaker = Breaker(call_s)
 
     def send(self, message: Message, now: int) -> Delivered:
         """Post one alert.
@@ -94,41 +106,56 @@ class WebhookTarget:
         Raises:
             DeliveryError: refused, redirected, not reached or not answered.
         """
+        if self._breaker.is_aborted:
+            raise DeliveryError("webhook: stopped before the call", failure=Failure.RETRY)
         body = msgspec.json.encode(_body(message))
         seconds = str(now // _SECOND)
-        if self._aborted.is_set():
-            raise DeliveryError("webhook: stopped before the call", failure=Failure.RETRY)
-        try:
-            with self._client.stream(
-                "POST",
-                self._url,
-                content=body,
-                headers={
-                    "Content-Type": "application/json",
-                    "User-Agent": "candlewax",
-                    "Idempotency-Key": identity(message),
-                    "Candlewax-Timestamp": seconds,
-                    "Candlewax-Signature": f"v1={sign(self._secret, seconds, body)}",
-                },
-            ) as answer:
-                return _read(answer)
-        except _NEVER_OPENED as error:
-            raise DeliveryError(
-                f"webhook: no connection: {_words(error)}", failure=Failure.RETRY
-            ) from None
-        except (httpx.HTTPError, RuntimeError) as error:
-            # RuntimeError: the client was closed from another thread while it waited.
-            reason = "stopped before the answer came" if self._aborted.is_set() else _words(error)
-            raise DeliveryError(f"webhook: no answer: {reason}", failure=Failure.UNKNOWN) from None
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "candlewax",
+            "Idempotency-Key": identity(message),
+            "Candlewax-Timestamp": seconds,
+            "Candlewax-Signature": f"v1={sign(self._secret, seconds, body)}",
+        }
+        with self._breaker.call(), contextlib.closing(self._connection()) as connection:
+            self._open(connection)
+            try:
+                connection.request("POST", self._path, body, headers)
+                answer = connection.getresponse()
+            except (OSError, http.client.HTTPException) as error:
+                raise DeliveryError(
+                    f"webhook: no answer: {self._breaker.reason(error)}", failure=Failure.UNKNOWN
+                ) from None
+            with contextlib.closing(answer):
+                return _read(answer.status, answer.headers.get("Retry-After", ""))
 
     def abort(self) -> None:
         """End the call that waits in the other thread, and every later one at once."""
-        self._aborted.set()
-        self._client.close()
+        self._breaker.abort()
 
     def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
+        """Do nothing: a connection ends with its call."""
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if not self._is_secure:
+            return http.client.HTTPConnection(self._host, self._port, timeout=CONNECT_S)
+        tls = self._tls if self._tls is not None else ssl.create_default_context()
+        return http.client.HTTPSConnection(self._host, self._port, timeout=CONNECT_S, context=tls)
+
+    def _open(self, connection: http.client.HTTPConnection) -> None:
+        try:
+            connection.connect()
+            connection.sock.settimeout(ANSWER_S)
+            self._breaker.watch(connection.sock)
+        except ssl.SSLCertVerificationError as error:
+            raise DeliveryError(
+                f"webhook: the server's certificate is not trusted: {error.verify_message}",
+                failure=Failure.PERMANENT,
+            ) from None
+        except OSError as error:
+            raise DeliveryError(
+                f"webhook: no connection: {self._breaker.reason(error)}", failure=Failure.RETRY
+            ) from None
 
 
 def sign(secret: Secret, timestamp: str, body: bytes) -> str:
@@ -136,7 +163,7 @@ def sign(secret: Secret, timestamp: str, body: bytes) -> str:
 
     Example:
         >>> sign(Secret("key"), "1700000000", b"{}")[:16]
-        '3b0b05d0b7f4e5f5'
+        '9d713ed406bb7076'
     """
     return hmac.new(
         secret.reveal().encode(), timestamp.encode() + b"." + body, hashlib.sha256
@@ -163,8 +190,7 @@ def _body(message: Message) -> Body:
     )
 
 
-def _read(answer: httpx.Response) -> Delivered:
-    status = answer.status_code
+def _read(status: int, asked: str) -> Delivered:
     if 200 <= status < 300:
         return Delivered()
     if 300 <= status < 400:
@@ -174,7 +200,6 @@ def _read(answer: httpx.Response) -> Delivered:
             failure=Failure.PERMANENT,
         )
     if status in _LATER:
-        asked = answer.headers.get("retry-after", "")
         pause = float(asked) if _SECONDS.fullmatch(asked) else None
         raise DeliveryError(
             f"webhook: status {status}",
@@ -182,7 +207,3 @@ def _read(answer: httpx.Response) -> Delivered:
             retry_after_s=None if pause is None else min(pause, MOST_PAUSE_S),
         )
     raise DeliveryError(f"webhook: status {status}", failure=Failure.PERMANENT)
-
-
-def _words(error: Exception) -> str:
-    return str(error) or type(error).__name__

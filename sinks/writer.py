@@ -22,7 +22,7 @@ from prometheus_client import Counter, Gauge
 from market.errors import SinkError
 from sinks.backlog import COMMIT_ROWS, Backlog
 from sinks.commit import Commit
-from sinks.draining import drain, insert_batches, rows_of
+from sinks.draining import drain, insert_mixed, rows_of
 from sinks.insertion import Written, insert_alerts, insert_loss
 from sinks.outage import FIRST_PAUSE_S, Outage
 from sinks.overflow import Overflow
@@ -305,7 +305,7 @@ class Writer:
     def _insert_rows(
         self, connection: psycopg.Connection, taken: list[Waiting]
     ) -> dict[str, Written]:
-        return insert_batches(connection, [waiting.batch for waiting in taken])
+        return insert_mixed(connection, [waiting.batch for waiting in taken])
 
     def _tell_losses(self, connection: psycopg.Connection) -> None:
         """Write lost rows to the ledger, as one interval, once losing them has ended."""

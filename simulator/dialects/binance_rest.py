@@ -1,5 +1,6 @@
 """Binance spot's REST interface: ping, time, exchangeInfo, depth, klines, with their weights."""
 
+from itertools import islice
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -22,6 +23,8 @@ INTERVALS = (
 """The venue has `3d` and `1M` too."""
 _DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50), (DEEPEST, 250))
 _HUGE = 9_000
+TRADES_LIMIT = 500
+MOST_TRADES = 1000
 
 
 class _BadRequest(Exception):  # noqa: N818 - it is an answer
@@ -105,8 +108,62 @@ class BinanceRest:
                 return self._depth(query)
             case "/api/v3/klines":
                 return 2, self._klines(query, now)
+            case "/api/v3/aggTrades":
+                return 4, self._aggregates(query, now)
+            case "/api/v3/historicalTrades":
+                return 25, self._trades(query, now)
             case _:
                 return 0, None
+
+    def _aggregates(self, query: dict[str, str], now: int) -> object:
+        """Answer from a start time; every trade is an aggregate of its own, under its own id."""
+        listing = self._asked(query)
+        limit = min(_number(query, "limit", TRADES_LIMIT), MOST_TRADES)
+        first = _number(query, "startTime", 0) * MILLISECOND
+        found = self._model.trades(listing.symbol).between(first, now + 1)
+        return [
+            {
+                "a": trade.trade_id,
+                "p": listing.price_text(trade.price),
+                "q": listing.size_text(trade.size),
+                "f": trade.trade_id,
+                "l": trade.trade_id,
+                "T": trade.ts // MILLISECOND,
+                "m": not trade.buyer_took,
+                "M": True,
+            }
+            for trade in islice(found, limit)
+        ]
+
+    def _trades(self, query: dict[str, str], now: int) -> object:
+        listing = self._asked(query)
+        limit = min(_number(query, "limit", TRADES_LIMIT), MOST_TRADES)
+        log = self._model.trades(listing.symbol)
+        if "fromId" in query:
+            found = list(islice(log.from_id(_number(query, "fromId", 0)), limit))
+        else:
+            found = log.newest(limit, now)
+        return [
+            {
+                "id": trade.trade_id,
+                "price": listing.price_text(trade.price),
+                "qty": listing.size_text(trade.size),
+                "quoteQty": listing.worth_text(trade.price * trade.size),
+                "time": trade.ts // MILLISECOND,
+                "isBuyerMaker": not trade.buyer_took,
+                "isBestMatch": True,
+            }
+            for trade in found
+            if trade.ts <= now
+        ]
+
+    def _asked(self, query: dict[str, str]) -> Listing:
+        if not query.get("symbol"):
+            raise _BadRequest(
+                -1102,
+                "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.",
+            )
+        return self._listing(query["symbol"])
 
     def _listing(self, native: str) -> Listing:
         listing = self._symbols.get(native)

@@ -25,6 +25,7 @@ STEPS = {
     for name in ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d")
 }
 """The venue has three days (259200) too."""
+TRADE_PERIODS = {"minute": 60, "hour": 3600, "day": 86_400}
 _JSON = {"Content-Type": "application/json"}
 _NOT_FOUND = HttpAnswer(
     404,
@@ -71,6 +72,9 @@ class BitstampRest:
             return HttpAnswer(200, self._markets(), _JSON)
         if path.startswith("/api/v2/ohlc/"):
             return self._ohlc(path.removeprefix("/api/v2/ohlc/"), urlsplit(target).query, now)
+        if path.startswith("/api/v2/transactions/"):
+            native = path.removeprefix("/api/v2/transactions/")
+            return self._transactions(native, urlsplit(target).query, now)
         if not path.startswith("/api/v2/order_book/"):
             return _NOT_FOUND
         self._cache = {key: kept for key, kept in self._cache.items() if kept[0] > now}
@@ -139,6 +143,27 @@ class BitstampRest:
                 "ohlc": [_row(listing, candle) for candle in found],
             }
         }
+        return HttpAnswer(200, msgspec.json.encode(body), _JSON)
+
+    def _transactions(self, native: str, text: str, now: int) -> HttpAnswer:
+        listing = self._listings.get(native)
+        if listing is None:
+            return _NOT_FOUND
+        name = parse_qs(text).get("time", ["hour"])[-1]
+        if name not in TRADE_PERIODS:
+            return _refusal("Invalid time.", "400.001")
+        first = now - TRADE_PERIODS[name] * SECOND
+        found = list(self._model.trades(listing.symbol).between(first, now + 1))
+        body = [
+            {
+                "date": str(trade.ts // SECOND),
+                "tid": str(trade.trade_id),
+                "amount": listing.size_text(trade.size),
+                "type": "0" if trade.buyer_took else "1",
+                "price": listing.price_text(trade.price, listing.price_decimals),
+            }
+            for trade in reversed(found)
+        ]
         return HttpAnswer(200, msgspec.json.encode(body), _JSON)
 
     def _markets(self) -> bytes:

@@ -27,7 +27,7 @@ import msgspec
 
 from market.intervals import Interval
 from simulator.candle import Candle
-from simulator.dialects.bybit_streams import BybitStreams, Told
+from simulator.dialects.bybit_streams import TRADE_IDS, BybitStreams, Told
 from simulator.frames import Close, Cut, Frame, HttpAnswer, Text
 from simulator.listings import Listing, decimal_text
 from simulator.market_model import MarketModel
@@ -41,6 +41,7 @@ MOST_CHARACTERS = 21_000
 MOST_IDLE = 600 * SECOND
 NEVER = 1 << 62
 KLINES = 200
+TRADES = 60
 MOST_KLINES = 1000
 INTERVALS = {
     "1": "1m",
@@ -239,6 +240,8 @@ class BybitDialect:
                 return self._instruments(query, now)
             case "/v5/market/kline":
                 return self._klines(query, now)
+            case "/v5/market/recent-trade":
+                return self._recent_trades(query, now)
             case _:
                 return HttpAnswer(404, b"404 page not found")
 
@@ -290,6 +293,32 @@ class BybitDialect:
                 return self._reply(10001, "params error: symbol invalid", {}, now)
         symbols = [_symbol(number, listing) for number, listing in enumerate(listings, 1)]
         return self._reply(0, "OK", {"category": "spot", "list": symbols}, now)
+
+    def _recent_trades(self, query: dict[str, str], now: int) -> HttpAnswer:
+        """Answer with the newest trades, newest first."""
+        native = query.get("symbol", "")
+        symbol = self._symbols.get(native)
+        if query.get("category") != "spot":
+            return self._reply(10001, "params error: category invalid", {}, now)
+        if symbol is None:
+            return self._reply(10001, "params error: symbol invalid", {}, now)
+        limit = query.get("limit", str(TRADES))
+        if not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= TRADES):
+            return self._reply(10001, "params error: limit invalid", {}, now)
+        listing = next(one for one in self._model.listings if one.symbol == symbol)
+        rows = [
+            {
+                "execId": str(TRADE_IDS + trade.trade_id),
+                "symbol": native,
+                "price": listing.price_text(trade.price),
+                "size": listing.size_text(trade.size),
+                "side": "Buy" if trade.buyer_took else "Sell",
+                "time": str(trade.ts // MILLISECOND),
+                "isBlockTrade": False,
+            }
+            for trade in reversed(self._model.trades(symbol).newest(int(limit), now))
+        ]
+        return self._reply(0, "OK", {"category": "spot", "list": rows}, now)
 
     def _klines(self, query: dict[str, str], now: int) -> HttpAnswer:
         """Answer with the newest of the range, newest first; a start and an end are inclusive."""

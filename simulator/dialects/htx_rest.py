@@ -1,4 +1,4 @@
-"""HTX spot's REST interface, as far as a market data client needs it: symbols and klines."""
+"""HTX spot's REST interface, as far as a market data client needs it: symbols, klines, trades."""
 
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,6 +15,7 @@ MILLISECOND = 1_000_000
 SECOND = 1_000 * MILLISECOND
 KLINES = 150
 MOST_KLINES = 2000
+MOST_TRADES = 2000
 PERIODS = {
     "1min": "1m",
     "5min": "5m",
@@ -51,6 +52,9 @@ class HtxRest:
             case "/market/history/kline":
                 query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
                 return self._klines(query, now)
+            case "/market/history/trade":
+                query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+                return self._trades(query, now)
             case _:
                 return HttpAnswer(404, b"Not Found")
         body = msgspec.json.encode({"status": "ok", "data": data})
@@ -76,6 +80,39 @@ class HtxRest:
             "status": "ok",
             "ts": now // MILLISECOND,
             "data": [_kline(listing, candle) for candle in reversed(found)],
+        }
+        return HttpAnswer(200, msgspec.json.encode(body), _JSON)
+
+    def _trades(self, query: dict[str, str], now: int) -> HttpAnswer:
+        """Answer with the newest trades, each an order of its own, newest first."""
+        native, size = query.get("symbol", ""), query.get("size", "1")
+        listing = self._natives.get(native)
+        if listing is None:
+            return _refusal("invalid-parameter", "invalid symbol", now)
+        if not (size.isascii() and size.isdigit() and 1 <= int(size) <= MOST_TRADES):
+            return _refusal("invalid-parameter", "invalid size, valid range: [1,2000]", now)
+        found = self._model.trades(listing.symbol).newest(int(size), now)
+        body = {
+            "ch": f"market.{native}.trade.detail",
+            "status": "ok",
+            "ts": now // MILLISECOND,
+            "data": [
+                {
+                    "id": trade.trade_id,
+                    "ts": trade.ts // MILLISECOND,
+                    "data": [
+                        {
+                            "id": trade.trade_id,
+                            "ts": trade.ts // MILLISECOND,
+                            "trade-id": trade.trade_id,
+                            "amount": float(listing.size_text(trade.size)),
+                            "price": float(listing.price_text(trade.price)),
+                            "direction": "buy" if trade.buyer_took else "sell",
+                        }
+                    ],
+                }
+                for trade in reversed(found)
+            ],
         }
         return HttpAnswer(200, msgspec.json.encode(body), _JSON)
 

@@ -2,15 +2,18 @@
 
 import base64
 import binascii
-from urllib.parse import parse_qs, urlencode, urlsplit
+from itertools import islice
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 import msgspec
 
 from market.intervals import Interval
 from simulator.candle import Candle
+from simulator.dialects.massive_streams import EXCHANGE
 from simulator.frames import HttpAnswer
 from simulator.listings import Listing
 from simulator.market_model import MarketModel
+from simulator.true_book import Print
 
 PATH = "/v3/reference/tickers"
 HOST = "https://api.massive.com"
@@ -18,6 +21,7 @@ HOST = "https://api.massive.com"
 LIMIT = 100
 MOST = 1000
 AGGREGATES = "/v2/aggs/ticker/"
+TRADES = "/v3/trades/"
 MILLISECOND = 1_000_000
 BASE_LIMIT = 5000
 MOST_BASE = 50_000
@@ -45,10 +49,12 @@ class MassiveRest:
         """Answer a GET of `target`, path and query."""
         parts = urlsplit(target)
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-        if parts.path != PATH and not parts.path.startswith(AGGREGATES):
+        if parts.path != PATH and not parts.path.startswith((AGGREGATES, TRADES)):
             return _answer(404, {"status": "NOT_FOUND", "message": "Page not found."})
         if query.get("apiKey", self._key) != self._key:
             return _answer(401, {"status": "ERROR", "error": "Unknown API Key"})
+        if parts.path.startswith(TRADES):
+            return self._trades(parts.path.removeprefix(TRADES), query, now)
         if parts.path != PATH:
             return self._aggregates(parts.path.removeprefix(AGGREGATES), query, now)
         if "cursor" in query:
@@ -92,6 +98,49 @@ class MassiveRest:
                 page["next_url"] = f"{HOST}{AGGREGATES}{ticker}/range/1/{timespan}/{rest}"
         page |= {"status": "OK", "request_id": "0cf72b6da685bcd386548ffe2895904a"}
         page["count"] = len(found)
+        return _answer(200, page)
+
+    def _trades(self, ticker: str, query: dict[str, str], now: int) -> HttpAnswer:
+        """Answer `{ticker}` from a time on, in ns; a cursor holds what was asked for."""
+        if "cursor" in query:
+            try:
+                query = _opened(query["cursor"])
+            except (binascii.Error, UnicodeDecodeError, KeyError):
+                return _answer(400, {"status": "ERROR", "error": "Invalid cursor"})
+        try:
+            first = int(query.get("timestamp.gte", "0"))
+            last = min(int(query.get("timestamp.lt", str(now + 1))), now + 1)
+            limit = min(int(query.get("limit", str(MOST))), MOST_BASE)
+            skip = int(query.get("after", "0"))
+        except ValueError:
+            return _answer(400, {"status": "ERROR", "error": "Could not parse the request"})
+        listing = self._listings.get(unquote(ticker).replace("-", ""))
+        rows: list[dict[str, object]] = []
+        found: list[Print] = []
+        if listing is not None:
+            trades = self._model.trades(listing.symbol).between(first, last)
+            found = list(islice(trades, skip, skip + limit + 1))
+            rows = [
+                {
+                    "conditions": [2 if trade.buyer_took else 1],
+                    "exchange": EXCHANGE,
+                    "id": str(trade.trade_id),
+                    "participant_timestamp": trade.ts,
+                    "price": float(listing.price_text(trade.price)),
+                    "size": float(listing.size_text(trade.size)),
+                }
+                for trade in found[:limit]
+            ]
+        page: dict[str, object] = {
+            "status": "OK",
+            "request_id": "a47d1beb8c11b6ae897ab76cdbbf35a3",
+            "results": rows,
+        }
+        if len(found) > limit:
+            state = query | {"after": str(skip + limit), "timestamp.lt": str(last)}
+            state.pop("apiKey", None)
+            cursor = base64.urlsafe_b64encode(urlencode(state).encode()).decode()
+            page["next_url"] = f"{HOST}{TRADES}{ticker}?{urlencode({'cursor': cursor})}"
         return _answer(200, page)
 
     def _page(self, query: dict[str, str], limit: int) -> dict[str, object]:

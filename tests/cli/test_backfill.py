@@ -1,14 +1,19 @@
 """`candlewax backfill`: what a person sees and may get wrong."""
 
+import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from cli.main import INTERRUPTED, USER_MISTAKE, main
+from cli.main import USER_MISTAKE, main
+from cli.options import INTERRUPTED
 from connectors import VENUES
 from connectors.history import CandleHistory
+from simulator.server import simulator_in_thread
+from simulator.settings import SimulatorSettings
 
 HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 THREE_HOURS = [
@@ -127,3 +132,56 @@ def test_ctrl_c_says_what_was_kept(
         row = connection.execute("SELECT count(*) FROM bars").fetchone()
     assert row is not None
     assert row[0] == 3
+
+
+@pytest.mark.parametrize("venue", ["binance", "bitstamp", "bybit", "htx", "massive"])
+def test_trades_of_a_simulated_venue_are_stored_and_bars_agree(
+    venue: str,
+    configured: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # One market for both commands: what a market was before it opened depends on when it did.
+    waiting = SimulatorSettings(venues=(venue,), wait_for_client=True)
+    hour = [*("--from", (datetime.now(UTC) - timedelta(minutes=12)).isoformat())]
+    candles = ["backfill", venue, "btc/usd", *hour]
+    trades = [*candles, "--trades"]
+    with simulator_in_thread(waiting) as addresses:
+        feed = {
+            "symbols": ["BTC-USD"],
+            "websocket_url": addresses.websocket_of(venue),
+            "rest_url": addresses.rest_of(venue),
+            "simulated": True,
+        }
+        monkeypatch.setenv("CANDLEWAX__FEEDS", json.dumps({venue: feed}))
+        assert main(candles) == 0
+        assert main(trades) == 0
+        assert main([*trades, "--again"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(rf"{venue}:BTC-USD trades: [1-9][0-9,]* stored, 0 were there", said)
+    assert re.search(rf"{venue}:BTC-USD trades: [0-9]+ stored, [0-9,]+ were there", said)
+    if venue == "bybit":
+        assert "bybit keeps the newest 60 trades: from " in said
+    else:
+        found = re.search(r"bars of 1m: ([0-9]+) of ([0-9]+) agree with the trades", said)
+        assert found is not None
+        assert int(found[1]) == int(found[2]) >= (1 if venue == "htx" else 8)  # it keeps 2000
+    with psycopg.connect(configured) as connection:
+        before = connection.execute("SELECT count(*) FROM trades").fetchone()
+        assert connection.execute("SELECT count(*) FROM alerts").fetchone() == (0,)
+    assert before is not None
+    assert before[0] > 30
+
+
+def test_again_is_for_trades(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["backfill", "binance", "btcusdt", "--from", "2h", "--again"]) == USER_MISTAKE
+    assert "--again is for --trades" in capsys.readouterr().err
+
+
+def test_a_venue_without_trades_of_the_past_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(type(VENUES["binance"]), "past_trades", None)
+    arguments = ["backfill", "binance", "btcusdt", "--from", "2h", "--trades"]
+    assert main(arguments) == USER_MISTAKE
+    assert "binance has no trades of the past" in capsys.readouterr().err

@@ -129,7 +129,7 @@ def test_no_gap_is_good_news(
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--since", "yesterday"], "--since yesterday: expected a length of time such as 2h"),
+        (["--since", "yesterday"], "--since yesterday: expected a date such as 2026-11-20"),
         (["--symbol", "btcusd"], "unknown symbol 'btcusd'; did you mean BTC-USDT"),
         (["--venue", "krakn"], "--venue krakn: nothing of it was stored; there is binance, bybit"),
         (["--rows", "-1"], "--rows -1: expected 0 or more"),

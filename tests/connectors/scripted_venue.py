@@ -175,6 +175,7 @@ class ScriptedVenue:
     limits = Limits()
     channel_groups = (("trade", "book"),)
     candles = None
+    past_trades = None
     key_names = ()
     market_page = ""
 

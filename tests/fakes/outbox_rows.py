@@ -13,6 +13,7 @@ def empty(dsn: str) -> None:
     with psycopg.connect(dsn) as connection:
         connection.execute(
             "TRUNCATE outbox, alerts, alert_endings, alert_acks, alert_mutes, telegram_polls"
+            " RESTART IDENTITY"
         )
 
 

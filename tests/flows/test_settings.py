@@ -99,6 +99,7 @@ def feed(line: str) -> str:
         ("[log]\nlevel = 'loud'", "log.level: expected one of debug, info, warning, error"),
         ("market = 3", "market: expected a table, as in [market]"),
         ("[market]\nbar_intervals = ['7m']", "market.bar_intervals: interval '7m'"),
+        ("[store]\ndepth = 'snapshots'", 'store.depth: \'snapshots\': expected "off", "all"'),
         ("[feeds]\n", "feeds: nothing to read"),
         ("[feeds.binance]\n", "feeds.binance.symbols: name at least one symbol"),
         ("[feeds.binanse]\nsymbols = ['x']", "unknown venue; did you mean 'binance'?"),

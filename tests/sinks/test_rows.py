@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.alerts import Alert, Clause
-from market.events import Bar, BookTop, Feature, GapInterval, Side, State, Trade
+from market.events import Bar, BookTop, BookUpdate, Feature, GapInterval, Side, State, Trade
 from market.instruments import Instrument
 from sinks.rows import (
     Row,
     alert_row,
     bar_row,
     book_top_row,
+    book_update_row,
     ending_row,
     feature_row,
     gap_row,
@@ -93,6 +94,18 @@ ROWS: dict[str, Row] = {
             text="it \x00fell",
             values={"rsi(14)": 21.5, "ema(9)": None},
             clauses=(Clause("rsi(14) < 30", 21.5, 30.0),),
+        )
+    ),
+    "book_updates": book_update_row(
+        BookUpdate(
+            instrument="binance:BTC-USDT",
+            ts_event=NOW,
+            ts_recv=NOW + 5,
+            sequence=8,
+            prev_sequence=7,
+            is_whole=False,
+            bids=[(99.0, 0.0)],
+            asks=[],
         )
     ),
     "alert_endings": ending_row("k", NOW),

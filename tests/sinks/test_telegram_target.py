@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from telegram.error import NetworkError
 
+import simulator.telegram
 from market.errors import ConfigError
 from sinks.delivery import DeliveryError, Failure
 from sinks.message import Message, cut
 from sinks.secret import Secret
 from sinks.telegram.bot import BotConnection
-from sinks.telegram.target import TEXT_LIMIT, TelegramTarget
+from sinks.telegram.target import CAPTION_LIMIT, TEXT_LIMIT, TelegramTarget
 from tests.fakes.telegram import TOKEN, Behaviour, Drop, FakeTelegram, Raw, Refuse, Slow
 
 
@@ -198,3 +199,18 @@ def test_only_a_connection_that_was_not_used_is_safe(cause: Exception, kind: Fai
     assert meaning.failure is kind
     assert meaning.retriable == (kind is Failure.RETRY)
     assert TOKEN not in str(meaning)
+
+
+def test_a_picture_goes_with_its_text_as_a_file_with_a_name() -> None:
+    api = simulator.telegram.FakeTelegram(TOKEN)
+    with simulator.telegram.telegram_in_thread(api) as address:
+        target = TelegramTarget(Secret(TOKEN), 42, base_url=f"{address}/bot")
+        details = "binance BTC-USDT 1m"
+        message = Message(body="RSI 28 " * 300, details=details, picture=b"\x89PNG")
+        assert target.send(message, NOW).message_id == "1"
+        target.close()
+    (sent,) = api.messages
+    assert (sent.method, sent.filename, sent.photo) == ("sendPhoto", "chart.png", 4)
+    assert len(sent.text) == CAPTION_LIMIT
+    assert sent.text.endswith("…\n" + details)
+    assert sent.buttons == ()

@@ -1,0 +1,229 @@
+"""Five hundred alerts in one second, against everything that may go wrong."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import psycopg
+import pytest
+
+from simulator.telegram import FakeTelegram, Received, telegram_in_thread
+from sinks import dispatch, outbox_report
+from sinks.alert_settings import AlertSettings, TelegramSettings
+from sinks.secret import Secret
+from sinks.sender import Sender
+from sinks.telegram.limits import pace_of
+from sinks.telegram.target import TelegramTarget
+from tests.fakes.outbox_rows import empty, until
+from tests.fakes.proxy import CuttableProxy
+from tests.fixtures_database import with_schema
+
+TOKEN = "123456789:AAE-fake_token_of_the_tests"
+COUNT = 500
+PER_S = 20
+SECOND = 1_000_000_000
+ALERT = re.compile(r"(possible repeat: )?alert (\d+)\.")
+
+
+@pytest.fixture(scope="module")
+def outbox_database(make_database: Callable[[], str]) -> str:
+    return with_schema(make_database())
+
+
+@pytest.fixture
+def dsn(outbox_database: str) -> str:
+    empty(outbox_database)
+    return outbox_database
+
+
+class Api:
+    """A fake Bot API and the address where it is."""
+
+    def __init__(self, fake: FakeTelegram, address: str) -> None:
+        self.fake = fake
+        self.base_url = f"{address}/bot"
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    fake = FakeTelegram(TOKEN)
+    with telegram_in_thread(fake) as address:
+        yield Api(fake, address)
+
+
+def start(dsn: str, api: Api, *, settings: TelegramSettings | None = None) -> Sender:
+    settings = settings if settings is not None else TelegramSettings(private_per_s=PER_S)
+    target = TelegramTarget(Secret(TOKEN), 42, base_url=api.base_url, pace=pace_of(42, settings))
+    sender = Sender(Secret(dsn), {"telegram/main": target}, AlertSettings())
+    sender.start()
+    return sender
+
+
+def flow(dsn: str, *fatal: str) -> int:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.fakes.killed_flow", dsn, str(COUNT), *fatal], check=False
+    ).returncode
+
+
+def counts(dsn: str) -> dict[str, int]:
+    with psycopg.connect(dsn) as connection:
+        return outbox_report.counts(connection)
+
+
+def settled(dsn: str) -> bool:
+    found = counts(dsn)
+    return found["pending"] == found["sending"] == 0 and sum(found.values()) == COUNT
+
+
+def states(dsn: str) -> dict[int, tuple[str, str]]:
+    """Return number to severity and state."""
+    with psycopg.connect(dsn) as connection:
+        rows = connection.execute("SELECT alert_key, severity, state FROM outbox")
+        return {int(key.rpartition("/")[2]): (severity, state) for key, severity, state in rows}
+
+
+def check_limit(messages: list[Received], per_s: int) -> None:
+    times = sorted(message.received_at for message in messages)
+    most = max(sum(a <= b < a + SECOND for b in times) for a in times)
+    assert most <= per_s
+
+
+def told(messages: list[Received]) -> tuple[Counter[int], Counter[int]]:
+    """Return how often each alert arrived without and with the mark."""
+    plain, marked = Counter[int](), Counter[int]()
+    for message in messages:
+        for mark, number in ALERT.findall(message.text):
+            (marked if mark else plain)[int(number)] += 1
+    return plain, marked
+
+
+def test_a_burst_arrives_once_in_order_and_within_the_limits(dsn: str, api: Api) -> None:
+    api.fake.limit(2, retry_after=1)
+    api.fake.fail(2, status=502)
+    sender = start(dsn, api)
+    try:
+        assert flow(dsn) == 0
+        until(lambda: settled(dsn), timeout_s=50)
+    finally:
+        until(sender.stop)
+    found = counts(dsn)
+    assert found["sent"] + found["digested"] == COUNT
+    plain, marked = told(api.fake.messages)
+    assert plain == Counter(range(COUNT))
+    assert not marked
+    assert found["sent"] == len(api.fake.messages)
+    check_limit(api.fake.messages, PER_S)
+    # What is critical comes first; alerts that are fired while others go out may come between.
+    firsts = {"critical": 0, "warning": 0, "info": 0}
+    severities = [("critical", "warning", "info")[int(ALERT.findall(m.text)[0][1]) % 3]
+                  for m in api.fake.messages]  # fmt: skip
+    for place, severity in enumerate(severities):
+        firsts[severity] += place
+    average = {name: firsts[name] / severities.count(name) for name in firsts}
+    assert average["critical"] < average["warning"] < average["info"]
+
+
+def test_silence_makes_repeats_that_say_so_and_no_others(
+    dsn: str, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "BACKOFF_S", (0.05,))
+    monkeypatch.setattr("sinks.telegram.target.CALL_S", 0.5)
+    api.fake.drop(2, delivered=True)
+    api.fake.drop(1, delivered=False)
+    api.fake.slow(1, seconds=6.5)
+    sender = start(dsn, api)
+    try:
+        assert flow(dsn) == 0
+        until(lambda: settled(dsn), timeout_s=50)
+    finally:
+        until(sender.stop)
+    check_books(dsn, api.fake.messages)
+    assert counts(dsn)["unknown"] <= 4 * 30
+
+
+def check_books(dsn: str, messages: list[Received]) -> None:
+    """Nothing is lost, nothing is doubled but what says so, and the sums are right."""
+    found = counts(dsn)
+    assert sum(found.values()) == COUNT
+    assert found["failed"] == found["expired"] == found["suppressed"] == 0
+    plain, marked = told(messages)
+    assert max(plain.values()) == 1
+    for number, (severity, state) in states(dsn).items():
+        if state in ("sent", "digested"):
+            assert plain[number] + marked[number] >= 1, number
+        else:
+            assert state == "unknown"
+            assert severity != "critical" or marked[number] <= 1
+        assert marked[number] <= 1
+        if marked[number]:
+            assert severity == "critical"
+    check_limit(messages, PER_S)
+
+
+@pytest.mark.parametrize("point", ["before", "after", "commit"])
+def test_flow_and_sender_may_be_killed(dsn: str, api: Api, point: str) -> None:
+    assert flow(dsn, "4") == -signal.SIGKILL
+    environ = {
+        **os.environ, "CHAT_DSN": dsn, "CHAT_URL": api.base_url, "TELEGRAM_BOT_TOKEN": TOKEN,
+        "PER_S": str(PER_S),
+    }  # fmt: skip
+    for call in ("1", "3"):
+        killed = subprocess.run(
+            [sys.executable, "-m", "tests.fakes.killed_sender", point, call],
+            env=environ, check=False, capture_output=True, timeout=40,
+        )  # fmt: skip
+        assert killed.returncode == -signal.SIGKILL
+        assert TOKEN.partition(":")[2].encode() not in killed.stdout + killed.stderr
+    assert flow(dsn) == 0
+    in_hand = counts(dsn)["sending"]
+    assert 1 <= in_hand <= 30
+    sender = start(dsn, api)
+    try:
+        until(lambda: settled(dsn), timeout_s=40)
+    finally:
+        until(sender.stop)
+    check_books(dsn, api.fake.messages)
+    plain, marked = told(api.fake.messages)
+    twice = sum(1 for number in marked if plain[number])
+    assert twice == (sum(marked.values()) if point != "before" else 0)
+    assert sum(marked.values()) + counts(dsn)["unknown"] <= 2 * 30
+
+
+def test_a_database_that_is_away_loses_nothing(dsn: str, api: Api) -> None:
+    port = psycopg.conninfo.conninfo_to_dict(dsn)["port"]
+    assert port is not None
+    with CuttableProxy(int(port)) as proxy:
+        sender = start(psycopg.conninfo.make_conninfo(dsn, port=proxy.port), api)
+        try:
+            assert flow(dsn) == 0
+            until(lambda: len(api.fake.messages) >= 2, timeout_s=20)
+            proxy.cut()
+            away = time.monotonic()
+            until(lambda: not sender.is_sending)
+            until(lambda: time.monotonic() - away > 1.5)
+            proxy.mend()
+            until(lambda: settled(dsn), timeout_s=40)
+        finally:
+            until(sender.stop)
+    found = counts(dsn)
+    assert found["sent"] + found["digested"] == COUNT  # the answer in hand was kept
+    plain, marked = told(api.fake.messages)
+    assert plain == Counter(range(COUNT))
+    assert not marked
+
+
+def test_the_real_limits_hold_in_real_time(dsn: str, api: Api) -> None:
+    sender = start(dsn, api, settings=TelegramSettings())
+    try:
+        assert flow(dsn) == 0
+        until(lambda: len(api.fake.messages) >= 5, timeout_s=20)
+    finally:
+        until(sender.stop)
+    times = [message.received_at for message in api.fake.messages]
+    assert all(later - earlier >= SECOND for earlier, later in pairwise(times))
