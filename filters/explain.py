@@ -31,6 +31,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         suppressed: episodes that the cooldown kept from being told.
         because: one line for people: why it is not speaking now, or that it has spoken.
         spec_hash: of its content.
+        over: why it can never fire again; empty while it can.
         cooling_until: our time until which it is silent after it has fired, ns; 0 for no such time.
     """
 
@@ -50,6 +51,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     suppressed: int
     because: str
     spec_hash: str = ""
+    over: str = ""
     cooling_until: int = 0
 
 
@@ -75,6 +77,7 @@ def explain(
         suppressed=state.suppressed,
         because=_because(running, state, clauses, waits_for),
         spec_hash=running.hash,
+        over=state.is_over(running.timing, state.looked_at),
         cooling_until=_cooling_until(running, state),
     )
 

@@ -167,9 +167,8 @@ def standing_lines(reading: Reading, standings: Iterable[Standing]) -> dict[str,
         generation = max(generation, standing.generation)
         for series in standing.series:
             for each in series.specs:
-                told.setdefault(each.spec, {}).setdefault(each.phase.value, []).append(
-                    series.series
-                )
+                phase = "done" if each.over else each.phase.value
+                told.setdefault(each.spec, {}).setdefault(phase, []).append(series.series)
     lines = {}
     for spec in reading.specs:
         phases = told.get(spec.id, {})
