@@ -28,7 +28,7 @@ PLACE = "spec"
 LONGEST_ID = 48
 
 _HEAD = re.compile(r"\s*(?:([A-Za-z0-9_]+):)?([^\s:@<>=!]+)(?:@([A-Za-z0-9.]+))?:?\s*")
-_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_/.-]*")
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_/.-]*|[0-9]{1,9}(?:[smhdw]| bars?)")
 _SYMBOL = re.compile(r"[A-Z0-9.*?]+(?:-[A-Z0-9.*?]+)+|\*")
 _BEGINNINGS = ("<", ">", "=", "!", "between ", "in ", *(f"{word} " for word in CROSSINGS + MOVES))
 _SAID = ((">=", " above "), (">", " above "), ("<=", " below "), ("<", " below "), ("_", "-"))
