@@ -38,7 +38,7 @@ def test_a_line_is_printed_as_yaml_and_kept_in_the_database(
         "id: btc-usdt-close-crosses-above-70000\n"
         "source: {stream: bar, symbols: [BTC-USDT], interval: 1m}\n"
         'when: "close crosses_above 70000"\n'
-        'cooldown: "15m"\n'
+        "cooldown: 15m\n"
         "once: true\n"
         "notify: [{to: console}]\n"
     )
@@ -63,7 +63,7 @@ def test_a_line_is_kept_in_a_file_without_any_database(
     assert main(["filters", "add", "BTC-USDT@5m rsi < 30", "--id", "low", "--file", "b.yaml"]) == 0
     assert (folder / "b.yaml").read_text() == (
         "version: 1\nfilters:\n  - id: low\n"
-        '    source: {stream: bar, symbols: [BTC-USDT], interval: "5m"}\n'
+        "    source: {stream: bar, symbols: [BTC-USDT], interval: 5m}\n"
         '    when: "rsi < 30"\n'
     )
     assert main(["filters", "check"]) == 0
