@@ -106,5 +106,5 @@ def test_why_says_that_no_flow_runs_and_names_near_ids(
     told = capsys.readouterr().out
     assert "new: no flow runs here, or it has told nothing yet: `candlewax run`" in told
     assert "new has not fired on BTC-USDT" in told
-    assert main(["filters", "why", "nwe", "BTC-USDT"]) == 2
+    assert main(["filters", "why", "knew", "BTC-USDT"]) == 2
     assert "did you mean 'new'" in capsys.readouterr().err

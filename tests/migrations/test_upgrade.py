@@ -152,7 +152,7 @@ def test_rows_of_every_earlier_version_come_along(place: int, empty_database: st
         assert upgrade(empty_database).before == revision
         prepare(empty_database)
         assert current(empty_database) == newest()
-        assert len(before) >= len(TABLES)
+        assert set(before) >= {"trades", "book_tops", "bars", "alerts", "outbox", "gaps"}
         for table, rows in before.items():
             for names, row in rows:
                 assert row in all_rows(connection, table, str(names)), table
