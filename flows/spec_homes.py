@@ -9,6 +9,7 @@ from filters.load import read_place
 from filters.spec_reader import Reading
 from filters.spec_store import SpecStore
 from filters.specs import DEFAULT_TARGET, in_force
+from market.errors import ConfigError
 
 KNOWN = Known(venues=frozenset(VENUES))
 
@@ -45,6 +46,10 @@ class SpecHomes:
         """
         stored = () if self.store is None else self.store.list()
         reading = read_place(self.folder, self._known, stored)
-        names = {name for spec in in_force(reading.specs) for name in spec.targets}
-        self._check(names | {DEFAULT_TARGET})
+        self._check((DEFAULT_TARGET,))
+        for spec in in_force(reading.specs):
+            try:
+                self._check(spec.targets)
+            except ConfigError as error:
+                raise ConfigError(f"{reading.places[spec.id]}: {spec.id!r}: {error}") from None
         return reading
