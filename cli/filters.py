@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from cli import filter_homes
+from cli.filter_preview import preview
 from cli.filter_why import why
 from cli.options import Config
 
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
     from filters.spec_reader import Reading
     from filters.spec_tests import Outcome
 
-app = App(name="filters", help="Check, test, list, add and remove filter specs.")
+app = App(name="filters", help="Check, test, try, list, add and remove filter specs.")
 for _command in (filter_homes.add, filter_homes.remove, filter_homes.enable, filter_homes.disable):
     app.command(_command)
 app.command(why)
+app.command(preview)
 
 Folder = Annotated[
     Path | None, Parameter(help="Folder or file; else the configured folder of specs.")

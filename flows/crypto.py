@@ -35,6 +35,7 @@ from flows.pipeline import build
 from flows.recorded_settings import recorded_settings
 from flows.routing import Routes
 from flows.row_placement import row_placement
+from flows.spec_difference import SpecDifferences
 from flows.spec_homes import KNOWN, SpecHomes
 from flows.spec_watch import SpecWatch, first_set
 from flows.standings import Standings
@@ -138,6 +139,10 @@ def _flow() -> Dataflow:
         tell=helm.tell_specs,
         symbols=symbols,
         dsn=embedded.database_url,
+        changed=SpecDifferences(
+            embedded.database_url,
+            tuple(one.id for each in feeds for one in each.instruments),
+        ).changed,
         trouble=partial(_tell_operators, embedded.database_url, routes(DEFAULT_TARGET)),
     )
     watch.start()

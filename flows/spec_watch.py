@@ -86,7 +86,7 @@ class SpecWatch:
         symbols: tuple[str, ...] = (),
         dsn: Secret | None = None,
         trouble: Callable[[str, str], None] = lambda _key, _text: None,
-        changed: Callable[[tuple[Spec, ...], tuple[Spec, ...]], None] = lambda _old, _new: None,
+        changed: Callable[[tuple[Spec, ...], tuple[Spec, ...]], object] = lambda _old, _new: None,
     ) -> None:
         self._homes = homes
         self._current = current

@@ -61,7 +61,7 @@ class Standings:
         began = self._clock()
         if began < self._due.get(key, 0.0):
             return
-        told = filters.standing()
+        told = filters.explained()
         ended = self._clock()
         self._due[key] = ended + max(EVERY_S, (ended - began) * SHARE)
         with self._lock:

@@ -57,7 +57,7 @@ class SymbolFilters:
         """Number of the set of specs in force; 0 before the first."""
         return self._engine.generation
 
-    def standing(self) -> list[SeriesStanding]:
+    def explained(self) -> list[SeriesStanding]:
         """Say where the specs stand with each series that anything was heard of."""
         told = []
         for series, ts in self._heard.items():
@@ -106,6 +106,10 @@ class SymbolFilters:
                 for alert in fired:
                     self._tell(alert, out)
         return out
+
+    def standing(self) -> EngineState:
+        """Return where every spec stands with every series."""
+        return self._engine.snapshot()
 
     def explain(self, series: str) -> list[Explanation]:
         """Say of each spec in force for a series why it has fired, or why not."""

@@ -183,7 +183,7 @@ def test_filters_are_looked_at_about_once_a_second(tmp_path: Path) -> None:
         looks.append(now[0])
         return []
 
-    filters.standing = look  # type: ignore[method-assign]
+    filters.explained = look  # type: ignore[method-assign]
     for tenth in range(35):
         now[0] = tenth / 10
         standings.note(filters)
@@ -204,7 +204,7 @@ def test_a_look_that_takes_long_is_taken_seldom(tmp_path: Path) -> None:
         now[0] += 0.05
         return []
 
-    filters.standing = slow  # type: ignore[method-assign]
+    filters.explained = slow  # type: ignore[method-assign]
     for _ in range(100):
         now[0] = round(now[0] + 0.1, 6)
         standings.note(filters)
