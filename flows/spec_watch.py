@@ -187,7 +187,7 @@ class SpecWatch:
                 self._stopping.wait(AGAIN_S)
                 continue
             is_absent = False
-            self.reload()
+            is_seen = False
             # The folder and not its files: editors and deployments replace files.
             with contextlib.suppress(FileNotFoundError):  # it went away just now
                 for changes in watchfiles.watch(
@@ -199,7 +199,9 @@ class SpecWatch:
                     raise_interrupt=False,
                     recursive=False,
                 ):
-                    if changes:
+                    # What changes before the watching has begun is told by nobody.
+                    if changes or not is_seen:
+                        is_seen = True
                         self.reload()
                     if _identity(folder) != watched:
                         break
