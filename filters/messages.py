@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from filters.alerts import Alert
+from filters.alerts import Clause as AlertClause
 from filters.compile import Clause, Condition, compile_tree, threshold_text
 from filters.grammar import LONGEST_CANONICAL, parse
 from filters.risk import Strategy
@@ -153,13 +154,27 @@ def make_alert(running: Running, series: str, seen: Seen, ts: int) -> Alert:
         text=text,
         values={name: seen.values.get(name) for name in running.condition.fields},
         chart=any(each.chart for each in spec.notify),
+        clauses=tuple(
+            AlertClause(each.text, each.value, each.limit, each.holds is True)
+            for each in clauses_seen(running.condition, seen.values, seen.remembered)
+        ),
     )
 
 
-def missing(condition: Condition, values: Mapping[str, float | None]) -> str:
-    """Say which values of a condition are not known."""
+def missing(condition: Condition, values: Mapping[str, float | None], why: str = "") -> str:
+    """Say which values of a condition are not known.
+
+    Args:
+        condition: compiled.
+        values: by canonical field name.
+        why: of some names, `"rsi(14) warming(3 of 15); …"`.
+    """
     unknown = [name for name in condition.fields if values.get(name) is None]
-    return f"not known yet: {', '.join(unknown)}"
+    reasons = why.split("; ") if why else []
+    told = [
+        next((each for each in reasons if each.startswith(f"{name} ")), name) for name in unknown
+    ]
+    return f"not known yet: {', '.join(told)}"
 
 
 def _clause_seen(

@@ -191,11 +191,14 @@ class SpecsChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
         specs: all of them.
         symbols: what is followed, as far as it was known: who a spec's globs may stand for where
             it looks at another symbol too.
+        worker: number of the worker whose input it went into: it is for what that one reads; None
+            for everything.
     """
 
     generation: int
     specs: tuple[Spec, ...]
     symbols: tuple[str, ...] = ()
+    worker: int | None = None
 
 
 def hash_of(spec: Spec) -> str:
@@ -207,6 +210,12 @@ def hash_of(spec: Spec) -> str:
     """
     content = msgspec.json.encode(_said(spec), order="sorted")
     return hashlib.sha256(content).hexdigest()[:12]
+
+
+def digest_of(specs: Iterable[Spec]) -> str:
+    """Return what tells a set of specs in force from every other, in whatever order they are."""
+    told = sorted(f"{spec.id}:{hash_of(spec)}" for spec in specs if spec.is_enabled)
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
 
 
 def _said(part: Spec | Source | Notify | Strategy | Risk | PriceRule) -> dict[str, object]:
