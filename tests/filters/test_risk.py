@@ -44,7 +44,7 @@ def test_a_stop_is_a_price_or_a_distance(text: str, canonical: str, price: float
         ("atr*1000", "at most 100 times"),
         ("rsi(14)", "'rsi(14)' is no price"),
         ("rsi(14)*2", "'rsi(14)' is no price"),
-        ("suport", "did you mean"),
+        ("atrr(14)", "did you mean"),
         ("volume", "is no price (its unit: base currency)"),
         ("close@BTC-USDT", "expected a price or a distance"),
         ("100", "expected a price or a distance"),
