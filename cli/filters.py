@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from cli import filter_homes
+from cli.filter_positions import positions
 from cli.filter_preview import preview
 from cli.filter_why import why
 from cli.options import Config
@@ -22,6 +23,7 @@ for _command in (filter_homes.add, filter_homes.remove, filter_homes.enable, fil
     app.command(_command)
 app.command(why)
 app.command(preview)
+app.command(positions)
 
 Folder = Annotated[
     Path | None, Parameter(help="Folder or file; else the configured folder of specs.")

@@ -88,6 +88,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=T
         values: the fields that the condition looked at, with their values then.
         chart: a target is to get a picture with it.
         clauses: the parts of the condition then; empty where they are not told.
+        signal: of a strategy `entry`, or why it left: `stop`, `target` or `exit`; else empty.
     """
 
     key: str
@@ -103,3 +104,4 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=T
     values: dict[str, float | None]
     chart: bool = False
     clauses: tuple[Clause, ...] = ()
+    signal: str = ""

@@ -20,6 +20,7 @@ from filters.others import Others, OthersState
 from filters.places import split
 from filters.specs import Spec, SpecsChanged
 from filters.state import SpecState
+from filters.strategy import look_at_strategy, pass_time_of_strategy
 from market.events import State
 
 MOST_WAITING = 4096
@@ -137,7 +138,7 @@ class FilterEngine:
             if watch.running.others:
                 alerts += self._wait(watch, observation)
                 continue
-            alert = look(watch, observation, observation.values)
+            alert = _look(watch, observation, observation.values)
             if alert is not None:
                 alerts.append(alert)
         return alerts
@@ -159,7 +160,7 @@ class FilterEngine:
             if watch.waiting:
                 alerts += self._wait(watch, beat)
                 continue
-            alert = pass_time(watch, beat)
+            alert = _pass(watch, beat)
             if alert is not None:
                 alerts.append(alert)
         return alerts
@@ -264,12 +265,12 @@ class FilterEngine:
         while waiting:
             moment = waiting[0]
             if isinstance(moment, Beat):
-                alert = pass_time(watch, moment)
+                alert = _pass(watch, moment)
             else:
                 is_too_long = len(waiting) > MOST_WAITING
                 if not is_too_long and self._unknown(watch, moment):
                     return
-                alert = look(watch, moment, self._joined(watch, moment, known=not is_too_long))
+                alert = _look(watch, moment, self._joined(watch, moment, known=not is_too_long))
             waiting.popleft()
             if alert is not None:
                 yield alert
@@ -297,6 +298,20 @@ class FilterEngine:
     def _waits_for(self, watch: Watch) -> tuple[str, ...]:
         first = next((each for each in watch.waiting if isinstance(each, Observation)), None)
         return () if first is None else tuple(self._unknown(watch, first))
+
+
+def _look(watch: Watch, observation: Observation, values: dict[str, float | None]) -> Alert | None:
+    strategy = watch.running.strategy
+    if strategy is None:
+        return look(watch, observation, values)
+    return look_at_strategy(watch, strategy, observation, values)
+
+
+def _pass(watch: Watch, beat: Beat) -> Alert | None:
+    strategy = watch.running.strategy
+    if strategy is None:
+        return pass_time(watch, beat)
+    return pass_time_of_strategy(watch, strategy, beat)
 
 
 def _key(running: Running, series: str) -> str:

@@ -104,6 +104,12 @@ def _because(
     clauses: tuple[ClauseSeen, ...],
     waits_for: tuple[str, ...],
 ) -> str:
+    position, strategy = state.position, running.strategy
+    if strategy is not None and position is not None and position.is_open:
+        return (
+            f"it is {strategy.side} {value_text(position.size)} since"
+            f" {value_text(position.entry)}, stop {value_text(position.stop)}"
+        )
     over = state.is_over(running.timing, state.looked_at)
     if over:
         return over

@@ -1,6 +1,7 @@
 """One spec and one moment: what it makes of it."""
 
 from collections import deque
+from collections.abc import Sequence
 
 import msgspec
 
@@ -47,13 +48,13 @@ def look(watch: Watch, observation: Observation, values: dict[str, float | None]
         remembered = step(
             condition.remembering, state.memory, values, observation.ts_event, state.looked
         )
-    released = None if running.until is None else _released(running, state, observation, values)
+    is_released = released(running, state, observation, values)
     holds = condition.evaluate(values, *remembered)
     state.looked_at, state.values, state.remembered, state.holds = ts, values, remembered, holds
     if holds is None:
-        return _missing(watch, observation, values)
+        return missing_value(watch, observation, values)
     state.reason = ""
-    if released and state.phase is Phase.FIRING:
+    if is_released and state.phase is Phase.FIRING:
         state.became_false(running.timing, ts)
     elif not holds:
         state.became_false(running.timing, ts, is_released=running.until is None)
@@ -72,14 +73,14 @@ def _held(
     running, state = watch.running, watch.state
     ts = observation.ts_recv
     if state.became_true(running.timing, ts):
-        seen = _seen(running, observation, values, remembered)
+        seen = seen_of(running, observation, values, remembered)
         return make_alert(running, observation.series, seen, ts)
     if running.timing.hold and state.phase is Phase.PENDING:
-        state.seen = _seen(running, observation, values, remembered)
+        state.seen = seen_of(running, observation, values, remembered)
     return None
 
 
-def _missing(
+def missing_value(
     watch: Watch, observation: Observation, values: dict[str, float | None]
 ) -> Alert | None:
     """Take a moment at which a value is not known."""
@@ -93,7 +94,7 @@ def _missing(
     return None
 
 
-def _released(
+def released(
     running: Running,
     state: SpecState,
     observation: Observation,
@@ -123,12 +124,13 @@ def pass_time(watch: Watch, beat: Beat) -> Alert | None:
     return None
 
 
-def _seen(
+def seen_of(
     running: Running,
     observation: Observation,
     values: dict[str, float | None],
-    remembered: list[bool | None],
+    remembered: Sequence[bool | None],
 ) -> Seen:
+    """Return what is kept of a moment: what the spec looks at."""
     return Seen(
         interval=observation.interval,
         moment=observation.moment,

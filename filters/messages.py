@@ -8,10 +8,13 @@ import msgspec
 
 from filters.alerts import Alert
 from filters.alerts import Clause as AlertClause
-from filters.compile import Clause, Condition, threshold_text
+from filters.compile import Clause, Condition, compile_tree, threshold_text
+from filters.grammar import LONGEST_CANONICAL, parse
+from filters.risk import Strategy
 from filters.specs import Spec, hash_of
 from filters.state import Seen, Timing
 from filters.templates import Template, value_text
+from filters.trees import AnyOf
 from market.instruments import symbol_of, venue_of
 
 _HOLDS: dict[str, Callable[[float, float], bool]] = {
@@ -37,6 +40,8 @@ class Running(msgspec.Struct):
         fields: canonical names of all that it needs.
         others: those of `fields` that are of other bars.
         ends: it may come to an end of its own.
+        strategy: where it makes signals; else None.
+        exits: of a strategy, the ways out: each by itself, as not all may be known.
     """
 
     spec: Spec
@@ -48,6 +53,8 @@ class Running(msgspec.Struct):
     fields: tuple[str, ...]
     others: tuple[str, ...]
     ends: bool
+    strategy: Strategy | None = None
+    exits: tuple[Condition, ...] = ()
 
 
 class ClauseSeen(msgspec.Struct, frozen=True):
@@ -93,7 +100,16 @@ def ready(spec: Spec) -> Running:
         fields=spec.fields,
         others=tuple(name for name in spec.fields if "@" in name),
         ends=spec.is_once or spec.expires > 0,
+        strategy=spec.strategy,
+        exits=_exits(spec),
     )
+
+
+def _exits(spec: Spec) -> tuple[Condition, ...]:
+    if spec.strategy is None or not spec.until:
+        return ()
+    tree = parse(spec.until, spec.source.stream, longest=LONGEST_CANONICAL)
+    return tuple(map(compile_tree, tree.of if isinstance(tree, AnyOf) else (tree,)))
 
 
 def clauses_seen(

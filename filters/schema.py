@@ -8,6 +8,7 @@ from typing import Any
 
 from filters.condition_reader import JOINS, OPS
 from filters.fields import STREAMS
+from filters.risk import DIRECTIONS
 from filters.specs import MISSING, SEVERITIES, TRIGGERS
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -129,7 +130,7 @@ def _source() -> Schema:
 
 def _filter() -> Schema:
     here = {"$ref": "#/$defs/condition"}
-    return _object(
+    made = _object(
         {
             "id": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"},
             "title": {"type": "string", "maxLength": 120},
@@ -137,6 +138,7 @@ def _filter() -> Schema:
             "source": {"$ref": "#/$defs/source"},
             "when": {**here, "description": "when it fires"},
             "until": {**here, "description": "what must be true before it can fire again"},
+            "strategy": _strategy(),
             "for": {
                 "type": "string",
                 "pattern": r"^\s*[0-9]{1,9}\s*(?:[smhd]|bars?)\s*$",
@@ -155,8 +157,35 @@ def _filter() -> Schema:
             "notify": {"type": "array", "items": {"$ref": "#/$defs/target"}, "minItems": 1},
             "tests": {"type": "array", "items": {"$ref": "#/$defs/test"}, "minItems": 1},
         },
-        required=("id", "source", "when"),
+        required=("id", "source"),
     )
+    # Either it says when it fires, or when it enters and leaves.
+    return {**made, "oneOf": [{"required": ["when"]}, {"required": ["strategy"]}]}
+
+
+def _strategy() -> Schema:
+    here = {"$ref": "#/$defs/condition"}
+    risk = _object(
+        {
+            "stop": {"type": "string", "description": "as 'support - 0.1%', 'atr(14)*2' or '2%'"},
+            "target": {"type": "string", "description": "as 'resistance', 'atr(14)*3' or '3%'"},
+            "budget": {"type": "string", "description": "of the equity, lost at the stop: '1%'"},
+            "equity": {"type": "number", "exclusiveMinimum": 0},
+        },
+        required=("stop",),
+    )
+    return {
+        **_object(
+            {
+                "side": {"enum": list(DIRECTIONS)},
+                "entry": {**here, "description": "when it enters"},
+                "exit": {**here, "description": "when it leaves"},
+                "risk": risk,
+            },
+            required=("entry", "risk"),
+        ),
+        "description": "signals of a paper position, in place of 'when'",
+    }
 
 
 def _target() -> Schema:

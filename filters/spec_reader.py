@@ -31,6 +31,7 @@ from filters.specs import (
     SpecTest,
     Trigger,
 )
+from filters.strategy_reader import StrategyRead, StrategyReader
 from filters.templates import TemplateError, parse_template
 from filters.trees import SECOND, UNITS, Tree, print_tree
 from filters.yaml_nodes import Document, Mapping, Node, Scalar, Sequence
@@ -50,6 +51,7 @@ _SPEC_KEYS = (
     "source",
     "when",
     "until",
+    "strategy",
     "for",
     "trigger",
     "cooldown",
@@ -63,6 +65,11 @@ _SPEC_KEYS = (
 )
 _SOURCE_KEYS = ("stream", "symbols", "interval", "venues")
 _NOTIFY_KEYS = ("to", "message", "chart")
+_NOT_OF_STRATEGIES = {
+    "when": "a strategy has an 'entry' in its place",
+    "until": "a strategy has an 'exit' in its place",
+}
+_STRATEGY_TAKES = {"trigger": ("bar_close",), "missing": ("keep", "reset")}
 _YES, _NO = ("true", "yes"), ("false", "no")
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -153,6 +160,7 @@ class _FileReader:
         self._document = document
         self._nodes = nodes
         self._conditions = ConditionReader(nodes)
+        self._strategies = StrategyReader(nodes, self._conditions)
         self._tests = SpecTestReader(nodes)
         self._taken = taken
         self._known = known
@@ -218,13 +226,20 @@ class _FileReader:
         when: Tree | None = None
         until: Tree | None = None
         notify: tuple[Notify, ...] | None = None
+        strategy: StrategyRead | None = None
         if stream is not None:
             why = "say when it fires, as in 'rsi(14) < 30'"
             read = self._conditions.when
-            when = nodes.required(
-                keys, "when", lambda part: read(part, stream), parent=node, why=why
-            )
-            until = nodes.optional(keys, "until", lambda part: read(part, stream, "until"))
+            if "strategy" in keys:
+                strategy = self._strategy(keys, stream)
+            else:
+                when = nodes.required(
+                    keys, "when", lambda part: read(part, stream), parent=node, why=why
+                )
+                until = nodes.optional(keys, "until", lambda part: read(part, stream, "until"))
+            if strategy is not None:
+                when, until = strategy.entry, strategy.exit
+                keys = {**keys, **strategy.nodes}
             notify = nodes.optional(keys, "notify", lambda part: self._notify(part, stream))
         if ident is None or source is None or when is None or nodes.error_count > before:
             raise WrongError
@@ -245,6 +260,7 @@ class _FileReader:
             is_once=once or False,
             expires=expires or 0,
             missing=missing or "keep",
+            strategy=None if strategy is None else strategy.strategy,
         )
         if notify is not None:
             spec = msgspec.structs.replace(spec, notify=notify)
@@ -254,6 +270,18 @@ class _FileReader:
         if nodes.error_count > before:
             raise WrongError
         return msgspec.structs.replace(spec, tests=tests or ())
+
+    def _strategy(self, keys: dict[str, Node], stream: Stream) -> StrategyRead | None:
+        """Read a strategy; what only an alert may have beside it is reported."""
+        nodes = self._nodes
+        for key, why in _NOT_OF_STRATEGIES.items():
+            if key in keys:
+                nodes.report(f"{key}: {why}", keys[key])
+        for key, words in _STRATEGY_TAKES.items():
+            part = keys.get(key)
+            if part is not None and (not isinstance(part, Scalar) or part.text not in words):
+                nodes.report(f"{key}: a strategy takes {' or '.join(words)} only", part)
+        return nodes.attempt(lambda part: self._strategies.strategy(part, stream), keys["strategy"])
 
     def _id(self, node: Node) -> str:
         text = self._nodes.text(node, "id")

@@ -152,7 +152,8 @@ def _step_of(interval: str, stream: Stream) -> int:
 
 def _asked(spec: Spec) -> tuple[str, ...]:
     until = spec.until_condition
-    return (*spec.condition.fields, *(() if until is None else until.fields))
+    priced = () if spec.strategy is None else spec.strategy.fields(spec.source.stream)
+    return (*spec.condition.fields, *(() if until is None else until.fields), *priced)
 
 
 def _is_told(name: str, given: dict[str, tuple[float | None, ...]]) -> bool:

@@ -14,6 +14,7 @@ import msgspec
 
 from filters.compile import Condition, compile_condition
 from filters.fields import Stream
+from filters.risk import PriceRule, Risk, Strategy
 from filters.templates import Template, parse_template
 from filters.trees import SECOND, duration_text
 from market.instruments import MERGED, symbol_of, venue_of
@@ -107,6 +108,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
         expires: our time from which on it does not fire, ns UTC; 0 for never.
         missing: what a moment means at which a value is not known.
         tests: what it must do; no part of what it is.
+        strategy: where it makes signals of `when` (the entry) and `until` (the exit).
     """
 
     id: str
@@ -126,6 +128,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     expires: int = 0
     missing: Missing = "keep"
     tests: tuple[SpecTest, ...] = ()
+    strategy: Strategy | None = None
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -170,7 +173,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
         template, until = self.template, self.until_condition
         shown = () if template is None else template.fields
         ending = () if until is None else until.fields
-        return tuple(dict.fromkeys((*self.condition.fields, *ending, *shown)))
+        priced = () if self.strategy is None else self.strategy.fields(self.source.stream)
+        return tuple(dict.fromkeys((*self.condition.fields, *ending, *shown, *priced)))
 
     @property
     def looks_at_forming_bars(self) -> bool:
@@ -214,7 +218,7 @@ def digest_of(specs: Iterable[Spec]) -> str:
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
 
 
-def _said(part: Spec | Source | Notify) -> dict[str, object]:
+def _said(part: Spec | Source | Notify | Strategy | Risk | PriceRule) -> dict[str, object]:
     said: dict[str, object] = {}
     for field in msgspec.structs.fields(part):
         value = getattr(part, field.name)
@@ -225,7 +229,8 @@ def _said(part: Spec | Source | Notify) -> dict[str, object]:
         else:
             is_default = False
         if not is_default:
-            said[field.name] = value
+            is_part = isinstance(value, Strategy | Risk | PriceRule)
+            said[field.name] = _said(value) if is_part else value
     if isinstance(part, Spec):
         said.pop("tests", None)
         said.pop("is_enabled", None)
@@ -272,9 +277,7 @@ def _lines(spec: Spec) -> Iterator[str]:
     off = "" if spec.is_enabled else " - switched off"
     yield f"{spec.id}: {spec.title or spec.id} ({spec.severity}){off}"
     yield f"  looks at  {moment_text(spec)} of {', '.join(source.symbols)}{venues}"
-    yield f"  when      {spec.when}"
-    if spec.until:
-        yield f"  until     {spec.until}"
+    yield from _conditions(spec)
     if spec.hold:
         yield f"  for       {duration_text(spec.hold)}"
     elif spec.hold_bars > 1:
@@ -294,3 +297,20 @@ def _lines(spec: Spec) -> Iterator[str]:
     yield f"  tells     {', '.join(spec.targets)}"
     if spec.tests:
         yield f"  tests     {len(spec.tests)}"
+
+
+def _conditions(spec: Spec) -> Iterator[str]:
+    strategy = spec.strategy
+    if strategy is None:
+        yield f"  when      {spec.when}"
+        if spec.until:
+            yield f"  until     {spec.until}"
+        return
+    risk = strategy.risk
+    yield f"  enters    {strategy.side} when {spec.when}"
+    if spec.until:
+        yield f"  leaves    when {spec.until}"
+    yield f"  stop      {risk.stop.text}"
+    if risk.target is not None:
+        yield f"  target    {risk.target.text}"
+    yield f"  risks     {risk.budget:g}% of {risk.equity:,.10g}"

@@ -24,6 +24,7 @@ from collections.abc import Collection
 import msgspec
 
 from filters.memory import Memory
+from filters.position import Position
 
 
 class Phase(enum.StrEnum):
@@ -85,6 +86,7 @@ class SpecState(msgspec.Struct):
         values: by field, at the last moment that counted.
         remembered: what each crossing and move said then.
         holds: what the condition said then.
+        position: of a strategy; None before its first.
     """
 
     phase: Phase = Phase.INACTIVE
@@ -103,6 +105,7 @@ class SpecState(msgspec.Struct):
     values: dict[str, float | None] = {}
     remembered: list[bool | None] = []
     holds: bool | None = None
+    position: Position | None = None
 
     def is_over(self, timing: Timing, ts: int) -> str:
         """Say why it can never fire again, or nothing."""

@@ -101,10 +101,7 @@ def preview(
     Returns:
         What each of them would have done, in their order.
     """
-    tallies = {
-        text: PreviewTally(Preview(spec=spec.id, varied=text, when=spec.when), horizons)
-        for text, spec in specs.items()
-    }
+    tallies = {text: tally_of(spec, text, horizons) for text, spec in specs.items()}
     by_symbol: dict[str, list[str]] = {}
     for instrument in series:
         if any(spec.source.matches(instrument) for spec in specs.values()):
@@ -113,6 +110,13 @@ def preview(
         tried = _Tried(specs, tallies, symbol, instruments)
         tried.run(read, start, end, warms_up=warms_up, report=report)
     return [tally.result() for tally in tallies.values()]
+
+
+def tally_of(spec: Spec, varied: str, horizons: Sequence[int]) -> PreviewTally:
+    """Begin to count what a variant of a spec does."""
+    side = "long" if spec.strategy is None else spec.strategy.side
+    begun = Preview(spec=spec.id, varied=varied, when=spec.when)
+    return PreviewTally(begun, horizons, side=side)
 
 
 class _Tried:

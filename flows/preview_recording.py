@@ -10,6 +10,7 @@ from connectors.contract import Venue
 from connectors.source import ReplaySource
 from filters.specs import Spec, SpecsChanged, hash_of
 from flows.market_output import MarketOutput
+from flows.preview import tally_of
 from flows.preview_tally import HORIZONS, Preview, PreviewTally
 from flows.settings import MarketSettings
 from flows.symbol_filters import SymbolFilters
@@ -49,10 +50,7 @@ def preview_recording(
         RecordingError: one of the files is no recording.
     """
     tallies: list[list[tuple[Spec, PreviewTally]]] = [
-        [
-            (spec, PreviewTally(Preview(spec=spec.id, varied=text, when=spec.when), horizons))
-            for text, spec in variants.items()
-        ]
+        [(spec, tally_of(spec, text, horizons)) for text, spec in variants.items()]
         for variants in tried
     ]
     run = _Run([each for some in tallies for each in some], market, series)

@@ -8,6 +8,7 @@ from statistics import fmean, median
 import msgspec
 
 from filters.alerts import Alert
+from filters.risk import Direction
 from filters.state import SpecState
 
 MINUTE = 60_000_000_000
@@ -28,6 +29,7 @@ class Fired(msgspec.Struct, frozen=True, kw_only=True):
         series: instrument id.
         price: of the series then; None where none is known.
         text: the message.
+        signal: of a strategy, `entry` or why it left; else empty.
     """
 
     key: str
@@ -35,6 +37,7 @@ class Fired(msgspec.Struct, frozen=True, kw_only=True):
     series: str
     price: float | None
     text: str
+    signal: str = ""
 
 
 class Burst(msgspec.Struct, frozen=True):
@@ -71,12 +74,18 @@ class OfSeries(msgspec.Struct):
         fired: how often it fired.
         suppressed: episodes that the cooldown kept quiet.
         held: moments that did not count, by kind of reason.
+        closed: positions that a strategy closed.
+        won: of these, those with a gain.
+        profit: gains less losses of these, and of what is open in the end; quote currency.
     """
 
     looked: int = 0
     fired: int = 0
     suppressed: int = 0
     held: dict[str, int] = {}
+    closed: int = 0
+    won: int = 0
+    profit: float = 0.0
 
 
 class Preview(msgspec.Struct, kw_only=True):
@@ -102,7 +111,7 @@ class Preview(msgspec.Struct, kw_only=True):
 
     @property
     def fired(self) -> int:
-        """How often it would have fired."""
+        """How often it would have fired; of a strategy, how often it would have entered."""
         return sum(each.fired for each in self.by_series.values())
 
     @property
@@ -126,10 +135,14 @@ class PreviewTally:
     Args:
         preview: begun; it is filled in.
         horizons: times after a firing at which the price is looked at, ns.
+        side: of a strategy's positions.
     """
 
-    def __init__(self, preview: Preview, horizons: Sequence[int] = HORIZONS) -> None:
+    def __init__(
+        self, preview: Preview, horizons: Sequence[int] = HORIZONS, *, side: Direction = "long"
+    ) -> None:
         self.preview = preview
+        self._side = side
         self._times = array("q")
         self._horizons = tuple(horizons)
         self._returns = [array("d") for _ in horizons]
@@ -153,9 +166,16 @@ class PreviewTally:
         listed = self.preview.fires
         if len(listed) < MOST_LISTED:
             listed.append(
-                Fired(key=alert.key, ts=ts, series=alert.series, price=price, text=alert.text)
+                Fired(
+                    key=alert.key,
+                    ts=ts,
+                    series=alert.series,
+                    price=price,
+                    text=alert.text,
+                    signal=alert.signal,
+                )
             )
-        if price is not None and price > 0:
+        if price is not None and price > 0 and alert.signal in ("", "entry"):
             due = self._due.setdefault(alert.series, [])
             for number, after in enumerate(self._horizons):
                 heappush(due, (ts + after, number, price))
@@ -169,6 +189,11 @@ class PreviewTally:
         of.suppressed += kept.suppressed
         for kind, moments in kept.held.items():
             of.held[kind] = of.held.get(kind, 0) + moments
+        position = kept.position
+        if position is not None:
+            of.closed += position.closed
+            of.won += position.won
+            of.profit += position.realised + position.open_profit(self._side)
 
     def series_is_over(self, series: str) -> None:
         """Say that no later price of a series comes."""

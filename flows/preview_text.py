@@ -27,6 +27,7 @@ def preview_lines(previews: Sequence[Preview]) -> Iterator[str]:
         yield f"  the cooldown would have kept {as_is.suppressed} quiet"
     if as_is.held:
         yield f"  held back at {_held(as_is.held)}"
+    yield from _positions(as_is)
     yield from _by_series(as_is)
     yield from _returns(as_is)
     yield from _fires(as_is)
@@ -76,6 +77,14 @@ def _row(of: OfSeries) -> str:
     return f"{of.looked:9,}  {of.fired:7,}  {of.suppressed:7,}  {sum(of.held.values()):9,}"
 
 
+def _positions(preview: Preview) -> Iterator[str]:
+    closed = sum(each.closed for each in preview.by_series.values())
+    profit = sum(each.profit for each in preview.by_series.values())
+    if closed or profit:
+        won = sum(each.won for each in preview.by_series.values())
+        yield f"  {closed} positions closed, {won} with a gain; {profit:+,.2f} with open ones"
+
+
 def _returns(preview: Preview, *, is_short: bool = False) -> Iterator[str]:
     known = [each for each in preview.returns if each.count]
     if known and not is_short:
@@ -91,6 +100,8 @@ def _returns(preview: Preview, *, is_short: bool = False) -> Iterator[str]:
 def _fires(preview: Preview) -> Iterator[str]:
     for fired in preview.fires[:LISTED]:
         price = "" if fired.price is None else f" at {fired.price:.10g}"
+        if fired.signal:
+            price = f"  {fired.text.splitlines()[0]}"
         yield f"  {moment_text(fired.ts)}  {fired.series}{price}"
     if preview.fired > LISTED:
         yield f"  and {preview.fired - LISTED:,} more; --json has {len(preview.fires):,}"

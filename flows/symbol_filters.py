@@ -44,7 +44,7 @@ class SeriesStanding(msgspec.Struct, frozen=True, kw_only=True):
 class SymbolFilters:
     """The filter engine of one symbol, and what it must know of the books meanwhile."""
 
-    SCHEMA = 2
+    SCHEMA = 3
 
     def __init__(self) -> None:
         self._engine = FilterEngine()
