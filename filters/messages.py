@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from filters.alerts import Alert
+from filters.alerts import Clause as AlertClause
 from filters.compile import Clause, Condition, threshold_text
 from filters.specs import Spec, hash_of
 from filters.state import Seen, Timing
@@ -137,6 +138,10 @@ def make_alert(running: Running, series: str, seen: Seen, ts: int) -> Alert:
         text=text,
         values={name: seen.values.get(name) for name in running.condition.fields},
         chart=any(each.chart for each in spec.notify),
+        clauses=tuple(
+            AlertClause(told.text, told.value, told.limit, told.holds)
+            for told in clauses_seen(running.condition, seen.values, seen.remembered)
+        ),
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.alerts import Alert, Observation
+from filters.alerts import Alert, Clause, Observation
 from filters.engine import EngineState, FilterEngine
 from filters.needs import Needs, needs_of
 from filters.spec_reader import read_specs
@@ -101,6 +101,10 @@ def test_an_alert_tells_what_fired_where_and_why() -> None:
             targets=("console", "telegram/main"),
             text="BTC-USDT 1m RSI 28.6 volume 7",
             values={"rsi(14)": 28.612, "close": 101.5, "ema(20)": 100.0},
+            clauses=(
+                Clause("rsi(14) < 30", 28.612, 30.0, holds=True),
+                Clause("close > ema(20)", 101.5, 100.0, holds=True),
+            ),
         )
     ]
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.alerts import Alert, Observation
+from filters.alerts import Alert, Clause, Observation
 from filters.engine import FilterEngine
 from filters.explain import explanation_text
 from filters.spec_reader import read_specs
@@ -171,6 +171,20 @@ def test_a_picture_is_asked_for_where_a_target_wants_it() -> None:
     assert b"chart" not in msgspec.json.encode(look(engine("when: close > 5"), 0, close=6.0)[0])
     with_one = engine("when: close > 5\nnotify: [{to: console}, {to: telegram/main, chart: yes}]")
     assert look(with_one, 0, close=6.0)[0].chart
+
+
+def test_an_alert_tells_each_part_of_its_condition() -> None:
+    made = engine("when: {any: [rsi(14) < 30, close crosses_above 5]}")
+    look(made, 0, close=4.0, rsi=35.0)
+    (alert,) = look(made, 1, close=6.0, rsi=35.0)
+    assert alert.clauses == (
+        Clause("rsi(14) < 30", 35.0, 30.0, holds=False),
+        Clause("close crosses_above 5", 6.0, 5.0, holds=True),
+    )
+    blind = engine("when: {any: [rsi(14) < 30, close crosses_above 5]}\nmissing: fire")
+    (alert,) = look(blind, 0, close=6.0, rsi=None)
+    assert [each.holds for each in alert.clauses] == [None, None]
+    assert [each.value for each in alert.clauses] == [None, 6.0]
 
 
 WHEN = "when: [rsi(14) < 30, close crosses_above 5]"
