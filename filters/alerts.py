@@ -70,6 +70,22 @@ class Copied(msgspec.Struct, frozen=True):
     moment: Observation | Passed
 
 
+class AlertEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What an alert told is true no more.
+
+    Attributes:
+        key: of the alert.
+        spec: id of the spec.
+        series: instrument id.
+        ts_ended: our time of the event that ended it, ns.
+    """
+
+    key: str
+    spec: str
+    series: str
+    ts_ended: int
+
+
 class Alert(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     """A spec fired.
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from filters.alerts import Alert, Observation, Passed
+from filters.alerts import Alert, AlertEnded, Observation, Passed
 from filters.explain import Explanation, explain
 from filters.looking import Beat, Watch, look, pass_time
 from filters.messages import Running, ready
@@ -67,6 +67,7 @@ class FilterEngine:
         self._by_series: dict[str, list[Watch]] = {}
         self._looks_at_others = False
         self._looked_at: dict[tuple[str, str], bool] = {}
+        self._ended: list[AlertEnded] = []
         self._others = Others(None if state is None else state.others)
         if state is not None:
             self._states = {key: each.copy() for key, each in state.states.items()}
@@ -181,6 +182,18 @@ class FilterEngine:
                         alerts += self._answer(self._made(running, key.split(":", 2)[2]))
         return alerts
 
+    def take_ended(self) -> list[AlertEnded]:
+        """Return which alerts are true no more, in the order in which they ended, each once.
+
+        An alert ends when its condition is false (with `until`: when that is true), when a value
+        is missing and the spec resets then, and when it fires again with `trigger: every`. Where
+        the market is not live nothing ends, nor when its spec is edited or taken away: nobody
+        knows what is true then.
+        """
+        ended = self._ended.copy()
+        self._ended.clear()
+        return ended
+
     def explain(self, series: str) -> list[Explanation]:
         """Say of each spec in force for a series why it has fired, or why not."""
         told = []
@@ -192,6 +205,7 @@ class FilterEngine:
                     series,
                     self._states.get(key) or SpecState(),
                     self._waiting.get(key) or deque(),
+                    [],
                 )
                 told.append(explain(running, series, watch.state, self._waits_for(watch)))
         return told
@@ -239,7 +253,7 @@ class FilterEngine:
         key = _key(running, series)
         state = self._states.setdefault(key, SpecState())
         waiting = self._waiting.setdefault(key, deque()) if running.others else deque()
-        return Watch(running, series, state, waiting)
+        return Watch(running, series, state, waiting, self._ended)
 
     def _standing(self, series: str) -> list[Watch]:
         # From the states and not from what has been observed, so that a wait goes on by itself

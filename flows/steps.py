@@ -71,7 +71,7 @@ class FilterLogic(StatefulBatchLogic[MarketOutput, FilterOutput, bytes]):
     def on_batch(self, values: list[MarketOutput]) -> tuple[Iterable[FilterOutput], bool]:
         """Take what the market told; most of the time nothing comes of it."""
         out = self._filters.advance(values)
-        return ((out,) if out.alerts else ()), StatefulBatchLogic.RETAIN
+        return ((out,) if out.alerts or out.ended else ()), StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> bytes:
         """Return the state for recovery."""

@@ -26,7 +26,7 @@ class _Remembered(msgspec.Struct):
 class SymbolFilters:
     """The filter engine of one symbol, and what it must know of the books meanwhile."""
 
-    SCHEMA = 2
+    SCHEMA = 3
 
     def __init__(self) -> None:
         self._engine = FilterEngine()
@@ -63,6 +63,7 @@ class SymbolFilters:
                     continue
                 for alert in fired:
                     self._tell(alert, out)
+        out.ended = engine.take_ended()
         return out
 
     def explain(self, series: str) -> list[Explanation]:
