@@ -126,7 +126,8 @@ class World:
         return key
 
     def end(self, key: str) -> None:
-        insert(self.connection, TABLES["alert_endings"], [list(ending_row(key, self.now()))])
+        with self.connection.transaction():
+            insert(self.connection, TABLES["alert_endings"], [list(ending_row(key, self.now()))])
 
     def run(self, seconds: float) -> None:
         """Let the dispatcher work for so long, by the virtual clock."""
@@ -380,12 +381,14 @@ def test_the_price_is_that_of_the_bar_or_the_book(connection: psycopg.Connection
         *("binance", "ETH-USDT", moment - SECOND, moment, 1, [3000.0], [1.0], [3001.0], [1.0]),
         *(1.0, 0.0, "live"),
     ]
-    insert(connection, TABLES["book_tops"], [top])
+    with connection.transaction():
+        insert(connection, TABLES["book_tops"], [top])
     bar: list[Cell] = [
         *("binance", "BTC-USDT", "1m", moment - 60 * SECOND, moment, 1.0, 9.0, 0.5, 70000.5),
         *(4.0, 1.0, 6.0, 1.5, 3, 0, False, False),
     ]
-    insert(connection, TABLES["bars"], [bar])
+    with connection.transaction():
+        insert(connection, TABLES["bars"], [bar])
     world.fire("bar")
     world.fire("book", symbol="ETH-USDT")
     world.fire("neither", symbol="XRP-USDT")
