@@ -40,11 +40,14 @@ def check(folder: Folder = None, *, config: Config = None) -> int:
 def list_(folder: Folder = None, *, config: Config = None) -> int:
     """Say what every spec looks at, and when it fires."""
     from filters.specs import describe
+    from flows import configuration
 
     place = _place(folder, config)
     reading = _read(place)
+    # A folder of one's own needs no configuration, and then says only that it is the primary venue.
+    primary = configuration.load(config, os.environ).settings.primary if folder is None else ()
     for spec in reading.specs:
-        print(describe(spec))
+        print(describe(spec, primary))
     if not reading.specs:
         print(f"{place}: no spec; `candlewax init` writes one to begin with", file=sys.stderr)
     return 0

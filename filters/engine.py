@@ -36,6 +36,7 @@ class EngineState(msgspec.Struct, frozen=True):
         symbols: what is followed.
         waiting: moments that wait for other bars, as `states`.
         others: what is known of other bars.
+        primary: symbol to the venue that specs without venues look at.
     """
 
     generation: int = 0
@@ -44,6 +45,7 @@ class EngineState(msgspec.Struct, frozen=True):
     symbols: tuple[str, ...] = ()
     waiting: dict[str, list[Observation | Beat]] = {}
     others: OthersState = OthersState()
+    primary: dict[str, str] = {}
 
 
 class FilterEngine:
@@ -60,6 +62,7 @@ class FilterEngine:
         self._symbol = symbol
         self._generation = 0
         self._symbols: tuple[str, ...] = ()
+        self._primary: dict[str, str] = {}
         self._running: list[Running] = []
         self._states: dict[str, SpecState] = {}
         self._waiting: dict[str, deque[Observation | Beat]] = {}
@@ -73,7 +76,12 @@ class FilterEngine:
             self._states = {key: each.copy() for key, each in state.states.items()}
             self._waiting = {key: deque(each) for key, each in state.waiting.items()}
             self.specs_changed(
-                SpecsChanged(generation=state.generation, specs=state.specs, symbols=state.symbols)
+                SpecsChanged(
+                    generation=state.generation,
+                    specs=state.specs,
+                    symbols=state.symbols,
+                    primary=state.primary,
+                )
             )
 
     @property
@@ -95,6 +103,7 @@ class FilterEngine:
         """
         self._generation = change.generation
         self._symbols = change.symbols
+        self._primary = change.primary or self._primary
         self._running = [
             ready(spec)
             for spec in change.specs
@@ -118,7 +127,7 @@ class FilterEngine:
 
     def needs(self, series: str) -> Needs:
         """Return what the specs in force want to know of a series."""
-        return needs_of(self.specs, series, self._symbols)
+        return needs_of(self.specs, series, self._symbols, self._primary)
 
     def observe(self, observation: Observation) -> list[Alert]:
         """Take one moment of one series; return the alerts of the specs that fire on it.
@@ -198,7 +207,7 @@ class FilterEngine:
         """Say of each spec in force for a series why it has fired, or why not."""
         told = []
         for running in self._running:
-            if running.spec.source.matches(series):
+            if running.spec.source.matches(series, self._primary):
                 key = _key(running, series)
                 watch = Watch(
                     running,
@@ -220,6 +229,7 @@ class FilterEngine:
             self._symbols,
             {key: list(each) for key, each in self._waiting.items() if each},
             self._others.snapshot(),
+            self._primary,
         )
 
     def _is_looked_at(self, observation: Observation) -> bool:
@@ -230,7 +240,7 @@ class FilterEngine:
         known = self._looked_at.get(key)
         if known is None:
             known = self._looked_at[key] = any(
-                looks_at(running.spec, name, *key)
+                looks_at(running.spec, name, *key, self._primary)
                 for running in self._running
                 for name in running.others
             )
@@ -243,7 +253,8 @@ class FilterEngine:
             is_of = source.stream == stream or (
                 stream == "forming" and running.spec.looks_at_forming_bars
             )
-            if is_of and source.interval == interval and source.matches(series):
+            is_of = is_of and source.interval == interval
+            if is_of and source.matches(series, self._primary):
                 watches.append(self._made(running, series))
         self._watches[series, stream, interval] = watches
         self._by_series.pop(series, None)

@@ -33,6 +33,7 @@ from flows.metrics import serve_metrics
 from flows.output import Output
 from flows.past import StoredPast, VenuePast
 from flows.pipeline import build
+from flows.primary_venues import primary_venues
 from flows.recorded_settings import recorded_settings
 from flows.routing import Routes
 from flows.row_placement import row_placement
@@ -102,7 +103,17 @@ def _flow() -> Dataflow:
         feeds,
         controls=[
             recorded_settings(settings.settings.market),
-            msgspec.json.encode(SpecsChanged(generation=1, specs=specs, symbols=symbols)),
+            msgspec.json.encode(
+                SpecsChanged(
+                    generation=1,
+                    specs=specs,
+                    symbols=symbols,
+                    primary=primary_venues(
+                        settings.settings.primary,
+                        [one.id for each in feeds for one in each.instruments],
+                    ),
+                )
+            ),
             *_left_open(embedded.database_url, feeds),
         ],
         helm=helm,
