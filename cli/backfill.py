@@ -96,7 +96,7 @@ def backfill(
     store = Embedded.attach(told, home, command="candlewax backfill", migrate=True)
     try:
         with (
-            _rest_url(known, feed, home, alone=simulated) as rest_url,
+            asked_address(known, feed, home, alone=simulated) as rest_url,
             _progress(f"{venue} {symbol} {'trades' if trades else interval}") as report,
         ):
             listed = list_instruments(known, rest_url, key=key)
@@ -137,7 +137,9 @@ def backfill(
 
 
 @contextlib.contextmanager
-def _rest_url(venue: "Venue", feed: "VenueSettings", home: "Home", *, alone: bool) -> Iterator[str]:
+def asked_address(
+    venue: "Venue", feed: "VenueSettings", home: "Home", *, alone: bool
+) -> Iterator[str]:
     """Give the address to ask: the venue's, the running simulator's, or one's own simulator's."""
     if not feed.simulated or feed.websocket_url:
         yield feed.rest_url

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from cli import filter_homes
+from cli.filter_preview import preview
+from cli.filter_why import why
 from cli.options import Config
 
 if TYPE_CHECKING:
@@ -14,7 +17,11 @@ if TYPE_CHECKING:
     from filters.spec_reader import Reading
     from filters.spec_tests import Outcome
 
-app = App(name="filters", help="Check, test and list filter specs.")
+app = App(name="filters", help="Check, test, try, list, add and remove filter specs.")
+for _command in (filter_homes.add, filter_homes.remove, filter_homes.enable, filter_homes.disable):
+    app.command(_command)
+app.command(why)
+app.command(preview)
 
 Folder = Annotated[
     Path | None, Parameter(help="Folder or file; else the configured folder of specs.")
@@ -24,8 +31,7 @@ Folder = Annotated[
 @app.command
 def check(folder: Folder = None, *, config: Config = None) -> int:
     """Read every spec and tell all mistakes, each with file, line and column."""
-    place = _place(folder, config)
-    reading = _read(place)
+    place, reading = _all(folder, config)
     count = len(reading.specs)
     off = sum(not spec.is_enabled for spec in reading.specs)
     switched = f" ({off} switched off)" if off else ""
@@ -38,16 +44,24 @@ def check(folder: Folder = None, *, config: Config = None) -> int:
 
 @app.command(name="list")
 def list_(folder: Folder = None, *, config: Config = None) -> int:
-    """Say what every spec looks at, and when it fires."""
+    """Say what every spec looks at and when it fires, where it is kept, and what state it is in."""
     from filters.specs import describe
     from flows import configuration
+    from flows.home import Home
+    from flows.standings import read_standings
+    from flows.why import standing_lines
 
-    place = _place(folder, config)
-    reading = _read(place)
-    # A folder of one's own needs no configuration, and then says only that it is the primary venue.
-    primary = configuration.load(config, os.environ).settings.primary if folder is None else ()
+    place, reading = _all(folder, config)
+    lines = dict.fromkeys(reading.places, "")
+    primary: tuple[str, ...] = ()  # a folder of one's own needs no configuration
+    if folder is None:
+        lines = standing_lines(reading, read_standings(Home.of(os.environ).status))
+        primary = configuration.load(config, os.environ).settings.primary
     for spec in reading.specs:
         print(describe(spec, primary))
+        print(f"  kept in   {reading.places[spec.id]}")
+        if lines[spec.id]:
+            print(f"  state     {lines[spec.id]}")
     if not reading.specs:
         print(f"{place}: no spec; `candlewax init` writes one to begin with", file=sys.stderr)
     return 0
@@ -78,8 +92,7 @@ def run(folder: Folder = None, *, config: Config = None) -> int:
     """Run the tests that specs bring along; exit code 1 when one of them fails."""
     from filters.spec_tests import run_tests
 
-    place = _place(folder, config)
-    reading = _read(place)
+    place, reading = _all(folder, config)
     passed, failed, without = 0, 0, []
     for spec in reading.specs:
         if not spec.tests:
@@ -111,18 +124,17 @@ def schema() -> int:
     return 0
 
 
-def _place(folder: Path | None, config: Path | None) -> Path:
-    from flows import configuration
-
-    return folder if folder is not None else configuration.load(config, os.environ).specs_folder
-
-
-def _read(place: Path) -> "Reading":
+def _all(folder: Path | None, config: Path | None) -> "tuple[Path, Reading]":
+    """Read what is meant: a folder or file, else the configured folder and the database."""
     from connectors import VENUES
     from filters.judge import Known
     from filters.load import read_place
+    from flows import configuration
 
-    return read_place(place, Known(venues=frozenset(VENUES)))
+    if folder is not None:
+        return folder, read_place(folder, Known(venues=frozenset(VENUES)))
+    told = configuration.load(config, os.environ)
+    return told.specs_folder, filter_homes.read_both(told)
 
 
 def _print_fields(stream: "Stream") -> None:

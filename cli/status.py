@@ -39,6 +39,8 @@ def read(folder: Path) -> FlowStatus:
         books={name: book for part in parts for name, book in sorted(part.books.items())},
         last_alerts=[text for part in parts for text in part.last_alerts],
         problems=[text for part in parts for text in part.problems],
+        generation=max((part.generation for part in parts), default=0),
+        spec_problem=next((part.spec_problem for part in parts if part.spec_problem), ""),
     )
 
 

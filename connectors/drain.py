@@ -5,6 +5,7 @@ the same order.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TypeAlias
 
 import msgspec
@@ -64,9 +65,9 @@ class Drain:
     def __init__(self) -> None:
         self._groups: dict[str, list[FlowEvent]] = {}
         self._by_instrument: dict[str, list[FlowEvent]] = {}
-        self._known: set[str] = set()
+        self._readers: dict[str, list[int | None]] = {}
         self._told: set[str] = set()
-        self._specs: SpecsChanged | None = None
+        self._specs: dict[int | None, SpecsChanged] = {}
         self._left_open: dict[str, LeftOpen] = {}
         self.dead_letters: list[DeadLetter] = []
         self.counts = dict.fromkeys(COUNTED, 0)
@@ -103,7 +104,8 @@ class Drain:
                 try:
                     groups[event.instrument].append(event)
                 except KeyError:
-                    group = groups[event.instrument] = self._group(event.instrument)
+                    group = self._group(event.instrument, _worker_of(record.conn))
+                    groups[event.instrument] = group
                     group.append(event)
         self.counts["trades"] += trades
         self.counts["book_updates"] += updates
@@ -124,7 +126,7 @@ class Drain:
 
     def forget_symbols(self) -> None:
         """Tell every symbol the specs again: the flow was restored and has none compiled."""
-        self._known = set()
+        self._readers = {}
 
     def forget_counts(self) -> None:
         """Begin counting anew: what came so far was passed over on the way to a resume."""
@@ -137,16 +139,19 @@ class Drain:
         DEAD_LETTERS.count(letter.venue, letter.reason)
         self.dead_letters.append(letter)
 
-    def _group(self, instrument: str) -> list[FlowEvent]:
+    def _group(self, instrument: str, worker: int | None) -> list[FlowEvent]:
         self._told.add(instrument)
         symbol = symbol_of(instrument)
         group = self._groups.get(symbol)
         if group is None:
             group = self._groups[symbol] = []
-            if symbol not in self._known:
-                self._known.add(symbol)
-                if self._specs is not None:
-                    group.append(self._specs)
+        readers = self._readers.get(symbol)
+        if readers is None or (worker is not None and worker not in readers):
+            # As in a live flow, where each worker tells the specs to what it reads itself.
+            self._readers.setdefault(symbol, []).append(worker)
+            specs = self._specs.get(worker) or self._specs.get(None)
+            if specs is not None:
+                group.append(specs)
         if self._left_open and instrument in self._left_open:
             group.append(self._left_open.pop(instrument))
         return group
@@ -155,7 +160,7 @@ class Drain:
         """Take what came from no connection: it steers, and some of it is for all symbols."""
         if record.kind == "history":
             history = _decode_history(record.body)
-            self._group(history.instrument).append(history)
+            self._group(history.instrument, None).append(history)
         if record.kind != "control":
             return
         match _decode_control(record.body).type:
@@ -166,8 +171,23 @@ class Drain:
                 demand = _decode_demand(record.body)
                 self._groups.setdefault(demand.symbol, []).append(demand)
             case "SpecsChanged":
-                self._specs = _decode_specs(record.body)
-                for symbol in sorted(self._known):
-                    self._groups.setdefault(symbol, []).append(self._specs)
+                self._change(_decode_specs(record.body))
             case _:
                 pass  # settings: they are read before a replay begins
+
+    def _change(self, specs: SpecsChanged) -> None:
+        """Tell the specs to every symbol that they are for."""
+        worker = specs.worker
+        if worker is None:
+            self._specs.clear()
+        self._specs[worker] = specs
+        for symbol, readers in sorted(self._readers.items()):
+            if worker is None or worker in readers or readers == [None]:
+                self._groups.setdefault(symbol, []).append(specs)
+
+
+@lru_cache(maxsize=4096)
+def _worker_of(conn: str) -> int | None:
+    """Return the number of the worker that a connection `VENUE-WORKER-NUMBER.COUNT` belongs to."""
+    parts = conn.rsplit("-", 2)
+    return int(parts[1]) if len(parts) == 3 and parts[1].isdecimal() else None

@@ -19,7 +19,7 @@ from prometheus_client import Counter
 
 from connectors.contract import Told, Venue
 from connectors.dead_letters import DeadLetterFile
-from connectors.drain import Drain, FlowEvent
+from connectors.drain import Drain, FlowEvent, encode_control
 from connectors.feed import Feed, Steering
 from connectors.frame_queue import CAPACITY, FrameQueue
 from connectors.placement import owner_of
@@ -27,6 +27,7 @@ from connectors.playback import Playback
 from connectors.reader import Clock, Reader
 from connectors.recording import Record, Recording, RecordingWriter, merged
 from connectors.venue_feeds import VenueFeeds
+from filters.specs import SpecsChanged
 from market.errors import RecordingError
 
 MicroBatch: TypeAlias = tuple[str, list[FlowEvent]]
@@ -50,6 +51,7 @@ class Helm:
         self._frames: dict[int, FrameQueue] = {}
         self._workers = 1
         self._clock = Clock()
+        self._specs: SpecsChanged | None = None
         self._lock = threading.Lock()
 
     def connect(self, frames: FrameQueue, worker: int, workers: int) -> None:
@@ -57,6 +59,8 @@ class Helm:
         with self._lock:
             self._frames[worker] = frames
             self._workers = workers
+            if self._specs is not None:
+                self._put_specs(self._specs, worker, frames)
 
     def tell(self, symbol: str, body: bytes, *, kind: Literal["control", "history"]) -> None:
         """Let a symbol's market know something, behind all that was read of it so far.
@@ -68,6 +72,22 @@ class Helm:
         if frames is None:
             frames = next(iter(self._frames.values()))
         frames.put_at_once(Record(self._clock.now(), "", kind, body), [])
+
+    def tell_specs(self, changed: SpecsChanged) -> None:
+        """Put specs in force for everything that is read here, behind all that was read so far.
+
+        They go through the queue of each worker of this process, and into its recording. A worker
+        that is not there yet gets the last ones when it comes.
+        """
+        with self._lock:
+            self._specs = changed
+            for worker, frames in self._frames.items():
+                self._put_specs(changed, worker, frames)
+
+    def _put_specs(self, changed: SpecsChanged, worker: int, frames: FrameQueue) -> None:
+        own = changed if self._workers == 1 else msgspec.structs.replace(changed, worker=worker)
+        body = encode_control(own)
+        frames.put_at_once(Record(self._clock.now(), "", "control", body), [])
 
     def enlist(self, reader: Reader) -> None:
         """Make a reader that carries books reachable by its instruments."""
@@ -122,10 +142,10 @@ class FeedSource(DynamicSource[MicroBatch]):
     def build(self, _step_id: str, worker_index: int, worker_count: int) -> "FeedPartition":
         """Make one worker's feeds and start reading them."""
         frames = FrameQueue(self._capacity)
-        self._helm.connect(frames, worker_index, worker_count)
         clock = Clock()
         for body in self._controls:
             frames.put_at_once(Record(clock.now(), "", "control", body), [])
+        self._helm.connect(frames, worker_index, worker_count)
         descriptions = [
             description
             for feeds in self._feeds

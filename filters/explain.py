@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from filters.messages import ClauseSeen, Running, clauses_seen
+from filters.specs import time_text
 from filters.state import Phase, SpecState
 from filters.templates import value_text
 from filters.trees import duration_text
@@ -29,6 +30,9 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         fired_at: when it last did, our time in ns; None for never.
         suppressed: episodes that the cooldown kept from being told.
         because: one line for people: why it is not speaking now, or that it has spoken.
+        spec_hash: of its content.
+        over: why it can never fire again; empty while it can.
+        cooling_until: our time until which it is silent after it has fired, ns; 0 for no such time.
     """
 
     spec: str
@@ -46,6 +50,9 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     fired_at: int | None
     suppressed: int
     because: str
+    spec_hash: str = ""
+    over: str = ""
+    cooling_until: int = 0
 
 
 def explain(
@@ -69,7 +76,21 @@ def explain(
         fired_at=state.fired_at,
         suppressed=state.suppressed,
         because=_because(running, state, clauses, waits_for),
+        spec_hash=running.hash,
+        over=state.is_over(running.timing, state.looked_at),
+        cooling_until=_cooling_until(running, state),
     )
+
+
+def clause_text(clause: ClauseSeen) -> str:
+    """Return a part of a condition with its value, and by how much it is not so.
+
+    Example:
+        >>> clause_text(ClauseSeen("rsi(14) < 30", "rsi(14)", 34.25, "<", 30.0, False))
+        'no   rsi(14) < 30  (rsi(14) is 34.25: 4.25 too high)'
+    """
+    mark = {True: "yes", False: "no", None: "?"}[clause.holds]
+    return f"{mark:3}  {clause.text}  ({clause.field} is {value_text(clause.value)}{_off(clause)})"
 
 
 def explanation_text(explanation: Explanation) -> str:
@@ -99,8 +120,30 @@ def _because(
     if state.phase is Phase.PENDING:
         return _pending(running, state)
     wrong = [each.text for each in clauses if each.holds is False]
-    cooling = " (and it is cooling)" if state.phase is Phase.COOLING else ""
+    until = _cooling_until(running, state)
+    is_cooling = until and state.phase is Phase.COOLING
+    cooling = f" (and it is silent until {time_text(until)})" if is_cooling else ""
     return f"its condition is false: {', '.join(wrong) or running.condition.text}{cooling}"
+
+
+def _cooling_until(running: Running, state: SpecState) -> int:
+    cooldown = running.timing.cooldown
+    return 0 if state.fired_at is None or not cooldown else state.fired_at + cooldown
+
+
+def _off(clause: ClauseSeen) -> str:
+    """Say how far a value is from where the clause would hold."""
+    if clause.holds is not False or clause.value is None or clause.limit is None:
+        return ""
+    by = clause.value - clause.limit
+    if clause.op in ("<", "<="):
+        return f": {value_text(by)} too high" if by else ": just not below"
+    if clause.op in (">", ">="):
+        return f": {value_text(-by)} too low" if by else ": just not above"
+    if clause.op in ("crosses_above", "crosses_below"):
+        side = "above" if by > 0 else "below" if by < 0 else "away"
+        return f": {value_text(abs(by))} {side}, and did not cross"
+    return ""
 
 
 def _pending(running: Running, state: SpecState) -> str:
@@ -114,8 +157,7 @@ def _pending(running: Running, state: SpecState) -> str:
 def _lines(told: Explanation) -> Iterator[str]:
     yield f"{told.spec} on {told.series}: {told.phase}: {told.because}"
     for clause in told.clauses:
-        mark = {True: "yes", False: "no", None: "?"}[clause.holds]
-        yield f"  {mark:3}  {clause.text}  ({clause.field} is {value_text(clause.value)})"
+        yield f"  {clause_text(clause)}"
     yield f"  fired {told.fired}, suppressed {told.suppressed}"
     if told.held:
         counts = ", ".join(f"{kind} {count}" for kind, count in sorted(told.held.items()))

@@ -1,10 +1,12 @@
 """Specs from a folder of YAML files: the only place of this package that reads files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from filters.judge import Known
 from filters.spec_reader import Reading, read
 from filters.spec_set_error import SpecSetError
+from filters.spec_store import StoredSpec
 from filters.specs import Spec, in_force
 from filters.yaml_nodes import LONGEST_TEXT
 from market.errors import ConfigError, SpecError
@@ -51,21 +53,26 @@ def load_files(paths: list[Path]) -> tuple[Spec, ...]:
     return in_force(read_files(paths).specs)
 
 
-def read_place(place: Path, known: Known | None = None) -> Reading:
+def read_place(
+    place: Path, known: Known | None = None, stored: Sequence[StoredSpec] = ()
+) -> Reading:
     """Read everything in a folder or a file, with what may be wrong, tests, and what is off.
 
     Args:
         place: folder or file.
         known: what specs are judged by.
+        stored: specs of the database, which belong to the same set.
 
     Raises:
         SpecSetError: something in the files is wrong; it has all that was found.
         ConfigError: the folder cannot be read.
     """
-    return read_files([place] if place.is_file() else spec_files(place), known)
+    return read_files([place] if place.is_file() else spec_files(place), known, stored)
 
 
-def read_files(paths: list[Path], known: Known | None = None) -> Reading:
+def read_files(
+    paths: list[Path], known: Known | None = None, stored: Sequence[StoredSpec] = ()
+) -> Reading:
     """Read everything in some files, as `read_place` does.
 
     Raises:
@@ -79,7 +86,7 @@ def read_files(paths: list[Path], known: Known | None = None) -> Reading:
         except SpecError as error:
             errors.append(error)
     try:
-        found = read(texts, known)
+        found = read(texts, known, stored)
     except SpecSetError as error:
         raise SpecSetError([*errors, *error.errors]) from None
     if errors:

@@ -90,7 +90,7 @@ def _missing(
     if running.spec.missing == "fire":
         state.reason = ""
         return _held(watch, observation, values, [])
-    state.hold_back("missing", missing(running.condition, values))
+    state.hold_back("missing", missing(running.condition, values, observation.reason))
     if running.spec.missing == "reset":
         state.forget(running.timing, observation.ts_recv)
         if state.told:

@@ -145,10 +145,20 @@ def make_alert(running: Running, series: str, seen: Seen, ts: int) -> Alert:
     )
 
 
-def missing(condition: Condition, values: Mapping[str, float | None]) -> str:
-    """Say which values of a condition are not known."""
+def missing(condition: Condition, values: Mapping[str, float | None], why: str = "") -> str:
+    """Say which values of a condition are not known.
+
+    Args:
+        condition: compiled.
+        values: by canonical field name.
+        why: of some names, `"rsi(14) warming(3 of 15); …"`.
+    """
     unknown = [name for name in condition.fields if values.get(name) is None]
-    return f"not known yet: {', '.join(unknown)}"
+    reasons = why.split("; ") if why else []
+    told = [
+        next((each for each in reasons if each.startswith(f"{name} ")), name) for name in unknown
+    ]
+    return f"not known yet: {', '.join(told)}"
 
 
 def _clause_seen(

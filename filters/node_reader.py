@@ -52,6 +52,10 @@ class NodeReader:
             return
         self._errors.append(self._document.error(message, node, offset=offset))
 
+    def take(self, error: SpecError) -> None:
+        """Note what is wrong with the document as a whole."""
+        self._errors.append(error)
+
     def warn(self, message: str, node: Node, *, offset: int = 0) -> None:
         """Note what may be wrong, and go on."""
         self._warnings.append(self._document.error(message, node, offset=offset))

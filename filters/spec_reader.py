@@ -17,6 +17,7 @@ from filters.judge import Known, judge
 from filters.node_reader import NodeReader, WrongError, shown
 from filters.relations import MOST_BARS
 from filters.spec_set_error import SpecSetError
+from filters.spec_store import StoredSpec
 from filters.spec_test_reader import SpecTestReader
 from filters.specs import (
     MISSING,
@@ -98,12 +99,18 @@ def read_specs(files: Iterable[tuple[str, str]]) -> tuple[Spec, ...]:
     return read(files).specs
 
 
-def read(files: Iterable[tuple[str, str]], known: Known | None = None) -> Reading:
+def read(
+    files: Iterable[tuple[str, str]],
+    known: Known | None = None,
+    stored: Iterable[StoredSpec] = (),
+) -> Reading:
     """Read specs from files' texts, and judge whether they can do what they say.
 
     Args:
         files: path, as messages call it, and text.
         known: what is listed and kept; what is not given is not judged.
+        stored: those of the database, which are read last: an id that both homes have is told at
+            the database's, with the place in the file.
 
     Raises:
         SpecSetError: something is wrong in them; it has all that was found.
@@ -112,14 +119,25 @@ def read(files: Iterable[tuple[str, str]], known: Known | None = None) -> Readin
     warnings: list[SpecError] = []
     specs: list[Spec] = []
     taken: dict[str, str] = {}
-    for path, text in files:
+
+    def reader_of(path: str, text: str) -> _FileReader | None:
         try:
             document = Document(text, path)
         except SpecError as error:
             errors.append(error)
-        else:
-            nodes = NodeReader(document, errors, warnings)
-            specs.extend(_FileReader(document, nodes, taken, known or Known()).specs())
+            return None
+        nodes = NodeReader(document, errors, warnings)
+        return _FileReader(document, nodes, taken, known or Known())
+
+    for path, text in files:
+        reader = reader_of(path, text)
+        if reader is not None:
+            specs.extend(reader.specs())
+    for each in stored:
+        reader = reader_of(each.place, each.text)
+        one = None if reader is None else reader.stored(each)
+        if one is not None:
+            specs.append(one)
     if errors:
         raise SpecSetError(errors)
     warnings.sort(key=lambda warning: (warning.path, warning.line, warning.column))
@@ -144,6 +162,18 @@ class _FileReader:
         root = self._document.root
         made = None if root is None else self._nodes.attempt(self._file, root)
         return made or []
+
+    def stored(self, row: StoredSpec) -> Spec | None:
+        """Return the one spec that the document is, if it is right."""
+        root = self._document.root
+        if root is None:
+            error = SpecError("empty: expected one filter ('id: …')", path=self._document.path)
+            self._nodes.take(error)
+            return None
+        spec = self._nodes.attempt(self._spec, root)
+        if spec is not None and spec.id != row.id:
+            self._nodes.report(f"id {spec.id!r}: it is kept as {row.id!r}", root)
+        return None if spec is None else msgspec.structs.replace(spec, is_enabled=row.is_enabled)
 
     def _file(self, node: Node) -> list[Spec]:
         nodes = self._nodes

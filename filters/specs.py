@@ -198,12 +198,15 @@ class SpecsChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
             it looks at another symbol too.
         primary: symbol to the venue that specs without venues look at; empty: as it was told
             before, and where it never was, each venue by itself.
+        worker: number of the worker whose input it went into: it is for what that one reads; None
+            for everything.
     """
 
     generation: int
     specs: tuple[Spec, ...]
     symbols: tuple[str, ...] = ()
     primary: dict[str, str] = {}
+    worker: int | None = None
 
     def after(self, before: "SpecsChanged | None") -> "SpecsChanged":
         """Return the change with what it leaves as it was."""
@@ -221,6 +224,12 @@ def hash_of(spec: Spec) -> str:
     """
     content = msgspec.json.encode(_said(spec), order="sorted")
     return hashlib.sha256(content).hexdigest()[:12]
+
+
+def digest_of(specs: Iterable[Spec]) -> str:
+    """Return what tells a set of specs in force from every other, in whatever order they are."""
+    told = sorted(f"{spec.id}:{hash_of(spec)}" for spec in specs if spec.is_enabled)
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
 
 
 def _said(part: Spec | Source | Notify) -> dict[str, object]:

@@ -115,8 +115,9 @@ def run(
 
 def clear_status(home: Home) -> None:
     """Remove what the flow processes of an earlier run have told."""
-    for file in home.status.glob("flow-*.json"):
-        file.unlink(missing_ok=True)
+    for pattern in ("flow-*.json", "specs-*.json"):
+        for file in home.status.glob(pattern):
+            file.unlink(missing_ok=True)
 
 
 def _recovery(home: Home) -> Recovery:

@@ -17,11 +17,10 @@ from bytewax.dataflow import Dataflow
 from connectors import VENUES
 from connectors.source import FeedSource, Helm
 from connectors.venue_feeds import VenueFeeds
-from filters.judge import Known
-from filters.load import read_place
-from filters.specs import DEFAULT_TARGET, SpecsChanged, in_force
+from filters.specs import DEFAULT_TARGET, SpecsChanged
 from flows import configuration, logs
 from flows.alert_delivery import make_sender, stored_pictures
+from flows.bot_services import bot_services
 from flows.cluster import Cluster
 from flows.collector import tune_collector
 from flows.configuration import Configuration
@@ -37,6 +36,10 @@ from flows.primary_venues import primary_venues
 from flows.recorded_settings import recorded_settings
 from flows.routing import Routes
 from flows.row_placement import row_placement
+from flows.spec_difference import SpecDifferences
+from flows.spec_homes import KNOWN, SpecHomes
+from flows.spec_watch import SpecWatch, first_set
+from flows.standings import Standings
 from flows.status import StatusFile, Tally
 from flows.stopping import Stopping
 from flows.symbol_market import SymbolMarket
@@ -47,12 +50,14 @@ from market.events import LeftOpen
 from market.instruments import Instrument
 from sinks.gap_ledger import open_gaps
 from sinks.insertion import insert
+from sinks.notices import notify
 from sinks.redaction import Redactor
 from sinks.retention import RetentionJob
 from sinks.rows import instrument_row, pack, unpack
 from sinks.secret import Secret
 from sinks.spool_database import EMBEDDED, bind, name_of
 from sinks.store_connection import RETRIABLE, complete, connect
+from sinks.stored_specs import StoredSpecs
 from sinks.tables import TABLES
 from sinks.timescale import TimescaleSink
 
@@ -81,9 +86,9 @@ def _flow() -> Dataflow:
     logs.configure(settings.settings.log, redactor, file=settings.log_file)
     home = Home.of(os.environ)
     cluster = Cluster.of(sys.argv[1:], os.environ)
-    specs = in_force(read_place(settings.specs_folder).specs)
     routes = Routes(settings)
-    routes.check({name for spec in specs for name in spec.targets} | {DEFAULT_TARGET})
+    # What is wrong in the files is told before anything is started.
+    SpecHomes(settings.specs_folder, None, check=routes.check).read()
     tune_collector()
     stopping = Stopping()
     stopping.install()
@@ -95,7 +100,13 @@ def _flow() -> Dataflow:
         bind(home.spool, EMBEDDED if told is None else name_of(told.reveal()))
     listed: set[str] = set()
     feeds = list(_feeds(settings, embedded, listed))
-    _warn_of_specs(settings, listed)
+    homes = SpecHomes(
+        settings.specs_folder,
+        StoredSpecs(embedded.database_url),
+        check=routes.check,
+        known=msgspec.structs.replace(KNOWN, symbols=frozenset(listed)),
+    )
+    specs = first_set(homes)
     symbols = tuple(sorted({one.symbol for each in feeds for one in each.instruments}))
     helm = Helm()
     records = any(feed.record for feed in settings.settings.feeds.values())
@@ -105,8 +116,8 @@ def _flow() -> Dataflow:
             recorded_settings(settings.settings.market),
             msgspec.json.encode(
                 SpecsChanged(
-                    generation=1,
-                    specs=specs,
+                    generation=specs.generation,
+                    specs=specs.specs,
                     symbols=symbols,
                     primary=primary_venues(
                         settings.settings.primary,
@@ -131,18 +142,37 @@ def _flow() -> Dataflow:
     )
     warm_up.start()
     atexit.register(warm_up.stop)
+    watch = SpecWatch(
+        homes,
+        specs,
+        tell=helm.tell_specs,
+        symbols=symbols,
+        dsn=embedded.database_url,
+        changed=SpecDifferences(
+            embedded.database_url,
+            tuple(one.id for each in feeds for one in each.instruments),
+        ).changed,
+        trouble=partial(_tell_operators, embedded.database_url, routes(DEFAULT_TARGET)),
+    )
+    watch.start()
+    atexit.register(watch.stop)
     tally = Tally(
         lambda: [drain.counts for drain in source.drains],
         reads=lambda instrument: any(drain.has_told(instrument) for drain in source.drains),
         past=lambda: warm_up.progress,
+        specs=lambda: (watch.current.generation, watch.current.problem),
     )
     status = StatusFile(home.status / f"flow-{cluster.process}.json", tally)
     status.start()
     atexit.register(status.close)
+    standings = Standings(home.status / f"specs-{cluster.process}.json")
+    standings.start()
+    atexit.register(standings.close)
     sender = make_sender(
         settings,
         embedded.database_url,
         sys.stdout,
+        services=bot_services(settings, home, homes, embedded.database_url, routes.check),
         picture=stored_pictures(settings, embedded.database_url),
     )
     sender.start()
@@ -166,6 +196,7 @@ def _flow() -> Dataflow:
         resync=helm.resync,
         tally=tally,
         history=warm_up.wish,
+        noted=standings.note,
         route=routes,
         store=TimescaleSink(
             embedded.database_url.reveal(),
@@ -177,13 +208,6 @@ def _flow() -> Dataflow:
         lines=output.sink(),
         kinds=output.kinds,
     )
-
-
-def _warn_of_specs(settings: Configuration, symbols: set[str]) -> None:
-    """Say which filters will hardly do what they say, now that it is known what is listed."""
-    known = Known(symbols=frozenset(symbols), venues=frozenset(VENUES))
-    for warning in read_place(settings.specs_folder, known).warnings:
-        log.warning("a filter may not do what it says", extra={"reason": str(warning)})
 
 
 def _feeds(settings: Configuration, embedded: Embedded, symbols: set[str]) -> list[VenueFeeds]:
@@ -255,6 +279,11 @@ def _store_instruments(dsn: Secret, instruments: list[Instrument]) -> None:
             f"the database does not take the list of instruments: {str(error).strip()}; start it, "
             "or correct DATABASE_URL, or leave it unset to use the embedded PostgreSQL"
         ) from None
+
+
+def _tell_operators(dsn: Secret, targets: tuple[str, ...], key: str, text: str) -> None:
+    if not notify(dsn, key, text, targets=targets, now=time.time_ns()):
+        log.warning("operators are not told: the database is away", extra={"notice": key})
 
 
 def _recording(folder: Path, began: int, worker: int) -> Path:

@@ -15,7 +15,7 @@ from flows.gap_intervals import GapIntervals
 from flows.instrument_bars import Closed, InstrumentBars, InstrumentBarsState
 from flows.market_output import MarketOutput
 from flows.merged_series import MergedSeries
-from flows.observer import BarObserver, BookObserver
+from flows.observer import BarObserver, BookObserver, why_cold
 from flows.silence_rules import SilenceRules, rules_for, tell
 from flows.spec_moments import MomentsState, SpecMoments
 from flows.venue_bars import VenueBars
@@ -557,7 +557,8 @@ class InstrumentMarket:
             if top is not None:
                 out.moments.append(top)
             said = {feature.name: feature.value for feature in features}
-            observation = observer.observe(bar, said, top, self._depth, ts_recv=now)
+            cold = why_cold(features) if None in said.values() else ""
+            observation = observer.observe(bar, said, top, self._depth, ts_recv=now, cold=cold)
             out.moments.append(observation)
             until = max(until, bar.end)
             if self._moments is not None:

@@ -11,7 +11,7 @@ import msgspec
 
 from flows.bar_series import BarSeries, HistoryWish, SeriesState
 from flows.market_output import MarketOutput
-from flows.observer import BarObserver
+from flows.observer import BarObserver, why_cold
 from market.activity import parse_bar_length
 from market.bars import GRACE
 from market.empty_bars import EmptyBars, FlatBars, FlatBarsState, flat_past
@@ -315,7 +315,8 @@ class MergedSeries:
             out.features = [*out.features, *features]
             if observer is not None and not bar.revision:
                 told = {feature.name: feature.value for feature in features}
-                out.moments.append(observer.observe(bar, told, None, None, ts_recv=now))
+                cold = why_cold(features)
+                out.moments.append(observer.observe(bar, told, None, None, ts_recv=now, cold=cold))
         if series.wish is not None:
             self.wish(out)
 

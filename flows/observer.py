@@ -7,7 +7,7 @@ from filters.fields import BAR_FIELDS
 from flows.book_values import book_reader, needs_depth
 from indicators.contract import Depth
 from indicators.names import parse
-from market.events import Bar, BookTop, State
+from market.events import Bar, BookTop, Feature, State
 
 
 class BarObserver:
@@ -34,10 +34,12 @@ class BarObserver:
         depth: Depth | None,
         *,
         ts_recv: int,
+        cold: str = "",
     ) -> Observation:
         """Return the fields at the bar's close; those of a book that is not live are None.
 
-        `told` is what the bar's indicators said of this very bar, by name.
+        `told` is what the bar's indicators said of this very bar, by name; `cold` why some of them
+        say nothing, as `why_cold` has it.
         """
         values: dict[str, float | None] = {name: read(bar) for name, read in self._own}
         for name in self.indicators:
@@ -55,8 +57,17 @@ class BarObserver:
             revision=bar.revision,
             values=values,
             state=State.SUSPECT if bar.gap or bar.partial else State.LIVE,
-            reason=_doubt(bar),
+            reason=_doubt(bar) or cold,
         )
+
+
+def why_cold(features: Iterable[Feature]) -> str:
+    """Return why indicators have no value, `"rsi(14) warming(3 of 15); …"`; empty if all have."""
+    return "; ".join(
+        f"{feature.name} {feature.reason}"
+        for feature in features
+        if feature.value is None and feature.reason
+    )
 
 
 def _doubt(bar: Bar) -> str:

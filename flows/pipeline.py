@@ -22,6 +22,7 @@ from flows.emission import LineSink, alert_lines, market_lines
 from flows.market_output import FilterOutput, MarketOutput
 from flows.status import Tally
 from flows.steps import filter_builder, market_builder
+from flows.symbol_filters import SymbolFilters
 from flows.symbol_market import SymbolMarket
 from market.events import Trade
 from sinks.rows import (
@@ -48,6 +49,7 @@ def build(
     resync: Callable[[str, str], None],
     tally: Tally,
     history: Callable[[HistoryWish], None] = lambda _: None,
+    noted: Callable[[SymbolFilters], None] = lambda _: None,
     route: Callable[[str], tuple[str, ...]] = lambda target: (target,),
     store: FixedPartitionedSink[RowBatch, None] | None = None,
     lines: LineSink | None = None,
@@ -62,6 +64,7 @@ def build(
         resync: told of books that must be fetched again.
         tally: counts what passes.
         history: told of bars of the past that are wished for; by default nobody is.
+        noted: told of a symbol's filters after each batch; nothing comes back.
         route: the configured targets behind a target's name in a spec.
         store: where rows go; None to store nothing.
         lines: where emitted lines go; None to emit nothing.
@@ -84,7 +87,7 @@ def build(
         ]
 
     moments = op.flat_map_batch("moments", market, moments_of)
-    filtered = op.stateful_batch("filters", moments, filter_builder())
+    filtered = op.stateful_batch("filters", moments, filter_builder(noted))
 
     def count_alerts(items: list[tuple[str, FilterOutput]]) -> Iterable[tuple[str, FilterOutput]]:
         for _, output in items:

@@ -93,6 +93,8 @@ class FlowStatus(msgspec.Struct, frozen=True, kw_only=True):
         books: the best of every book, by instrument.
         last_alerts: texts of the last alerts, oldest first.
         problems: what went wrong with the input, for people.
+        generation: number of the set of filter specs in force; 0 where it is not told.
+        spec_problem: why a newer set was refused; empty when none was.
     """
 
     seconds: float = 0.0
@@ -115,6 +117,8 @@ class FlowStatus(msgspec.Struct, frozen=True, kw_only=True):
     books: dict[str, BookLine] = {}
     last_alerts: list[str] = []
     problems: list[str] = []
+    generation: int = 0
+    spec_problem: str = ""
 
 
 class Tally:
@@ -125,6 +129,7 @@ class Tally:
         problems: what went wrong with the input.
         reads: whether this process's own input has told of an instrument.
         past: how many series have their past, and how many wanted it.
+        specs: number of the set of specs in force, and what is wrong with a newer one.
         share_read: how much of the recordings has been read, 0 to 1.
     """
 
@@ -135,12 +140,14 @@ class Tally:
         *,
         reads: Callable[[str], bool] = lambda _: True,
         past: Callable[[], tuple[int, int]] = lambda: (0, 0),
+        specs: Callable[[], tuple[int, str]] = lambda: (0, ""),
         share_read: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._counts = counts
         self._problems = problems
         self._reads = reads
         self._past = past
+        self._specs = specs
         self._share_read = share_read
         self._crossed = 0
         self._began: float | None = None
@@ -241,6 +248,7 @@ class Tally:
         totals = store_totals()
         self._sample_lag()
         drained = list(self._counts())
+        generation, spec_problem = self._specs()
         spools = {
             writer.name: state
             for writer in live_writers()
@@ -271,6 +279,8 @@ class Tally:
                 },
                 last_alerts=list(self._last_alerts),
                 problems=list(self._problems),
+                generation=generation,
+                spec_problem=spec_problem,
             )
 
     def _sample_lag(self) -> None:

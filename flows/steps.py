@@ -63,14 +63,23 @@ class MarketLogic(StatefulBatchLogic[list[FlowEvent], MarketOutput, bytes]):
 
 
 class FilterLogic(StatefulBatchLogic[MarketOutput, FilterOutput, bytes]):
-    """Runs one symbol's filters."""
+    """Runs one symbol's filters.
 
-    def __init__(self, filters: SymbolFilters) -> None:
+    Args:
+        filters: the pure object.
+        noted: told of it after each batch, for people who ask where the specs stand.
+    """
+
+    def __init__(
+        self, filters: SymbolFilters, noted: Callable[[SymbolFilters], None] = lambda _: None
+    ) -> None:
         self._filters = filters
+        self._noted = noted
 
     def on_batch(self, values: list[MarketOutput]) -> tuple[Iterable[FilterOutput], bool]:
         """Take what the market told; most of the time nothing comes of it."""
         out = self._filters.advance(values)
+        self._noted(self._filters)
         return ((out,) if out.alerts or out.ended else ()), StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> bytes:
@@ -99,7 +108,9 @@ def market_builder(
     return build
 
 
-def filter_builder() -> Callable[[bytes | None], FilterLogic]:
+def filter_builder(
+    noted: Callable[[SymbolFilters], None] = lambda _: None,
+) -> Callable[[bytes | None], FilterLogic]:
     """Return what Bytewax calls for each new symbol."""
 
     def build(state: bytes | None) -> FilterLogic:
@@ -110,6 +121,6 @@ def filter_builder() -> Callable[[bytes | None], FilterLogic]:
             except SnapshotError as error:
                 log.warning("starting a symbol's filters afresh", extra={"reason": str(error)})
                 filters = SymbolFilters()
-        return FilterLogic(filters)
+        return FilterLogic(filters, noted)
 
     return build

@@ -23,6 +23,24 @@ class _Remembered(msgspec.Struct):
     tops: dict[str, BookTop]
 
 
+class SeriesStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the specs stand with one series, for people.
+
+    Attributes:
+        series: instrument id.
+        state: truth state of its book.
+        reason: why that is not live.
+        ts: our time of the last sign of life, ns.
+        specs: those that look at it.
+    """
+
+    series: str
+    state: State
+    reason: str
+    ts: int
+    specs: tuple[Explanation, ...]
+
+
 class SymbolFilters:
     """The filter engine of one symbol, and what it must know of the books meanwhile."""
 
@@ -32,6 +50,28 @@ class SymbolFilters:
         self._engine = FilterEngine()
         self._states: dict[str, tuple[State, str]] = {}
         self._tops: dict[str, BookTop] = {}
+        self._heard: dict[str, int] = {}  # for people only: no part of the state
+
+    @property
+    def generation(self) -> int:
+        """Number of the set of specs in force; 0 before the first."""
+        return self._engine.generation
+
+    def explained(self) -> list[SeriesStanding]:
+        """Say where the specs stand with each series that anything was heard of."""
+        told = []
+        for series, ts in self._heard.items():
+            state, reason = self._states.get(series, (State.LIVE, ""))
+            told.append(
+                SeriesStanding(
+                    series=series,
+                    state=state,
+                    reason=reason,
+                    ts=ts,
+                    specs=tuple(self._engine.explain(series)),
+                )
+            )
+        return told
 
     def advance(self, outputs: Iterable[MarketOutput]) -> FilterOutput:
         """Take what the first step told, in its order, and return what the specs say."""
@@ -40,11 +80,13 @@ class SymbolFilters:
         for output in outputs:
             for moment in output.moments:
                 if isinstance(moment, Observation):
+                    self._heard[moment.series] = moment.ts_recv
                     fired = engine.observe(moment)
                 elif isinstance(moment, BookTop):
                     self._tops[moment.instrument] = moment
                     continue
                 elif isinstance(moment, Heartbeat):
+                    self._heard[moment.instrument] = moment.ts_recv
                     state, reason = self._states.get(moment.instrument, (State.LIVE, ""))
                     fired = engine.heartbeat(
                         moment.instrument, moment.ts_recv, state=state, reason=reason
@@ -65,6 +107,10 @@ class SymbolFilters:
                     self._tell(alert, out)
         out.ended = engine.take_ended()
         return out
+
+    def standing(self) -> EngineState:
+        """Return where every spec stands with every series."""
+        return self._engine.snapshot()
 
     def explain(self, series: str) -> list[Explanation]:
         """Say of each spec in force for a series why it has fired, or why not."""

@@ -69,7 +69,8 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class Role(enum.StrEnum):
     """What somebody may ask of a bot; each may do what the one before may.
 
-    `viewer`: look. `operator`: acknowledge, snooze, mute. `owner`: add and delete specs.
+    `viewer`: look. `operator`: acknowledge, snooze, mute, add specs and delete
+    their own. `owner`: delete the specs of others, too.
     """
 
     VIEWER = "viewer"

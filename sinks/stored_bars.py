@@ -4,7 +4,9 @@ What our own trades made is never replaced by a venue's candle, unless it says o
 may lack trades (`partial`, `gap`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import Any
 
 import msgspec
 import psycopg
@@ -22,6 +24,12 @@ _REPLACED = ", ".join(
     for name, _ in TABLES["bars"].columns[TABLES["bars"].key :]
     if name != "revision"
 )
+_COLUMNS = (
+    f"{_BEGINS}, {_ENDS}, open, high, low, close, volume, buy_volume, notional, count, revision,"
+    " partial, gap"
+)
+_AT_ONCE = 2000
+_cursors = count(1)
 _CANDLES = msgspec.structs.replace(
     TABLES["bars"],
     # The revision stays: a late trade of our own still counts up from it.
@@ -46,33 +54,57 @@ def read_bars(
         psycopg.OperationalError: the database is away.
     """
     venue, _, symbol = instrument.partition(":")
-    began, ended = _BEGINS, _ENDS
     rows = connection.execute(
-        f"SELECT {began}, {ended}, open, high, low, close, volume, buy_volume, notional, count, "
-        'revision, partial, gap FROM bars WHERE venue = %s AND symbol = %s AND "interval" = %s '
+        f'SELECT {_COLUMNS} FROM bars WHERE venue = %s AND symbol = %s AND "interval" = %s '
         'AND start >= %s AND start < %s AND "end" <= %s ORDER BY start',
         (venue, symbol, interval, moment(start), moment(end), moment(end)),
     )
-    return [
-        Bar(
-            instrument=instrument_id(venue, symbol),
-            interval=interval,
-            start=row[0],
-            end=row[1],
-            open=row[2],
-            high=row[3],
-            low=row[4],
-            close=row[5],
-            volume=row[6],
-            buy_volume=row[7],
-            notional=row[8],
-            count=row[9],
-            revision=row[10],
-            partial=row[11],
-            gap=row[12],
+    name = instrument_id(venue, symbol)
+    return [_bar(name, interval, row) for row in rows]
+
+
+def stream_bars(
+    connection: psycopg.Connection, instrument: str, interval: str, *, start: int, end: int
+) -> Iterator[Bar]:
+    """Return the bars that `read_bars` returns, a few thousand in memory at a time.
+
+    Several may be read at once over one connection, which commits by itself.
+
+    Raises:
+        psycopg.OperationalError: the database is away.
+    """
+    venue, _, symbol = instrument.partition(":")
+    name = instrument_id(venue, symbol)
+    with connection.cursor(name=f"bars_{next(_cursors)}", withhold=True) as cursor:
+        cursor.itersize = _AT_ONCE
+        cursor.execute(
+            f'SELECT {_COLUMNS} FROM bars WHERE venue = %s AND symbol = %s AND "interval" = %s '
+            'AND start >= %s AND start < %s AND "end" <= %s ORDER BY start',
+            (venue, symbol, interval, moment(start), moment(end), moment(end)),
+            binary=True,
         )
-        for row in rows
-    ]
+        for row in cursor:
+            yield _bar(name, interval, row)
+
+
+def _bar(instrument: str, interval: str, row: tuple[Any, ...]) -> Bar:
+    return Bar(
+        instrument=instrument,
+        interval=interval,
+        start=row[0],
+        end=row[1],
+        open=row[2],
+        high=row[3],
+        low=row[4],
+        close=row[5],
+        volume=row[6],
+        buy_volume=row[7],
+        notional=row[8],
+        count=row[9],
+        revision=row[10],
+        partial=row[11],
+        gap=row[12],
+    )
 
 
 def missing_ranges(

@@ -28,9 +28,9 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 COMMANDS: dict[str, Usage] = {
-    "alert": Usage("SYMBOL > PRICE", "fire once when a price is crossed", Role.OWNER),
+    "alert": Usage("SYMBOL > PRICE", "fire once when a price is crossed", Role.OPERATOR),
     "alerts": Usage("", "the newest alerts, and what became of all"),
-    "delete": Usage("SPEC", "delete a spec that was made here", Role.OWNER),
+    "delete": Usage("SPEC", "delete a spec that you made here; an owner any", Role.OPERATOR),
     "rules": Usage("", "the specs that are watched"),
     "mute": Usage("[SPEC|SYMBOL|all] [2h]", "silence alerts to this chat", Role.OPERATOR),
     "unmute": Usage("[NUMBER|SPEC|SYMBOL]", "end mutes; all, without a name", Role.OPERATOR),

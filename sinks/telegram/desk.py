@@ -173,7 +173,7 @@ class Desk:
             return _absent("adding specs")
         if not words:
             return _usage("alert")
-        return Answer(text=add(" ".join(words), asker.name))
+        return Answer(text=add(" ".join(words), asker.name, asker.target))
 
     def _delete(
         self, _connection: psycopg.Connection, words: tuple[str, ...], asker: Asker, _now: int
@@ -183,7 +183,7 @@ class Desk:
             return _absent("deleting specs")
         if len(words) != 1:
             return _usage("delete")
-        return Answer(text=delete(words[0], asker.name))
+        return Answer(text=delete(words[0], asker.name, asker.role.may(Role.OWNER)))
 
     def _rules(
         self, _connection: psycopg.Connection, _words: tuple[str, ...], _asker: Asker, _now: int

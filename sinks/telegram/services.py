@@ -11,17 +11,18 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     Each may raise `ConfigError`; its text is the answer then. They run in the poller's thread.
 
     Attributes:
-        add_spec: takes a spec in one line (`"BTC-USDT > 70000"`) and who wants it; returns what was
-            made, for people.
-        delete_spec: takes a spec's id and who wants it; returns what was done, for people.
+        add_spec: takes a spec in one line (`"BTC-USDT > 70000"`), who wants it, and the target to
+            tell, None for the default one; returns what was made, for people.
+        delete_spec: takes a spec's id, who wants it, and whether they may delete what others added;
+            returns what was done, for people.
         list_specs: returns a line for each spec that is watched.
         why: takes a spec's id and a symbol; returns why it fired, or did not.
         chart: takes a symbol; returns a PNG, None when there is nothing to draw.
         status: returns how everything is, for people.
     """
 
-    add_spec: Callable[[str, str], str] | None = None
-    delete_spec: Callable[[str, str], str] | None = None
+    add_spec: Callable[[str, str, str | None], str] | None = None
+    delete_spec: Callable[[str, str, bool], str] | None = None
     list_specs: Callable[[], Sequence[str]] | None = None
     why: Callable[[str, str], str] | None = None
     chart: Callable[[str], bytes | None] | None = None

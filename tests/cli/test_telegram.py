@@ -1,4 +1,3 @@
-import logging
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,16 +15,10 @@ TOKEN = "987654:AbCdEfGhIjKlMnOpQrStUvWxYz123456789"
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("CANDLEWAX_CONFIG", "DATABASE_URL"):
         monkeypatch.delenv(name, raising=False)
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
 
 
 @pytest.fixture

@@ -190,3 +190,30 @@ def test_what_an_earlier_run_left_open_comes_before_the_first_event_of_its_instr
     assert drain.take() == [("X-Y", [left, *(trade("a:X-Y", number) for number in (1, 2, 3))])]
     drain.add(TEXT, [trade("a:X-Y")])
     assert drain.take() == [("X-Y", [trade("a:X-Y")])]
+
+
+def of_worker(worker: int, generation: int) -> SpecsChanged:
+    return SpecsChanged(generation=generation, specs=(), worker=worker)
+
+
+def test_specs_of_one_worker_are_for_what_it_reads() -> None:
+    drain = Drain()
+    zero, one = Record(1, "a-0-0.1", "text"), Record(1, "b-spot-1-0.1", "text")
+    drain.add(control(specs(1)), [])
+    drain.add(zero, [trade("a:X-Y")])
+    drain.add(one, [trade("b-spot:Z-Y")])
+    drain.take()
+    drain.add(control(of_worker(0, 2)), [])
+    assert drain.take() == [("X-Y", [of_worker(0, 2)])]
+    drain.add(one, [trade("b-spot:N-Y")])
+    drain.add(zero, [trade("a:M-Y")])
+    assert drain.take() == [
+        ("N-Y", [specs(1), trade("b-spot:N-Y")]),
+        ("M-Y", [of_worker(0, 2), trade("a:M-Y")]),
+    ]
+    drain.add(control(of_worker(1, 2)), [])
+    assert dict(drain.take()) == {"Z-Y": [of_worker(1, 2)], "N-Y": [of_worker(1, 2)]}
+    drain.add(control(specs(3)), [])
+    assert set(dict(drain.take())) == {"X-Y", "M-Y", "Z-Y", "N-Y"}
+    drain.add(one, [trade("b-spot:L-Y")])
+    assert drain.take()[0][1][0] == specs(3), "it took the place of those of single workers"

@@ -337,3 +337,29 @@ def test_damage_and_a_missing_file_are_told(tmp_path: Path) -> None:
     assert "damaged gzip data" in problem
     [problem] = replay([tmp_path / "none.jsonl"])[1]
     assert "cannot read the recording" in problem
+
+
+# -- specs that change -----------------------------------------------------------------------------
+
+
+def test_changed_specs_go_to_every_worker_of_this_process_and_to_those_that_come_later() -> None:
+    helm = Helm()
+    frames = [FrameQueue() for _ in range(3)]
+    helm.connect(frames[0], 0, 3)
+    helm.connect(frames[2], 2, 3)
+    helm.tell_specs(SpecsChanged(generation=7, specs=()))
+    helm.connect(frames[1], 1, 3)
+    told = [
+        [msgspec.json.decode(record.body, type=SpecsChanged) for record, _ in each.take(9)]
+        for each in frames
+    ]
+    assert told == [[SpecsChanged(generation=7, specs=(), worker=worker)] for worker in (0, 1, 2)]
+
+
+def test_changed_specs_of_a_single_worker_are_for_everything() -> None:
+    helm, frames = Helm(), FrameQueue()
+    helm.connect(frames, 0, 1)
+    helm.tell_specs(SpecsChanged(generation=7, specs=()))
+    [(record, told)] = frames.take(9)
+    assert (record.kind, record.conn, told) == ("control", "", [])
+    assert msgspec.json.decode(record.body, type=SpecsChanged).worker is None

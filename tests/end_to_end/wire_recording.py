@@ -58,6 +58,7 @@ class RecordingClient:
         controls: list[bytes],
         past: Callable[[HistoryWish, int], History],
         max_age_s: int = 0,
+        later: dict[int, bytes] | None = None,
     ) -> None:
         description = FeedDescription(
             venue="binance",
@@ -71,6 +72,7 @@ class RecordingClient:
         self._write = write
         self._new_market = new_market
         self._controls = controls
+        self._later = dict(later or {})
         self._past = past
         self._wishes: dict[tuple[str, str], HistoryWish] = {}
         self._drain = Drain()
@@ -120,7 +122,9 @@ class RecordingClient:
         self._put(Record(self._stamp(now), conn, "close", reason.encode()))
 
     def heartbeat(self, now: int) -> None:
-        """Tell the feed; the past that is over by now comes behind it."""
+        """Tell the feed, and the flow what shall steer it; the past that is over comes behind."""
+        for ts in [due for due in self._later if due <= now]:
+            self._put(Record(self._stamp(now), "", "control", self._later.pop(ts)))
         self._put(Record(self._stamp(now), self._feed.name, "heartbeat"))
         self._close_what_must(now)
         due = [
@@ -229,8 +233,12 @@ def record_wire(
     seed: int = 1,
     max_age_s: int = 0,
     market: MarketSettings | None = None,
+    reloads: dict[int, SpecsChanged] | None = None,
 ) -> WireRun:
-    """Let a simulated Binance and the shipped feed talk for `seconds` of virtual time."""
+    """Let a simulated Binance and the shipped feed talk for `seconds` of virtual time.
+
+    `reloads` are other specs, by the second from which on they are in force.
+    """
     settings = market or MarketSettings()
     model = MarketModel(
         choose(list(symbols)), seed=seed, start=START, script=load_script(script), rate=rate
@@ -247,6 +255,10 @@ def record_wire(
         ],
         past=past_of(venue),
         max_age_s=max_age_s,
+        later={
+            START + second * SECOND: msgspec.json.encode(changed)
+            for second, changed in (reloads or {}).items()
+        },
     )
     Wire(
         model,

@@ -10,6 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -29,8 +30,10 @@ from simulator.server import SimulatorServer
 from simulator.settings import Addresses, SimulatorSettings
 from simulator.true_book import BookCopy
 
-BEGIN_S = 1.0
-"""Seconds after the server's start at which faults begin."""
+NEVER_S = 3600
+"""Faults begin when they are told to."""
+BEGIN_S = 0.8
+"""And then a little later: a feed knows by then how busy it is."""
 WITHIN_S = 20.0
 """Far more than anything here takes; who waits that long has failed."""
 TICK_S = 0.004
@@ -63,6 +66,16 @@ class Served:
             return self.server.model.book(symbol)
 
         return asyncio.run_coroutine_threadsafe(copy(), self._loop).result(WITHIN_S)
+
+    def begin(self) -> None:
+        """Begin the faults: all books are live, and a machine may be slow to get there."""
+
+        async def plan() -> None:
+            at = time.time_ns() + int(BEGIN_S * 1e9)
+            for faults in self.server.faults.values():
+                faults._planned = [(at, index, fault) for _, index, fault in faults._planned]
+
+        asyncio.run_coroutine_threadsafe(plan(), self._loop).result(WITHIN_S)
 
     def _run(self) -> None:
         async def serve() -> None:
@@ -187,7 +200,7 @@ FAMILIES = {
 
 def settings(folder: Path, faults: str, **options: object) -> SimulatorSettings:
     path = folder / "faults.yaml"
-    at = f"{{at: {int(BEGIN_S * 1000)}ms, "
+    at = f"{{at: {NEVER_S}s, "
     path.write_text(f"faults: [{faults.replace('{', at)}]")
     return SimulatorSettings(faults=str(path), **options)  # type: ignore[arg-type]
 
@@ -204,8 +217,9 @@ def test_a_fault_on_a_socket_is_seen_and_overcome(family: str, tmp_path: Path) -
         rate=1.0 if family == "dead" else 0.5,
     )
     with Served(chosen) as served, Follower("binance", (hit, other), served, "") as follower:
-        at_work = served.server.faults["binance"]
         follower.until(lambda: follower.is_live(hit) and follower.is_live(other))
+        served.begin()
+        at_work = served.server.faults["binance"]
         follower.until(lambda: bool(at_work.windows()))
         if reason:
             follower.until(lambda: any(re.search(reason, said) for said in follower.reasons))
@@ -251,10 +265,19 @@ def test_every_other_venue_overcomes_it_on_sockets_too(family: str, tmp_path: Pa
             stack.enter_context(Follower(venue, (symbol,), served, chosen.key))
             for venue, symbol in symbols.items()
         ]
+        followers[0].until(partial(all_live, followers, symbols))
+        served.begin()
         for follower in followers:
             overcomes(follower, symbols[follower.venue], family, served, followers)
         served_to = sum(len(follower.readers) for follower in followers)
         followers[0].until(lambda: served.server.clients == served_to)
+
+
+def all_live(followers: list[Follower], symbols: dict[str, str]) -> bool:
+    """Let everybody take what has come; return whether all books are live."""
+    for follower in followers:
+        follower.take()
+    return all(each.is_live(symbols[each.venue]) for each in followers)
 
 
 def overcomes(

@@ -102,8 +102,8 @@ def test_an_alert_tells_what_fired_where_and_why() -> None:
             text="BTC-USDT 1m RSI 28.6 volume 7",
             values={"rsi(14)": 28.612, "close": 101.5, "ema(20)": 100.0},
             clauses=(
-                Clause("rsi(14) < 30", 28.612, 30.0, holds=True),
-                Clause("close > ema(20)", 101.5, 100.0, holds=True),
+                Clause("rsi(14) < 30", 28.612, 30.0),
+                Clause("close > ema(20)", 101.5, 100.0),
             ),
         )
     ]

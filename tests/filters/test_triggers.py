@@ -292,7 +292,7 @@ def test_it_says_why_it_does_not_fire() -> None:
     assert (told.phase, told.holds, told.looked_at) == (Phase.INACTIVE, False, 121 * SECOND)
     assert explanation_text(told).splitlines() == [
         "x on binance:BTC-USDT: inactive: its condition is false: rsi(14) < 30",
-        "  no   rsi(14) < 30  (rsi(14) is 31.5)",
+        "  no   rsi(14) < 30  (rsi(14) is 31.5: 1.5 too high)",
         "  yes  close crosses_above 5  (close is 6)",
         "  fired 0, suppressed 0",
     ]

@@ -16,6 +16,7 @@ from flows.output import lines_of
 from flows.pipeline import build
 from flows.status import Tally
 from sinks.rows import Cell, RowBatch, unpack
+from sinks.tables import TABLES
 from tests.flows.market_events import (
     BTC,
     bar_spec,
@@ -30,6 +31,8 @@ from tests.flows.market_events import (
     specs,
     trade,
 )
+
+TARGETS = [name for name, _ in TABLES["alerts"].columns].index("targets")
 
 
 class RowsInMemory(FixedPartitionedSink[RowBatch, None]):
@@ -122,7 +125,7 @@ def test_an_alert_goes_to_what_is_configured_and_its_book_is_stored() -> None:
     store = RowsInMemory()
     run(flow(EVENTS, store=store))
     (alert,) = store.rows("alerts")
-    assert alert[11] == ["console", "telegram/main"]
+    assert alert[TARGETS] == ["console", "telegram/main"]
     alone = RowsInMemory()
     run(flow([event for event in EVENTS if event is not SPECS], store=alone))
     assert len(store.rows("book_tops")) == len(alone.rows("book_tops")) + 1
@@ -159,7 +162,7 @@ def test_a_target_that_two_names_mean_is_told_once() -> None:
     store = RowsInMemory()
     run(flow([specs(spec), *EVENTS[1:]], store=store))
     (alert,) = store.rows("alerts")
-    assert alert[11] == ["console", "telegram/main"]
+    assert alert[TARGETS] == ["console", "telegram/main"]
 
 
 @pytest.mark.parametrize("sizes", [(1,), (7,), (500,)])

@@ -41,9 +41,7 @@ def content(dsn: str) -> dict[str, list[tuple[object, ...]]]:
             "AND relkind = 'r' ORDER BY 1"
         ).fetchall()
         return {
-            name: connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2, 3").fetchall()
-            if name not in ("alembic_version", "gaps")
-            else connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall()
+            name: sorted(connection.execute(f"SELECT * FROM {name}").fetchall(), key=repr)
             for (name,) in names
         }
 

@@ -18,6 +18,8 @@ from sinks.tables import TABLES
 from tests.fixtures_database import with_schema
 
 PATIENCE_S = 20.0
+FIRST = {"instruments", "trades", "book_tops", "bars", "features", "alerts", "outbox", "gaps"}
+"""The tables of version 0001."""
 
 SCHEMA = """
 SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
@@ -152,7 +154,7 @@ def test_rows_of_every_earlier_version_come_along(place: int, empty_database: st
         assert upgrade(empty_database).before == revision
         prepare(empty_database)
         assert current(empty_database) == newest()
-        assert len(before) >= len(TABLES)
+        assert before.keys() >= FIRST
         for table, rows in before.items():
             for names, row in rows:
                 assert row in all_rows(connection, table, str(names)), table

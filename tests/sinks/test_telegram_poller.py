@@ -48,7 +48,7 @@ def dsn(outbox_database: str) -> str:
     return outbox_database
 
 
-def refuse(line: str, by: str) -> str:
+def refuse(line: str, by: str, _all: bool) -> str:
     raise ConfigError(f"no symbol in {line!r}, {by}")
 
 
@@ -158,7 +158,7 @@ def test_a_viewer_may_look_and_no_more(bot: Bot) -> None:
         assert "needs the role operator; yours: viewer" in bot.press(message, button, user=VIEWER)
     for command in ("/mute", "/unmute", "/alert BTC-USDT > 1", "/delete x"):
         assert "needs the role" in bot.ask(command, user=VIEWER)
-    assert "/alert needs the role owner; yours: operator" in bot.ask("/alert x", user=OPERATOR)
+    assert "/alert needs the role operator; yours: viewer" in bot.ask("/alert x", user=VIEWER)
     with psycopg.connect(bot.dsn) as connection:
         assert active_mutes(connection, now=time.time_ns()) == []
         assert acknowledged_by(connection, "burst/0") is None
@@ -214,7 +214,7 @@ def test_what_is_not_connected_says_so(bot: Bot) -> None:
 
 def test_what_is_connected_is_used(dsn: str, fake: tuple[FakeTelegram, str]) -> None:
     services = Services(
-        add_spec=lambda line, by: f"added {line} for {by}",
+        add_spec=lambda line, by, target: f"added {line} for {by} at {target}",
         delete_spec=refuse,
         list_specs=lambda: ["oversold", "walls"],
         why=lambda spec, symbol: f"{spec} {symbol}: rsi(14) was 31",
@@ -223,7 +223,9 @@ def test_what_is_connected_is_used(dsn: str, fake: tuple[FakeTelegram, str]) -> 
     )
     bot = Bot(*fake, dsn, services)
     try:
-        assert bot.ask("/alert BTC-USDT > 70000") == "added BTC-USDT > 70000 for olga"
+        assert bot.ask("/alert BTC-USDT > 70000") == "added BTC-USDT > 70000 for olga at None"
+        told = bot.ask("/alert A > 1", user=OPERATOR, chat=GROUP)
+        assert told == "added A > 1 for otto at telegram/main"
         assert bot.ask("/alert") == "Write it as /alert SYMBOL > PRICE"
         assert bot.ask("/delete x") == "no symbol in 'x', olga"
         assert bot.ask("/rules") == "oversold\nwalls"
@@ -240,7 +242,7 @@ def test_what_is_connected_is_used(dsn: str, fake: tuple[FakeTelegram, str]) -> 
 def test_an_update_that_comes_twice_acts_once(dsn: str, fake: tuple[FakeTelegram, str]) -> None:
     added: list[str] = []
 
-    def add(line: str, by: str) -> str:
+    def add(line: str, by: str, _target: str | None) -> str:
         added.append(f"{line} {by}")
         return "added"
 

@@ -1,0 +1,162 @@
+"""Which series a preview is over, and the bars that it lacks, from their venues."""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from cli.preview_progress import PreviewProgress
+from market.errors import ConfigError, HistoryError
+from market.instruments import symbol_of, venue_of
+from market.intervals import Interval
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from filters.specs import Spec
+    from flows.configuration import Configuration
+
+WARM_UP_BARS = 500
+"""Bars before the range that are asked for too, so that indicators begin with a past."""
+
+
+class Asked(msgspec.Struct, kw_only=True):
+    """What part of the past is asked for.
+
+    Attributes:
+        symbols: as a person spelled them; empty for all.
+        venues: names; empty for all.
+        start: ns UTC.
+        end: ns UTC.
+    """
+
+    symbols: Sequence[str] = ()
+    venues: Sequence[str] = ()
+    start: int = 0
+    end: int = 0
+
+    def means(self, series: str) -> bool:
+        """Return whether an instrument, by its id, is asked for; without a list to look into."""
+        symbol = symbol_of(series)
+        wanted = {name.upper().replace("/", "-") for name in self.symbols}
+        is_named = not wanted or symbol in wanted or symbol.replace("-", "") in wanted
+        return is_named and (not self.venues or venue_of(series) in self.venues)
+
+
+def stored_series(spec: "Spec", connection: "psycopg.Connection", asked: Asked) -> list[str]:
+    """Return the series that a spec means, of the instruments in the store.
+
+    Raises:
+        ConfigError: a symbol that was asked for is not in the store.
+    """
+    from market.instruments import MERGED, instrument_id
+    from sinks.gap_ledger import known_instruments
+
+    known = known_instruments(connection)
+    if not len(known):
+        return []
+    symbols = {one.symbol for name in asked.symbols for one in known.resolve(name)}
+    is_merged = MERGED in spec.source.venues
+    ids = dict.fromkeys(
+        instrument_id(MERGED, one.symbol) if is_merged else one.id
+        for one in known
+        if (not symbols or one.symbol in symbols)
+        and (is_merged or not asked.venues or one.venue in asked.venues)
+    )
+    return sorted(each for each in ids if spec.source.matches(each))
+
+
+class Fetcher:
+    """Asks venues for bars that are missing, each once.
+
+    Args:
+        told: the configuration.
+        address: of the database.
+        asked: what is wanted.
+        progress: shows how far it is.
+    """
+
+    def __init__(
+        self, told: "Configuration", address: str, asked: Asked, progress: PreviewProgress
+    ) -> None:
+        self._told = told
+        self._address = address
+        self._asked = asked
+        self._progress = progress
+
+    def fetch(self, spec: "Spec", series: Sequence[str]) -> None:
+        """Store what a spec lacks; what cannot be had is told on standard error."""
+        from filters.places import split
+
+        intervals = {spec.source.interval}
+        for name in spec.fields:
+            place = split(name)[1]
+            if place is not None and place.interval:
+                intervals.add(place.interval)
+        for venue, symbols in self._wanted(spec, series).items():
+            for interval in sorted(intervals):
+                for symbol in symbols:
+                    try:
+                        self._one(venue, symbol, interval)
+                    except (ConfigError, HistoryError) as error:
+                        print(f"note: {venue} {symbol} {interval}: {error}", file=sys.stderr)
+
+    def _wanted(self, spec: "Spec", series: Sequence[str]) -> dict[str, list[str]]:
+        """Return which symbols to ask which venue for."""
+        from filters.places import split
+        from market.instruments import MERGED
+
+        found: dict[str, dict[str, None]] = {}
+        for each in series:
+            if venue_of(each) != MERGED:
+                found.setdefault(venue_of(each), {})[symbol_of(each)] = None
+        if not found:
+            literal = [name for name in spec.source.symbols if not set(name) & set("*?")]
+            for venue in self._asked.venues or spec.source.venues or self._told.settings.feeds:
+                found[venue] = dict.fromkeys(self._asked.symbols or literal)
+        for name in spec.fields:
+            place = split(name)[1]
+            if place is not None and place.symbol:
+                for venue in [place.venue] if place.venue else list(found):
+                    found.setdefault(venue, {})[place.symbol] = None
+        return {venue: list(symbols) for venue, symbols in found.items()}
+
+    def _one(self, name: str, symbol: str, interval: str) -> None:
+        from cli.backfill import asked_address
+        from connectors import VENUES
+        from connectors.settings import VenueSettings
+        from flows import configuration
+        from flows.backfill import backfill
+        from flows.home import Home
+        from flows.instruments import list_instruments
+        from flows.venue_keys import key_for, read_key
+
+        venue = VENUES.get(name)
+        if venue is None:
+            raise ConfigError(f"unknown venue{configuration.near(name, sorted(VENUES))}")
+        try:
+            warm_up = WARM_UP_BARS * Interval.parse(interval).length
+        except ValueError:
+            raise HistoryError("a venue's candles are of a time, as 1m") from None
+        feed = self._told.settings.feeds.get(name, VenueSettings())
+        own = None if feed.simulated else read_key(venue, os.environ)
+        key = key_for(venue, feed, {name: own} if own is not None else {})
+        with asked_address(venue, feed, Home.of(os.environ), alone=False) as rest_url:
+            listed = list_instruments(venue, rest_url, key=key)
+            instrument = listed.resolve(symbol, venue=name)[0]
+            show = self._progress.fetching(f"{instrument.id} {interval}")
+            backfill(
+                venue,
+                instrument,
+                interval,
+                max(0, self._asked.start - warm_up),
+                self._asked.end,
+                now=time.time_ns(),
+                database_url=self._address,
+                rest_url=rest_url,
+                key=key,
+                report=lambda done: show(done.done, done.wanted),
+            )

@@ -1,0 +1,3 @@
+DROP TABLE filter_generations;
+DROP TABLE filter_specs;
+DROP FUNCTION candlewax_tell_filter_specs();
