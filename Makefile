@@ -94,7 +94,7 @@ soak: $(READY)  ## all venues on real sockets, a fault every five seconds (five 
 
 outage: $(READY)  ## the database away in every way, killed for 20 s, with its figures (two minutes)
 	@CANDLEWAX_AWAY_S=20 $(BIN)/pytest -q -s tests/faults/test_store.py \
-		tests/end_to_end/test_outage.py $(ARGS)
+		tests/end_to_end/test_outage.py tests/sinks/test_alert_outage.py $(ARGS)
 
 check: lint types test  ## what the merge gate runs
 

@@ -77,6 +77,11 @@ def ack(number: int, /, *, config: Config = None) -> int:
     return 0
 
 
+def _end_text(fired: datetime, ended_at: int) -> str:
+    ended = datetime.fromtimestamp(ended_at / SECOND, UTC)
+    return f"{ended:%H:%M:%S}" if ended.date() == fired.date() else f"{ended:%Y-%m-%d %H:%M:%S}"
+
+
 def _print(found: "list[Told]", targets: dict[str, dict[str, int]]) -> None:
     from rich import box
     from rich.console import Console
@@ -88,16 +93,17 @@ def _print(found: "list[Told]", targets: dict[str, dict[str, int]]) -> None:
         return
     console = Console() if sys.stdout.isatty() else Console(width=240, no_color=True)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("number", "fired (UTC)", "severity", "target", "state", "acknowledged"):
+    for name in ("number", "fired (UTC)", "over", "severity", "target", "state", "acknowledged"):
         table.add_column(name, no_wrap=True)
     table.add_column("text")
     for row in found:
         at = datetime.fromtimestamp(row.fired_at / SECOND, UTC)
+        over = "" if row.ended_at is None else _end_text(at, row.ended_at)
         state = row.state if row.carried_by is None else f"{row.state} in {row.carried_by}"
         text = " ".join(row.text.split())
         why = f" ({row.error})" if row.error and row.state not in ("sent", "digested") else ""
         table.add_row(
-            *(str(row.id), f"{at:%Y-%m-%d %H:%M:%S}", row.severity, row.target, state),
+            *(str(row.id), f"{at:%Y-%m-%d %H:%M:%S}", over, row.severity, row.target, state),
             row.acked_by or "",
             Text(text + why),
         )

@@ -217,7 +217,7 @@ def retain(*, config: Config = None) -> int:
     for each in expired or ():
         what = {"drop_chunks": "chunks", "DELETE": "rows"}.get(each.how)
         done = f"{each.count:,} {what} removed" if what else "left to the server's own policy"
-        print(f"{each.table:14}older than {settings.days[each.table]:g} days: {done}")
+        print(f"{each.table:14} older than {each.days:g} days: {done}")
     for path in prune_home(Home.of(os.environ), settings):
         print(f"removed {path}")
     return 0

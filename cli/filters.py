@@ -48,16 +48,19 @@ def check(folder: Folder = None, *, config: Config = None) -> int:
 def list_(folder: Folder = None, *, config: Config = None) -> int:
     """Say what every spec looks at and when it fires, where it is kept, and what state it is in."""
     from filters.specs import describe
+    from flows import configuration
     from flows.home import Home
     from flows.standings import read_standings
     from flows.why import standing_lines
 
     place, reading = _all(folder, config)
     lines = dict.fromkeys(reading.places, "")
+    primary: tuple[str, ...] = ()  # a folder of one's own needs no configuration
     if folder is None:
         lines = standing_lines(reading, read_standings(Home.of(os.environ).status))
+        primary = configuration.load(config, os.environ).settings.primary
     for spec in reading.specs:
-        print(describe(spec))
+        print(describe(spec, primary))
         print(f"  kept in   {reading.places[spec.id]}")
         if lines[spec.id]:
             print(f"  state     {lines[spec.id]}")

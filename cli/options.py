@@ -40,7 +40,7 @@ Emit: TypeAlias = Annotated[
     tuple[str, ...],
     Parameter(
         name="--emit",
-        help="Kinds to tell: events, books, bars, features, alerts; with commas between.",
+        help="Kinds to tell: events, books, bars, features, alerts, endings; with commas between.",
         converter=comma_separated,
         n_tokens=1,
         negative=(),

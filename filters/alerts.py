@@ -43,13 +43,13 @@ class Clause(msgspec.Struct, frozen=True):
         text: as the spec has it, `"rsi(14) < 30"`.
         value: what its left side was; None when it was not known.
         threshold: what it was held against; None when there is no number.
-        holds: whether it was true.
+        holds: whether it was true; None where a value was not known.
     """
 
     text: str
     value: float | None = None
     threshold: float | None = None
-    holds: bool = True
+    holds: bool | None = True
 
 
 class Passed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -70,6 +70,22 @@ class Copied(msgspec.Struct, frozen=True):
     moment: Observation | Passed
 
 
+class AlertEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What an alert told is true no more.
+
+    Attributes:
+        key: of the alert.
+        spec: id of the spec.
+        series: instrument id.
+        ts_ended: our time of the event that ended it, ns.
+    """
+
+    key: str
+    spec: str
+    series: str
+    ts_ended: int
+
+
 class Alert(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     """A spec fired.
 
@@ -87,7 +103,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=T
         text: the rendered message.
         values: the fields that the condition looked at, with their values then.
         chart: a target is to get a picture with it.
-        clauses: the parts of the condition then; empty where they are not told.
+        clauses: the parts of the condition then; empty in recordings of before they were told.
         signal: of a strategy `entry`, or why it left: `stop`, `target` or `exit`; else empty.
     """
 

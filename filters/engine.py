@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from filters.alerts import Alert, Observation, Passed
+from filters.alerts import Alert, AlertEnded, Observation, Passed
 from filters.explain import Explanation, explain
 from filters.looking import Beat, Watch, look, pass_time
 from filters.messages import Running, ready
@@ -37,6 +37,7 @@ class EngineState(msgspec.Struct, frozen=True):
         symbols: what is followed.
         waiting: moments that wait for other bars, as `states`.
         others: what is known of other bars.
+        primary: symbol to the venue that specs without venues look at.
     """
 
     generation: int = 0
@@ -45,6 +46,7 @@ class EngineState(msgspec.Struct, frozen=True):
     symbols: tuple[str, ...] = ()
     waiting: dict[str, list[Observation | Beat]] = {}
     others: OthersState = OthersState()
+    primary: dict[str, str] = {}
 
 
 class FilterEngine:
@@ -61,6 +63,7 @@ class FilterEngine:
         self._symbol = symbol
         self._generation = 0
         self._symbols: tuple[str, ...] = ()
+        self._primary: dict[str, str] = {}
         self._running: list[Running] = []
         self._states: dict[str, SpecState] = {}
         self._waiting: dict[str, deque[Observation | Beat]] = {}
@@ -68,12 +71,18 @@ class FilterEngine:
         self._by_series: dict[str, list[Watch]] = {}
         self._looks_at_others = False
         self._looked_at: dict[tuple[str, str], bool] = {}
+        self._ended: list[AlertEnded] = []
         self._others = Others(None if state is None else state.others)
         if state is not None:
             self._states = {key: each.copy() for key, each in state.states.items()}
             self._waiting = {key: deque(each) for key, each in state.waiting.items()}
             self.specs_changed(
-                SpecsChanged(generation=state.generation, specs=state.specs, symbols=state.symbols)
+                SpecsChanged(
+                    generation=state.generation,
+                    specs=state.specs,
+                    symbols=state.symbols,
+                    primary=state.primary,
+                )
             )
 
     @property
@@ -95,6 +104,7 @@ class FilterEngine:
         """
         self._generation = change.generation
         self._symbols = change.symbols
+        self._primary = change.primary or self._primary
         self._running = [
             ready(spec)
             for spec in change.specs
@@ -118,7 +128,7 @@ class FilterEngine:
 
     def needs(self, series: str) -> Needs:
         """Return what the specs in force want to know of a series."""
-        return needs_of(self.specs, series, self._symbols)
+        return needs_of(self.specs, series, self._symbols, self._primary)
 
     def observe(self, observation: Observation) -> list[Alert]:
         """Take one moment of one series; return the alerts of the specs that fire on it.
@@ -182,17 +192,30 @@ class FilterEngine:
                         alerts += self._answer(self._made(running, key.split(":", 2)[2]))
         return alerts
 
+    def take_ended(self) -> list[AlertEnded]:
+        """Return which alerts are true no more, in the order in which they ended, each once.
+
+        An alert ends when its condition is false (with `until`: when that is true), when a value
+        is missing and the spec resets then, and when it fires again with `trigger: every`. Where
+        the market is not live nothing ends, nor when its spec is edited or taken away: nobody
+        knows what is true then.
+        """
+        ended = self._ended.copy()
+        self._ended.clear()
+        return ended
+
     def explain(self, series: str) -> list[Explanation]:
         """Say of each spec in force for a series why it has fired, or why not."""
         told = []
         for running in self._running:
-            if running.spec.source.matches(series):
+            if running.spec.source.matches(series, self._primary):
                 key = _key(running, series)
                 watch = Watch(
                     running,
                     series,
                     self._states.get(key) or SpecState(),
                     self._waiting.get(key) or deque(),
+                    [],
                 )
                 told.append(explain(running, series, watch.state, self._waits_for(watch)))
         return told
@@ -207,6 +230,7 @@ class FilterEngine:
             self._symbols,
             {key: list(each) for key, each in self._waiting.items() if each},
             self._others.snapshot(),
+            self._primary,
         )
 
     def _is_looked_at(self, observation: Observation) -> bool:
@@ -217,7 +241,7 @@ class FilterEngine:
         known = self._looked_at.get(key)
         if known is None:
             known = self._looked_at[key] = any(
-                looks_at(running.spec, name, *key)
+                looks_at(running.spec, name, *key, self._primary)
                 for running in self._running
                 for name in running.others
             )
@@ -230,7 +254,8 @@ class FilterEngine:
             is_of = source.stream == stream or (
                 stream == "forming" and running.spec.looks_at_forming_bars
             )
-            if is_of and source.interval == interval and source.matches(series):
+            is_of = is_of and source.interval == interval
+            if is_of and source.matches(series, self._primary):
                 watches.append(self._made(running, series))
         self._watches[series, stream, interval] = watches
         self._by_series.pop(series, None)
@@ -240,7 +265,7 @@ class FilterEngine:
         key = _key(running, series)
         state = self._states.setdefault(key, SpecState())
         waiting = self._waiting.setdefault(key, deque()) if running.others else deque()
-        return Watch(running, series, state, waiting)
+        return Watch(running, series, state, waiting, self._ended)
 
     def _standing(self, series: str) -> list[Watch]:
         # From the states and not from what has been observed, so that a wait goes on by itself

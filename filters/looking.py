@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from filters.alerts import Alert, Observation
+from filters.alerts import Alert, AlertEnded, Observation
 from filters.memory import fresh, step
 from filters.messages import Running, make_alert, missing
 from filters.state import Phase, Seen, SpecState
@@ -21,12 +21,13 @@ class Beat(msgspec.Struct, frozen=True, tag=True):
 
 
 class Watch(msgspec.Struct):
-    """A spec and its state with one series."""
+    """A spec and its state with one series; `ended` gets what is over."""
 
     running: Running
     series: str
     state: SpecState
     waiting: deque[Observation | Beat]
+    ended: list[AlertEnded]
 
 
 def look(watch: Watch, observation: Observation, values: dict[str, float | None]) -> Alert | None:
@@ -37,7 +38,7 @@ def look(watch: Watch, observation: Observation, values: dict[str, float | None]
     if observation.state is not State.LIVE:
         state.hold_back(observation.state.value, observation.reason)
         return None
-    if running.ends and state.is_over(running.timing, ts):
+    if running.ends and state.phase is not Phase.FIRING and state.is_over(running.timing, ts):
         state.became_false(running.timing, ts)
         return None
     condition = running.condition
@@ -60,6 +61,8 @@ def look(watch: Watch, observation: Observation, values: dict[str, float | None]
         state.became_false(running.timing, ts, is_released=running.until is None)
     else:
         return _held(watch, observation, values, remembered)
+    if state.told and state.phase is not Phase.FIRING:
+        _end(watch, ts)
     return None
 
 
@@ -73,8 +76,7 @@ def _held(
     running, state = watch.running, watch.state
     ts = observation.ts_recv
     if state.became_true(running.timing, ts):
-        seen = seen_of(running, observation, values, remembered)
-        return make_alert(running, observation.series, seen, ts)
+        return _tell(watch, seen_of(running, observation, values, remembered), ts)
     if running.timing.hold and state.phase is Phase.PENDING:
         state.seen = seen_of(running, observation, values, remembered)
     return None
@@ -91,6 +93,8 @@ def missing_value(
     state.hold_back("missing", missing(running.condition, values, observation.reason))
     if running.spec.missing == "reset":
         state.forget(running.timing, observation.ts_recv)
+        if state.told:
+            _end(watch, observation.ts_recv)
     return None
 
 
@@ -120,8 +124,26 @@ def pass_time(watch: Watch, beat: Beat) -> Alert | None:
         return None
     seen = standing.seen
     if standing.elapsed(watch.running.timing, beat.ts) and seen is not None:
-        return make_alert(watch.running, watch.series, seen, beat.ts)
+        return _tell(watch, seen, beat.ts)
     return None
+
+
+def _tell(watch: Watch, seen: Seen, ts: int) -> Alert:
+    """Make the alert, which takes the place of one that is still true."""
+    alert = make_alert(watch.running, watch.series, seen, ts)
+    if watch.state.told not in ("", alert.key):
+        _end(watch, ts)
+    watch.state.told = alert.key
+    return alert
+
+
+def _end(watch: Watch, ts: int) -> None:
+    """Say that what was told is over."""
+    state = watch.state
+    state.told, key = "", state.told
+    watch.ended.append(
+        AlertEnded(key=key, spec=watch.running.spec.id, series=watch.series, ts_ended=ts)
+    )
 
 
 def seen_of(

@@ -155,8 +155,8 @@ def make_alert(running: Running, series: str, seen: Seen, ts: int) -> Alert:
         values={name: seen.values.get(name) for name in running.condition.fields},
         chart=any(each.chart for each in spec.notify),
         clauses=tuple(
-            AlertClause(each.text, each.value, each.limit, each.holds is True)
-            for each in clauses_seen(running.condition, seen.values, seen.remembered)
+            AlertClause(told.text, told.value, told.limit, told.holds)
+            for told in clauses_seen(running.condition, seen.values, seen.remembered)
         ),
     )
 

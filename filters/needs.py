@@ -1,6 +1,6 @@
 """What specs want to know of a series: exactly that is computed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -46,13 +46,19 @@ class _Wanted:
         return {key: tuple(fields) for key, fields in self._fields.items()}
 
 
-def needs_of(specs: Iterable[Spec], series: str, symbols: Iterable[str] = ()) -> Needs:
+def needs_of(
+    specs: Iterable[Spec],
+    series: str,
+    symbols: Iterable[str] = (),
+    primary: Mapping[str, str] | None = None,
+) -> Needs:
     """Return what these specs want to know of a series (an instrument id).
 
     Args:
         specs: those that are not in force are passed over.
         series: instrument id.
         symbols: what is followed, for specs over all symbols that look at this one too.
+        primary: symbol to the venue that specs without venues look at.
     """
     bars, forming, streams, asking = _Wanted(), _Wanted(), _Wanted(), _Wanted()
     passes = False
@@ -63,14 +69,14 @@ def needs_of(specs: Iterable[Spec], series: str, symbols: Iterable[str] = ()) ->
         source = spec.source
         own = [name for name in spec.fields if "@" not in name]
         others = [name for name in spec.fields if "@" in name]
-        if source.matches(series):
+        if source.matches(series, primary):
             if source.stream == "bar":
                 bars.add(source.interval, own)
                 if spec.looks_at_forming_bars:
                     forming.add(source.interval, own)
             else:
                 streams.add(source.stream, own)
-        for asker, interval, field in _of_others(spec, others, series, symbols):
+        for asker, interval, field in _of_others(spec, others, series, symbols, primary or {}):
             passes = True
             bars.add(interval, (field,))
             if asker != symbol_of(series):
@@ -87,18 +93,28 @@ def needs_of(specs: Iterable[Spec], series: str, symbols: Iterable[str] = ()) ->
     )
 
 
-def looks_at(spec: Spec, name: str, series: str, interval: str) -> bool:
+def looks_at(
+    spec: Spec,
+    name: str,
+    series: str,
+    interval: str,
+    primary: Mapping[str, str] | None = None,
+) -> bool:
     """Whether a field of a spec is read from these bars, besides its own."""
     _, place = split(name)
     if place is None or interval != (place.interval or spec.source.interval):
         return False
     if place.symbol:
         return place.symbol == symbol_of(series) and place.venue in ("", venue_of(series))
-    return spec.source.matches(series)
+    return spec.source.matches(series, primary)
 
 
 def _of_others(
-    spec: Spec, others: Iterable[str], series: str, symbols: tuple[str, ...]
+    spec: Spec,
+    others: Iterable[str],
+    series: str,
+    symbols: tuple[str, ...],
+    primary: Mapping[str, str],
 ) -> Iterator[tuple[str, str, str]]:
     """Find what a spec wants of a series as bars other than its own: asker, interval, field."""
     source = spec.source
@@ -115,7 +131,7 @@ def _of_others(
         if not is_asked or venue == MERGED:
             continue
         if not place.symbol:
-            if source.matches(series):
+            if source.matches(series, primary):
                 yield symbol_of(series), interval, field
         elif place.symbol == symbol_of(series):
             for asker in dict.fromkeys((*source.symbols, *symbols, symbol_of(series))):

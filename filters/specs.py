@@ -5,7 +5,7 @@ canonical text (`filters.grammar`), compiled where it is asked.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias, final
@@ -39,8 +39,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
             or `quote` (one a change of the best prices or their sizes).
         symbols: symbols or globs, `"*-USDT"`.
         interval: of the bars, `"1m"`; empty for books.
-        venues: names of venues; empty for every one that is followed, each by itself; `merged`
-            for the bars of all venues together.
+        venues: names of venues; empty for the primary venue of each symbol; `merged` for the bars
+            of all venues together.
     """
 
     stream: Stream
@@ -52,12 +52,21 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         """Return whether one of the globs fits a symbol."""
         return any(fnmatchcase(symbol, glob) for glob in self.symbols)
 
-    def matches(self, series: str) -> bool:
-        """Return whether a series (an instrument id) is meant."""
-        venue = venue_of(series)
-        if venue not in self.venues and (self.venues or venue == MERGED):
+    def matches(self, series: str, primary: Mapping[str, str] | None = None) -> bool:
+        """Return whether a series (an instrument id) is meant.
+
+        Args:
+            series: instrument id.
+            primary: symbol to its primary venue; of a symbol that is not in it every venue is
+                meant, where the source names none.
+        """
+        venue, symbol = venue_of(series), symbol_of(series)
+        if self.venues:
+            if venue not in self.venues:
+                return False
+        elif venue == MERGED or (primary and primary.get(symbol, venue) != venue):
             return False
-        return self.matches_symbol(symbol_of(series))
+        return self.matches_symbol(symbol)
 
 
 class Notify(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,6 +200,8 @@ class SpecsChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
         specs: all of them.
         symbols: what is followed, as far as it was known: who a spec's globs may stand for where
             it looks at another symbol too.
+        primary: symbol to the venue that specs without venues look at; empty: as it was told
+            before, and where it never was, each venue by itself.
         worker: number of the worker whose input it went into: it is for what that one reads; None
             for everything.
     """
@@ -198,7 +209,14 @@ class SpecsChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     generation: int
     specs: tuple[Spec, ...]
     symbols: tuple[str, ...] = ()
+    primary: dict[str, str] = {}
     worker: int | None = None
+
+    def after(self, before: "SpecsChanged | None") -> "SpecsChanged":
+        """Return the change with what it leaves as it was."""
+        if self.primary or before is None or not before.primary:
+            return self
+        return msgspec.structs.replace(self, primary=before.primary)
 
 
 def hash_of(spec: Spec) -> str:
@@ -249,9 +267,14 @@ def in_force(specs: Iterable[Spec]) -> tuple[Spec, ...]:
     )
 
 
-def describe(spec: Spec) -> str:
-    """Return what a spec does, in a few lines for people."""
-    return "\n".join(_lines(spec))
+def describe(spec: Spec, primary: Sequence[str] = ()) -> str:
+    """Return what a spec does, in a few lines for people.
+
+    Args:
+        spec: the spec.
+        primary: venues, the one that is asked for a symbol first.
+    """
+    return "\n".join(_lines(spec, primary))
 
 
 def time_text(ns: int) -> str:
@@ -271,9 +294,12 @@ def moment_text(spec: Spec) -> str:
     }[spec.source.stream]
 
 
-def _lines(spec: Spec) -> Iterator[str]:
+def _lines(spec: Spec, primary: Sequence[str]) -> Iterator[str]:
     source = spec.source
-    venues = f" at {', '.join(source.venues)}" if source.venues else ""
+    venues = f" at {', '.join(source.venues) or 'the primary venue'}"
+    if not source.venues and primary:
+        others = "".join(f", else {name}" for name in primary[1:])
+        venues += f" of each symbol ({primary[0]}{others})"
     off = "" if spec.is_enabled else " - switched off"
     yield f"{spec.id}: {spec.title or spec.id} ({spec.severity}){off}"
     yield f"  looks at  {moment_text(spec)} of {', '.join(source.symbols)}{venues}"

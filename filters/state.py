@@ -14,6 +14,7 @@ With `trigger: every` it fires again at each true moment that is no sooner than 
 
 A moment that does not count (not live, a value missing) is not a false one: what has fired stays
 fired. But a wait for `for` begins anew after it, because nobody knows what was true in between.
+What an alert told is over when `firing` is left; what nobody looks at any more has no end.
 
 There is no clock here: times are our own nanoseconds, as observations and heartbeats bring them.
 """
@@ -87,6 +88,7 @@ class SpecState(msgspec.Struct):
         remembered: what each crossing and move said then.
         holds: what the condition said then.
         position: of a strategy; None before its first.
+        told: key of the alert that it fired and that is still true; empty for none.
     """
 
     phase: Phase = Phase.INACTIVE
@@ -106,6 +108,7 @@ class SpecState(msgspec.Struct):
     remembered: list[bool | None] = []
     holds: bool | None = None
     position: Position | None = None
+    told: str = ""
 
     def is_over(self, timing: Timing, ts: int) -> str:
         """Say why it can never fire again, or nothing."""

@@ -409,6 +409,10 @@ def _check(settings: Settings) -> Iterator[tuple[str, str]]:
         settings.market.merged()
     except ValueError as error:
         yield "market.merged_intervals", str(error)
+    for name in settings.market.primary:
+        if name not in settings.feeds:
+            near_it = near(name, sorted(settings.feeds))
+            yield "market.primary", f"{name!r} is no venue of [feeds]{near_it}"
     try:
         settings.store.kept_depth()
     except ValueError as error:

@@ -32,6 +32,7 @@ from flows.metrics import serve_metrics
 from flows.output import Output
 from flows.past import StoredPast, VenuePast
 from flows.pipeline import build
+from flows.primary_venues import primary_venues
 from flows.recorded_settings import recorded_settings
 from flows.routing import Routes
 from flows.row_placement import row_placement
@@ -114,7 +115,15 @@ def _flow() -> Dataflow:
         controls=[
             recorded_settings(settings.settings.market),
             msgspec.json.encode(
-                SpecsChanged(generation=specs.generation, specs=specs.specs, symbols=symbols)
+                SpecsChanged(
+                    generation=specs.generation,
+                    specs=specs.specs,
+                    symbols=symbols,
+                    primary=primary_venues(
+                        settings.settings.primary,
+                        [one.id for each in feeds for one in each.instruments],
+                    ),
+                )
             ),
             *_left_open(embedded.database_url, feeds),
         ],

@@ -17,7 +17,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from flows.market_output import FilterOutput, MarketOutput
 from market.errors import ConfigError
 
-KINDS = ("events", "books", "bars", "features", "alerts")
+KINDS = ("events", "books", "bars", "features", "alerts", "endings")
 """What can be emitted."""
 
 log = logging.getLogger(__name__)
@@ -70,10 +70,13 @@ def market_lines(output: MarketOutput, kinds: frozenset[str]) -> Iterator[bytes]
 
 
 def alert_lines(output: FilterOutput, kinds: frozenset[str]) -> Iterator[bytes]:
-    """Write the alerts, when they are wanted."""
+    """Write the alerts and their ends, when they are wanted."""
     if "alerts" in kinds:
         for alert in output.alerts:
             yield _encode(_Line("alerts", f"{alert.spec} {alert.series}", alert))
+    if "endings" in kinds:
+        for ended in output.ended:
+            yield _encode(_Line("endings", f"{ended.spec} {ended.series}", ended))
 
 
 def digest(lines: Iterable[bytes]) -> str:

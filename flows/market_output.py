@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from filters.alerts import Alert, Copied, Observation, Passed
+from filters.alerts import Alert, AlertEnded, Copied, Observation, Passed
 from filters.specs import SpecsChanged
 from flows.bar_series import HistoryWish
 from market.events import (
@@ -86,8 +86,10 @@ class FilterOutput(msgspec.Struct):
 
     Attributes:
         alerts: those that fired.
+        ended: what alerts told and is true no more.
         tops: the best levels at that moment, to be stored with them.
     """
 
     alerts: list[Alert] = []
+    ended: list[AlertEnded] = []
     tops: list[BookTop] = []

@@ -32,6 +32,7 @@ from sinks.rows import (
     bar_row,
     book_top_row,
     book_update_row,
+    ending_row,
     feature_row,
     gap_row,
     pack,
@@ -188,9 +189,14 @@ def _rarer(output: MarketOutput) -> Iterator[tuple[str, list[Row]]]:
 def alert_rows(
     route: Callable[[str], tuple[str, ...]], items: list[tuple[str, FilterOutput]]
 ) -> Iterable[Rows]:
-    """Turn alerts, and the book as it was then, into rows."""
+    """Turn alerts, the book as it was then, and the ends of alerts into rows."""
     for symbol, output in items:
-        yield symbol, pack("alerts", [alert_row(_routed(alert, route)) for alert in output.alerts])
+        if output.alerts:
+            rows = [alert_row(_routed(alert, route)) for alert in output.alerts]
+            yield symbol, pack("alerts", rows)
+        if output.ended:
+            rows = [ending_row(each.key, each.ts_ended) for each in output.ended]
+            yield symbol, pack("alert_endings", rows)
         if output.tops:
             yield symbol, pack("book_tops", [book_top_row(top) for top in output.tops])
 

@@ -1,6 +1,6 @@
 """The settings that change an answer, kept in the recording so that a replay answers the same."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -47,11 +47,28 @@ def symbols_of(paths: Sequence[Path]) -> tuple[str, ...]:
         RecordingError: one of the files is no recording.
     """
     found: set[str] = set()
+    for change in _changes(paths):
+        found.update(change.symbols)
+    return tuple(sorted(found))
+
+
+def primary_of(paths: Sequence[Path]) -> dict[str, str]:
+    """Return which venue spoke for which symbol when a recording was made, as far as it says.
+
+    Raises:
+        RecordingError: one of the files is no recording.
+    """
+    found: dict[str, str] = {}
+    for change in _changes(paths):
+        found.update(change.primary)
+    return found
+
+
+def _changes(paths: Sequence[Path]) -> Iterator[SpecsChanged]:
     for path in paths:
         for record in islice(Recording(path), FIRST_RECORDS):
             if record.kind == "control" and not record.conn:
                 try:
-                    found.update(msgspec.json.decode(record.body, type=SpecsChanged).symbols)
+                    yield msgspec.json.decode(record.body, type=SpecsChanged)
                 except msgspec.ValidationError:
                     continue
-    return tuple(sorted(found))

@@ -27,7 +27,7 @@ from flows.embedded import prepare_database
 from flows.home import Home
 from flows.output import Output
 from flows.pipeline import build
-from flows.recorded_settings import market_of, symbols_of
+from flows.recorded_settings import market_of, primary_of, symbols_of
 from flows.routing import Routes
 from flows.status import StatusFile, Tally
 from flows.stopping import Stopping
@@ -161,7 +161,9 @@ def _controls(options: ReplayOptions, paths: list[Path]) -> list[bytes] | None:
     if not options.specs:
         return None
     specs = load_specs(Path(options.specs))
-    changed = SpecsChanged(generation=1, specs=specs, symbols=symbols_of(paths))
+    changed = SpecsChanged(
+        generation=1, specs=specs, symbols=symbols_of(paths), primary=primary_of(paths)
+    )
     return [msgspec.json.encode(changed)]
 
 

@@ -38,6 +38,8 @@ class MarketSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         features: indicators of every bar, by their names in the catalogue.
         depth: levels a side of the book that are shown and stored; 1 to 64.
         stale_after_s: seconds without a message after which a book is `stale`.
+        primary: venues: a filter that names none looks at the first of them that follows the
+            symbol; those that are left out come after, in the order of `[feeds]`.
     """
 
     bar_intervals: tuple[str, ...] = ("1s", "1m")
@@ -46,6 +48,7 @@ class MarketSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     features: tuple[str, ...] = ("rsi(14)", "ema(20)")
     depth: Annotated[int, msgspec.Meta(ge=1, le=64)] = 10
     stale_after_s: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    primary: tuple[str, ...] = ()
 
     def lengths(self) -> tuple[Interval | Activity, ...]:
         """Return the bar lengths.
@@ -138,3 +141,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     webhook: WebhookSettings = msgspec.field(default_factory=WebhookSettings)
     serving: ServingSettings = msgspec.field(default_factory=ServingSettings)
     log: LogSettings = msgspec.field(default_factory=LogSettings)
+
+    @property
+    def primary(self) -> tuple[str, ...]:
+        """All venues that are read, the one that speaks for a symbol first."""
+        named = (name for name in self.market.primary if name in self.feeds)
+        return tuple(dict.fromkeys((*named, *self.feeds)))

@@ -80,7 +80,7 @@ class FilterLogic(StatefulBatchLogic[MarketOutput, FilterOutput, bytes]):
         """Take what the market told; most of the time nothing comes of it."""
         out = self._filters.advance(values)
         self._noted(self._filters)
-        return ((out,) if out.alerts else ()), StatefulBatchLogic.RETAIN
+        return ((out,) if out.alerts or out.ended else ()), StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> bytes:
         """Return the state for recovery."""

@@ -105,6 +105,7 @@ class SymbolFilters:
                     continue
                 for alert in fired:
                     self._tell(alert, out)
+        out.ended = engine.take_ended()
         return out
 
     def standing(self) -> EngineState:

@@ -200,7 +200,7 @@ class SymbolMarket:
         return market
 
     def _specs_changed(self, changed: SpecsChanged, out: MarketOutput) -> None:
-        self._specs = changed
+        self._specs = changed = changed.after(self._specs)
         self._want_all(out)
         out.moments.append(changed)
 
@@ -217,7 +217,8 @@ class SymbolMarket:
     def _want(self, market: InstrumentMarket) -> None:
         specs = () if self._specs is None else self._specs.specs
         symbols = () if self._specs is None else self._specs.symbols
-        needs = needs_of(specs, market.instrument, symbols)
+        primary = {} if self._specs is None else self._specs.primary
+        needs = needs_of(specs, market.instrument, symbols, primary)
         demanded = dict(self._demand)
         if self._merged is not None:
             for interval in self._merged.intervals:

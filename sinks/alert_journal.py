@@ -10,11 +10,12 @@ the database is back. Until then the process that fired a critical one may send 
             journal.record(alert, "sent", detail=message_id)
 
 What `record` was told becomes the state of the outbox row when it is inserted, in one transaction:
-`sent` and `failed` are final, `pending` (it did not arrive for sure) is left to the sender, and an
-attempt without an answer is `unknown`. A row is claimed once more only after `pending`. Nothing is
-claimed while alerts are moved, and nothing is moved while an attempt waits for its answer, at most
-`ANSWER_S`. An alert that the database may have, because it went away during the commit, is never
-claimed: its outbox row may have a sender already.
+`sent` and `failed` are final, `pending` (it did not arrive for sure) is left to the sender. So is
+an attempt without an answer, with the mark of a repeat: it goes out once more, or becomes `unknown`
+where that is too late. A row is claimed once more only after `pending`. Nothing is claimed while
+alerts are moved, and nothing is moved while an attempt waits for its answer, at most `ANSWER_S`. An
+alert that the database may have, because it went away during the commit, is never claimed: its
+outbox row may have a sender already.
 """
 
 import logging
@@ -27,9 +28,11 @@ from typing import Literal
 import msgspec
 import psycopg
 
+from sinks.outbox import REPEAT_MARK
 from sinks.rows import ALERTS, Cell, Row
 from sinks.spool import Appended, Spool
 from sinks.spool_lane import Chunk, Entry
+from sinks.tables import TABLES
 
 JOURNAL_BYTES = 64 * 1024 * 1024
 ANSWER_S = 10.0
@@ -37,6 +40,7 @@ ANSWER_S = 10.0
 _DOUBTFUL = "alerts in doubt"
 _MARKS = "marks"
 _ALL = 1_000_000
+_COLUMNS = [name for name, _ in TABLES[ALERTS].columns]
 
 Outcome = Literal["sent", "failed", "unknown", "pending"]
 
@@ -190,21 +194,23 @@ class AlertJournal:
                     self._critical[name] = self._doubtful.pop(name)
 
     def _note(self, row: Sequence[Cell], *, in_doubt: bool) -> None:
-        key, *_, fired_at, severity, text, _values, targets = row
-        if severity != "critical" or not isinstance(targets, list) or not isinstance(fired_at, int):
+        cells = dict(zip(_COLUMNS, row, strict=False))
+        fired_at = cells["fired_at"]
+        if cells["severity"] != "critical" or not isinstance(fired_at, int):
             return
-        for target in map(str, targets):
-            name = (str(key), target)
+        key = str(cells["key"])
+        for target in _targets(row):
+            name = (key, target)
             if in_doubt:
                 self._critical.pop(name, None)
             elif name in self._doubtful:
                 continue
             waiting = self._doubtful if in_doubt else self._critical
             waiting[name] = JournaledAlert(
-                key=str(key),
+                key=key,
                 target=target,
-                severity=severity,
-                text=str(text),
+                severity="critical",
+                text=str(cells["text"]),
                 fired_at=fired_at,
             )
 
@@ -236,7 +242,7 @@ class AlertJournal:
             self.spool.done(moving.chunk)
             for row in moving.rows:
                 key = str(row[0])
-                for target in map(str, row[-1] if isinstance(row[-1], list) else ()):
+                for target in _targets(row):
                     name = (key, target)
                     self._critical.pop(name, None)
                     self._doubtful.pop(name, None)
@@ -300,7 +306,7 @@ class AlertJournal:
             detail: the target's id of the message, or what went wrong.
 
         Returns:
-            Whether it was still here; if not, it is in the outbox, as `unknown`.
+            Whether it was still here; if not, it is in the outbox, to be repeated.
         """
         name = (alert.key, alert.target)
         with self._mutex:
@@ -308,7 +314,7 @@ class AlertJournal:
             if mark is None or mark.attempts != alert.attempts or self not in _open:
                 return False
             if self._is_moving:
-                return False  # its time was over: it is being inserted as unknown
+                return False  # its time was over: it is being inserted as one without an answer
             self._asked.pop(name, None)
             self._mark(Mark(alert.key, alert.target, state, alert.attempts, detail))
             return True
@@ -326,19 +332,28 @@ class AlertJournal:
         return is_kept
 
 
+def _targets(row: Sequence[Cell]) -> list[str]:
+    targets = row[_COLUMNS.index("targets")]
+    return [str(target) for target in targets] if isinstance(targets, list) else []
+
+
 def settle(connection: psycopg.Connection, marks: Iterable[Mark]) -> None:
     """Give outbox rows the states of what was sent from a journal, in the caller's transaction.
 
-    Rows that someone else has begun to send are left as they are.
+    Rows that someone else has begun to send are left as they are. What has no answer is critical:
+    it is left to the sender, to be repeated once with `REPEAT_MARK`.
     """
     for mark in marks:
-        state = "unknown" if mark.state == "sending" else mark.state
+        is_unanswered = mark.state in ("sending", "unknown")
+        state = "pending" if is_unanswered else mark.state
         error = mark.detail if state != "sent" else None
         if mark.state == "sending":
             error = "sent while the database was away, without an answer on record"
         connection.execute(
             "UPDATE outbox SET state = %(state)s, attempts = %(attempts)s, attempted_at = now(),"
             " message_id = %(message_id)s, error = %(error)s,"
+            " text = CASE WHEN %(repeats)s AND NOT starts_with(text, %(mark)s)"
+            " THEN %(mark)s || text ELSE text END,"
             " finished_at = CASE WHEN %(state)s = 'pending' THEN NULL ELSE now() END"
             " WHERE alert_key = %(key)s AND target = %(target)s AND state = 'pending'",
             {
@@ -346,6 +361,8 @@ def settle(connection: psycopg.Connection, marks: Iterable[Mark]) -> None:
                 "attempts": mark.attempts,
                 "message_id": mark.detail if state == "sent" else None,
                 "error": error,
+                "repeats": is_unanswered,
+                "mark": REPEAT_MARK,
                 "key": mark.key,
                 "target": mark.target,
             },

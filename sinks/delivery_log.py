@@ -109,7 +109,10 @@ class Presence:
         if self._said != "away":
             self._said = "away"
             reason = storable(str(error))
-            _log.warning("the database is away, alerts wait", extra={"reason": reason})
+            _log.warning(
+                "the database is away: alerts wait, critical ones go out where they fired",
+                extra={"reason": reason},
+            )
 
     def doing(self, what: str) -> None:
         """Tell what this sender does."""

@@ -3,10 +3,14 @@
 A turn takes the most urgent row whose target can be called now, gathers what can go with it, puts
 the attempt on record, makes the call, and writes down the answer. An answer that cannot be written
 down, because the database is away, stays in hand until it can.
+
+While the database is away a turn takes a critical alert from a journal of this process
+(`sinks.alert_journal`), where the attempt and its answer are on record instead: one at a time,
+within the same limits; who muted it cannot be known.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -15,9 +19,10 @@ import psycopg
 from sinks import delivery_log, outbox
 from sinks.acknowledgements import escalate
 from sinks.alert_facts import AlertFacts, read_facts
+from sinks.alert_journal import AlertJournal, JournaledAlert
 from sinks.alert_settings import AlertSettings
 from sinks.delivery import Delivered, DeliveryError, Failure, Target
-from sinks.message import MOST, Composer, Link
+from sinks.message import MOST, Composer, Link, Message
 from sinks.mutes import suppress
 from sinks.outbox import OutboxRow
 from sinks.pacing import Pace, Pacer
@@ -125,6 +130,30 @@ class Dispatcher:
         self.record_unrecorded(connection)
         return True
 
+    def deliver_journaled(self, journals: Iterable[AlertJournal]) -> bool:
+        """Make one attempt for a critical alert that waits for the database; whether one was made.
+
+        Args:
+            journals: of this process.
+        """
+        journals = list(journals)
+        for name, pace in self._paces.items():
+            if not self._pacer.begin(pace):
+                continue
+            taken = self._claim(journals, name)
+            if taken is None:
+                self._pacer.cancel(pace)
+                continue
+            journal, alert = taken
+            row = _row_of(alert)
+            try:
+                outcome = self._send(self._composer.without_store(row), name)
+            finally:
+                self._pacer.end(pace)
+            self._record_journaled(journal, alert, self._judge([row], outcome))
+            return True
+        return False
+
     def wait_s(self) -> float:
         """Return in how many seconds there may be something to do, without news of it."""
         waits = [wait for wait in map(self._pacer.wait_s, self._paces.values()) if wait > 0]
@@ -191,8 +220,11 @@ class Dispatcher:
         message = self._composer.digest(rows, facts)
         if picture is not None:
             message = msgspec.structs.replace(message, picture=picture)
+        return self._send(message, rows[0].target)
+
+    def _send(self, message: Message, target: str) -> Delivered | DeliveryError:
         try:
-            return self._targets[rows[0].target].send(message, self._clock())
+            return self._targets[target].send(message, self._clock())
         except DeliveryError as error:
             return error
 
@@ -232,5 +264,49 @@ class Dispatcher:
                 )
                 delivery_log.report_unanswered(now_rows, reason)
 
+    def _claim(
+        self, journals: Iterable[AlertJournal], target: str
+    ) -> tuple[AlertJournal, JournaledAlert] | None:
+        for journal in journals:
+            alert = journal.claim(targets=(target,), oldest=self._oldest())
+            if alert is not None:
+                return journal, alert
+        return None
+
+    def _record_journaled(
+        self, journal: AlertJournal, alert: JournaledAlert, attempt: _Attempt
+    ) -> None:
+        rows, outcome, pause_s = attempt
+        if isinstance(outcome, Delivered):
+            journal.record(alert, "sent", detail=outcome.message_id)
+            delivery_log.report_sent(rows, self._clock())
+            return
+        reason = delivery_log.storable(str(outcome))
+        match outcome.failure:
+            case Failure.RETRY:
+                journal.record(alert, "pending", detail=reason)
+                delivery_log.report_retry(rows, reason, pause_s)
+            case Failure.PERMANENT:
+                journal.record(alert, "failed", detail=reason)
+                delivery_log.report_failed(rows, reason)
+            case Failure.UNKNOWN:
+                journal.record(alert, "unknown", detail=reason)
+                again = [msgspec.structs.replace(row, state="pending") for row in rows]
+                delivery_log.report_unanswered(again, reason)
+
     def _oldest(self) -> int:
         return self._clock() - int(self._settings.max_age_s * _SECOND)
+
+
+def _row_of(alert: JournaledAlert) -> OutboxRow:
+    """Return a journaled alert as the row that it will be; it has no place in the table yet."""
+    return OutboxRow(
+        id=0,
+        alert_key=alert.key,
+        target=alert.target,
+        severity=alert.severity,
+        text=alert.text,
+        state="sending",
+        attempts=alert.attempts,
+        fired_at=alert.fired_at,
+    )

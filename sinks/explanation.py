@@ -36,7 +36,7 @@ def explain(facts: AlertFacts, composer: Composer, *, acked_by: str | None = Non
 
 
 def _clause(clause: Clause) -> str:
-    verdict = "yes" if clause.holds else "no"
+    verdict = {True: "yes", False: "no", None: "not known"}[clause.holds]
     against = "" if clause.threshold is None else f", against {number(clause.threshold)}"
     return f"{verdict}: {clause.text} (was {_value(clause.value)}{against})"
 

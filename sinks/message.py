@@ -22,6 +22,7 @@ TEXT_LIMIT = 3500
 """UTF-16 units of a body; with its details it fits into Telegram's 4,096."""
 PICTURE_NAME = "chart.png"
 CUT = "…"
+STORE_AWAY = "the database is away: no price, picture or buttons"
 
 Link = Callable[[str, str], str]
 """From venue and symbol to the address of the market's page; empty where there is none."""
@@ -78,6 +79,11 @@ class Composer(msgspec.Struct, frozen=True):
             rows=(row,),
             facts={} if facts is None else {facts.key: facts},
         )
+
+    def without_store(self, row: OutboxRow) -> Message:
+        """Return the message of one alert of which nothing can be looked up now."""
+        lines = [row.severity, self.moment(row.fired_at), STORE_AWAY]
+        return msgspec.structs.replace(self.one(row, None), details="\n".join(lines))
 
     def digest(self, rows: Sequence[OutboxRow], facts: Mapping[str, AlertFacts]) -> Message:
         """Return one message of several alerts, by symbol, in their order.

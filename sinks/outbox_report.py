@@ -23,6 +23,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
         attempts: calls to the target.
         carried_by: id of the row whose message carried it, or None.
         acked_by: who took note of it, or None.
+        ended_at: our time when it was true no more, ns UTC; None when no end was told.
         error: what the last attempt was answered, or why there was none.
         text: the message.
     """
@@ -38,6 +39,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     carried_by: int | None
     acked_by: str | None
+    ended_at: int | None
     error: str | None
     text: str
 
@@ -93,9 +95,11 @@ def newest(
             "SELECT o.id, (extract(epoch FROM o.fired_at) * 1000000)::bigint * 1000 AS fired_at,"
             " o.severity, coalesce(a.spec, '') AS spec, coalesce(a.venue, '') AS venue,"
             " coalesce(a.symbol, '') AS symbol, o.target, o.state, o.attempts, o.carried_by,"
-            " k.acked_by, o.error, o.text"
+            " k.acked_by, (extract(epoch FROM e.ended_at) * 1000000)::bigint * 1000 AS ended_at,"
+            " o.error, o.text"
             " FROM outbox o LEFT JOIN alerts a ON a.key = o.alert_key"
             " LEFT JOIN alert_acks k ON k.key = o.alert_key"
+            " LEFT JOIN alert_endings e ON e.key = o.alert_key"
             " WHERE %(since)s::timestamptz IS NULL OR o.fired_at >= %(since)s"
             " ORDER BY o.fired_at DESC, o.id DESC LIMIT %(limit)s",
             {

@@ -32,6 +32,16 @@ AGED: Mapping[str, str] = {
 }
 """The time of a row, by table."""
 
+WITH_ALERTS: Mapping[str, str] = {
+    "outbox": "fired_at",
+    "alerts": "fired_at",
+    "alert_endings": "ended_at",
+    "alert_acks": "acked_at",
+    "alert_mutes": "ends_at",
+    "telegram_polls": "read_at",
+}
+"""The same of the tables that are kept as long as `alerts`; a mute without an end has no time."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -42,11 +52,13 @@ class Expired(msgspec.Struct, frozen=True):
         table: its name.
         how: `drop_chunks`, `DELETE`, or `policy` where the server does it by itself.
         count: chunks, or rows.
+        days: how long its rows stay.
     """
 
     table: str
     how: str
     count: int
+    days: float
 
 
 def expire(
@@ -83,21 +95,25 @@ def _expire_all(
     connection: psycopg.Connection, days: Mapping[str, float], is_stopped: Callable[[], bool]
 ) -> Iterator[Expired]:
     hypertables, policies = _chunked(connection)
-    for table, column in AGED.items():
-        kept = days.get(table, 0)
+    of_alerts = days.get("alerts", 0)
+    whole = {**days, **dict.fromkeys(WITH_ALERTS, of_alerts)}
+    for table, column in {**AGED, **WITH_ALERTS}.items():
+        kept = whole.get(table, 0)
         known = connection.execute("SELECT to_regclass(%s)", (table,)).fetchone()
         if not kept or known is None or known[0] is None or is_stopped():
             continue
         if table in policies:
-            yield Expired(table, "policy", 0)
+            yield Expired(table, "policy", 0, kept)
         elif table in hypertables:
             dropped = connection.execute(
                 "SELECT count(*) FROM drop_chunks(%s::regclass, older_than => %s::interval)",
                 (table, f"{kept:g} days"),
             ).fetchone()
-            yield Expired(table, "drop_chunks", 0 if dropped is None else dropped[0])
+            count = 0 if dropped is None else dropped[0]
+            yield Expired(table, "drop_chunks", count, kept)
         else:
-            yield Expired(table, "DELETE", _delete(connection, table, column, kept, is_stopped))
+            count = _delete(connection, table, column, kept, is_stopped)
+            yield Expired(table, "DELETE", count, kept)
 
 
 def _chunked(connection: psycopg.Connection) -> tuple[set[str], set[str]]:

@@ -9,19 +9,21 @@ between the sender and the server.
 A delivery is one attempt, on record before the call. What comes back decides: an answer makes the
 row `sent` or `failed`; "not now" and "no connection" put it back, and leave the target alone for a
 while; no answer makes it `unknown`. An answer that cannot be recorded, because the database is
-away, is kept and recorded first thing when it is back. `sinks.dispatch` makes the attempts; here is
-the thread, its session and its turn.
+away, is kept and recorded first thing when it is back. Meanwhile each process, whether it held the
+lock or not, sends the critical alerts that it fired itself. `sinks.dispatch` makes the attempts;
+here is the thread, its session and its turn.
 """
 
 import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import psycopg
 
 from sinks import delivery_log, outbox
+from sinks.alert_journal import AlertJournal, open_journals
 from sinks.alert_settings import AlertSettings
 from sinks.delivery import Companion, Target
 from sinks.delivery_log import Presence
@@ -37,6 +39,8 @@ WAKE_S = 0.1
 STANDBY_S = 1.0
 RECONNECT_S = (0.2, 0.5, 1.0, 2.0)
 """Pauses before asking an absent database again."""
+JOURNAL_S = 0.05
+"""How often the journals are looked at in these."""
 STOP_S = 0.9
 
 CALL_LIMIT_S = 6.0
@@ -68,6 +72,7 @@ class Sender:
         link: from venue and symbol to the address of the market's page.
         picture: draws an alert; None for texts alone.
         companion: runs while this sender is the one that sends.
+        journals: alerts of this process that wait for the database.
         clock: our clock, ns UTC.
 
     A bug in a target ends the thread with a traceback, and `is_alive` says so; no error of a
@@ -84,11 +89,13 @@ class Sender:
         link: Link = lambda _venue, _symbol: "",
         picture: Picture | None = None,
         companion: Companion | None = None,
+        journals: Callable[[], Sequence[AlertJournal]] = open_journals,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._dsn = dsn
         self._targets = dict(targets)
         self._companion = companion
+        self._journals = journals
         self._dispatcher = Dispatcher(
             self._targets,
             settings,
@@ -147,13 +154,20 @@ class Sender:
                         self._serve(connection)
                 except psycopg.Error as error:
                     self._presence.away(error)
-                    self._stop.wait(RECONNECT_S[min(failures, len(RECONNECT_S) - 1)])
+                    self._send_journaled(RECONNECT_S[min(failures, len(RECONNECT_S) - 1)])
                     failures += 1
                 if self._stop.is_set():
                     return
         finally:
             for target in self._targets.values():
                 target.close()
+
+    def _send_journaled(self, seconds: float) -> None:
+        """For so long, send what this process fired while the database was away."""
+        deadline = time.monotonic() + seconds
+        while not self._stop.is_set() and (left := deadline - time.monotonic()) > 0:
+            if not self._dispatcher.deliver_journaled(self._journals()):
+                self._stop.wait(min(left, JOURNAL_S))
 
     @contextlib.contextmanager
     def _session(self) -> Iterator[psycopg.Connection]:

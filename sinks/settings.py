@@ -19,6 +19,7 @@ class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         book_updates_days: days; whole books are much.
         bars_days: days.
         features_days: days.
+        alerts_days: days, of alerts, of what became of them, and of ended mutes.
         recordings_gb: gigabytes (10^9 bytes) that `recordings/` may hold before the oldest go; 0
             for no limit.
         dead_letters_gb: the same for `dead/`.
@@ -29,6 +30,7 @@ class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     book_updates_days: Days = 7
     bars_days: Days = 0
     features_days: Days = 90
+    alerts_days: Days = 365
     recordings_gb: Gigabytes = 20
     dead_letters_gb: Gigabytes = 1
 
@@ -41,6 +43,7 @@ class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             "book_updates": self.book_updates_days,
             "bars": self.bars_days,
             "features": self.features_days,
+            "alerts": self.alerts_days,
         }
 
 

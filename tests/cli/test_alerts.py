@@ -1,4 +1,5 @@
 import json
+import re
 import time
 from pathlib import Path
 
@@ -30,6 +31,10 @@ def fired(database: str, monkeypatch: pytest.MonkeyPatch) -> str:
         ]
         insert_alerts(connection, rows, notify=True)
         connection.execute("UPDATE outbox SET state = 'sent' WHERE alert_key = 'burst/0'")
+        connection.execute(
+            "INSERT INTO alert_endings VALUES ('burst/1', to_timestamp(%s))",
+            ((now - HOUR) / 10**9,),
+        )
         connection.execute(
             "UPDATE outbox SET state = 'digested', carried_by = 1"
             " WHERE alert_key = 'burst/1' AND target = 'console'"
@@ -64,6 +69,8 @@ def test_the_newest_come_first_and_since_cuts(
     alerts = asked(capsys)["alerts"]
     assert isinstance(alerts, list)
     assert [alert["text"] for alert in alerts[::2]] == ["alert 2.", "alert 1.", "alert 0."]
+    ended = [alert["ended_at"] is not None for alert in alerts[::2]]
+    assert ended == [False, True, False]
     late = asked(capsys, "--since", "90m")
     assert isinstance(late["alerts"], list)
     assert [alert["text"] for alert in late["alerts"]] == ["alert 2.", "alert 2."]
@@ -77,6 +84,9 @@ def test_a_person_reads_what_became_of_each(fired: str, capsys: pytest.CaptureFi
     told = capsys.readouterr().out
     assert "digested in 1" in told
     assert "alert 1. (blocked)" in told
+    over = [line.split()[3] for line in told.splitlines() if "alert 1." in line]
+    assert all(re.fullmatch(r"[0-9:]{8}", each) for each in over)
+    assert "over" in told
     assert main(["alerts", "ack", "2"]) == 0
     assert capsys.readouterr().out == "acknowledged 1 of 1\n"
     assert main(["alerts", "ack", "1"]) == 0  # it carries another one

@@ -108,7 +108,7 @@ def test_old_rows_go_by_hand_and_the_settings_say_how_old(
     with psycopg.connect(fresh, autocommit=True) as connection:
         connection.execute(OLD_TRADES)
     assert main(["db", "retain"]) == 0
-    assert "trades        older than 50 days:" in capsys.readouterr().out
+    assert "trades         older than 50 days:" in capsys.readouterr().out
     assert 50 <= count(fresh, "trades") <= 51
     monkeypatch.setenv("CANDLEWAX__STORE__RETENTION__TRADES_DAYS", "-1")
     assert main(["db", "retain"]) == 2

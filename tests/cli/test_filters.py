@@ -44,6 +44,7 @@ def test_specs_are_listed_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "dip" in shown
     assert "rsi(14) < 15" in shown
+    assert "at the primary venue of each symbol (binance)" in shown
 
 
 def test_the_shipped_specs_do_what_their_tests_say(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.alerts import Alert, Observation
+from filters.alerts import Alert, AlertEnded, Clause, Observation
 from filters.engine import FilterEngine
 from filters.explain import explanation_text
 from filters.spec_reader import read_specs
@@ -171,6 +171,107 @@ def test_a_picture_is_asked_for_where_a_target_wants_it() -> None:
     assert b"chart" not in msgspec.json.encode(look(engine("when: close > 5"), 0, close=6.0)[0])
     with_one = engine("when: close > 5\nnotify: [{to: console}, {to: telegram/main, chart: yes}]")
     assert look(with_one, 0, close=6.0)[0].chart
+
+
+def ends(made: FilterEngine) -> list[tuple[str, int]]:
+    """Return the bars whose alerts have ended, and the minute after whose close they did."""
+    return [
+        (each.key.rpartition("/")[2], (each.ts_ended - SECOND) // MINUTE)
+        for each in made.take_ended()
+    ]
+
+
+def test_what_an_alert_told_is_over_when_its_condition_is_false() -> None:
+    made = engine("when: close > 5")
+    (alert,) = look(made, 0, close=6.0)
+    look(made, 1, close=7.0)
+    assert made.take_ended() == []
+    look(made, 2, close=4.0)
+    (ended,) = made.take_ended()
+    assert ended == AlertEnded(key=alert.key, spec="x", series=BTC, ts_ended=3 * MINUTE + SECOND)
+    look(made, 3, close=4.0)
+    assert made.take_ended() == []
+
+
+def test_what_nobody_knows_ends_nothing() -> None:
+    made = engine("when: close > 5")
+    look(made, 0, close=6.0)
+    look(made, 1, state=State.STALE, close=4.0)
+    look(made, 2, close=None)
+    made.heartbeat(BTC, 4 * MINUTE, state=State.STALE)
+    assert made.take_ended() == []
+    resets = engine("when: close > 5\nmissing: reset")
+    look(resets, 0, close=6.0)
+    look(resets, 1, close=None)
+    assert ends(resets) == [("0", 2)]
+
+
+def test_until_ends_an_alert_and_false_does_not() -> None:
+    made = engine("when: close > 5\nuntil: close < 3")
+    look(made, 0, close=6.0)
+    look(made, 1, close=4.0)
+    assert made.take_ended() == []
+    look(made, 2, close=2.0)
+    assert ends(made) == [("0", 3)]
+
+
+def test_of_every_alert_the_next_one_ends_the_one_before() -> None:
+    made = engine("when: close > 5\ntrigger: every")
+    for number in range(3):
+        look(made, number, close=6.0)
+    look(made, 3, close=4.0)
+    minute = [str(number * MINUTE) for number in range(3)]
+    assert ends(made) == [(minute[0], 2), (minute[1], 3), (minute[2], 4)]
+
+
+def test_the_end_of_what_fires_once_is_told_too() -> None:
+    made = engine("when: close > 5\nonce: yes")
+    assert look(made, 0, close=6.0)
+    look(made, 1, close=6.0)
+    assert made.take_ended() == []
+    look(made, 2, close=4.0)
+    assert ends(made) == [("0", 3)]
+    assert look(made, 3, close=6.0) == []
+    assert made.take_ended() == []
+
+
+def test_what_the_cooldown_kept_back_has_no_end() -> None:
+    made = engine("when: close > 5\ncooldown: 10m")
+    for number, close in enumerate([6.0, 4.0, 6.0, 4.0]):
+        look(made, number, close=close)
+    assert ends(made) == [("0", 2)]
+
+
+@given(closes=st.lists(st.sampled_from([4.0, 6.0, None]), max_size=30), cut=st.integers(0, 30))
+def test_each_alert_ends_once_at_the_first_false_moment_also_after_a_restart(
+    closes: list[float | None], cut: int
+) -> None:
+    made = engine("when: close > 5\ncooldown: 3m")
+    fired, ended = [], []
+    for number, close in enumerate(closes):
+        if number == cut:
+            made = FilterEngine(state=made.snapshot())
+        fired += [number for _ in look(made, number, close=close)]
+        ended += ends(made)
+    expected = []
+    for number in fired:
+        falses = [at for at, close in enumerate(closes) if at > number and close == 4.0]
+        expected += [(str(number * MINUTE), falses[0] + 1)] if falses else []
+    assert ended == expected
+
+
+def test_an_alert_tells_each_part_of_its_condition() -> None:
+    made = engine("when: {any: [rsi(14) < 30, close crosses_above 5]}")
+    look(made, 0, close=4.0, rsi=35.0)
+    (alert,) = look(made, 1, close=6.0, rsi=35.0)
+    assert alert.clauses == (
+        Clause("rsi(14) < 30", 35.0, 30.0, holds=False),
+        Clause("close crosses_above 5", 6.0, 5.0, holds=True),
+    )
+    blind = engine("when: {any: [rsi(14) < 30, close crosses_above 5]}\nmissing: fire")
+    (alert,) = look(blind, 0, close=6.0, rsi=None)
+    assert [each.holds for each in alert.clauses] == [None, None]
+    assert [each.value for each in alert.clauses] == [None, 6.0]
 
 
 WHEN = "when: [rsi(14) < 30, close crosses_above 5]"

@@ -8,6 +8,7 @@ from bytewax.outputs import StatefulSinkPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.drain import FlowEvent
 from flows.emission import KINDS, LineSink, alert_lines, digest, market_lines, read_kinds
 from flows.symbol_filters import SymbolFilters
 from market.errors import ConfigError
@@ -59,10 +60,26 @@ def test_only_wanted_kinds_become_lines() -> None:
         "bars": 1,
         "features": 2,
         "alerts": 0,
+        "endings": 0,
     }
     assert list(market_lines(out, frozenset())) == []
     assert len(list(alert_lines(alerts, ALL))) == 1
     assert list(alert_lines(alerts, frozenset(["bars"]))) == []
+
+
+def test_an_alert_and_its_end_have_one_key() -> None:
+    market, filters = make_market(), SymbolFilters()
+    events: list[FlowEvent] = [specs(bar_spec("close > 100")), gap(0), snapshot(0)]
+    prices = [101, 99, 99]
+    events += [trade(second, price) for second, price in enumerate(prices)]
+    out = filters.advance([market.advance(events)])
+    alert, end = map(msgspec.json.decode, alert_lines(out, ALL))
+    assert (alert["kind"], end["kind"]) == ("alerts", "endings")
+    assert alert["key"] == end["key"]
+    assert end["value"]["key"] == alert["value"]["key"]
+    assert end["value"]["ts_ended"] > alert["value"]["ts_fired"]
+    (only,) = alert_lines(out, frozenset(["endings"]))
+    assert msgspec.json.decode(only) == end
 
 
 def test_a_line_is_an_object_with_kind_key_and_value() -> None:

@@ -77,6 +77,7 @@ def flow(
     kinds: frozenset[str] = frozenset(),
     told: list[tuple[str, str]] | None = None,
     tally: Tally | None = None,
+    stores_alerts: bool = True,
 ) -> Dataflow:
     batches: list[MicroBatch] = [("BTC-USDT", list(part)) for part in parts(events, sizes)]
     wishes = [] if told is None else told
@@ -89,6 +90,7 @@ def flow(
         store=store,
         lines=lines,
         kinds=kinds,
+        stores_alerts=stores_alerts,
     )
 
 
@@ -130,6 +132,26 @@ def test_an_alert_goes_to_what_is_configured_and_its_book_is_stored() -> None:
     assert all(batch.urgent for batch in store.batches if batch.table == "alerts")
 
 
+def test_the_end_of_an_alert_is_stored_unless_alerts_are_not() -> None:
+    spec = bar_spec("close > 100")
+    prices = [99, 101, 99, 99]
+    events: list[FlowEvent] = [specs(spec), gap(0), snapshot(0.1)]
+    events += [trade(second, price) for second, price in enumerate(prices)]
+    store = RowsInMemory()
+    run(flow(events, store=store))
+    (alert,) = store.rows("alerts")
+    (ending,) = store.rows("alert_endings")
+    assert ending[0] == alert[0]
+    assert isinstance(ending[1], int)
+    assert isinstance(alert[7], int)
+    assert ending[1] > alert[7]
+    without = RowsInMemory()
+    run(flow(events, store=without, stores_alerts=False))
+    assert without.rows("alert_endings") == []
+    assert without.rows("alerts") == []
+    assert without.rows("bars") == store.rows("bars")
+
+
 def test_a_target_that_two_names_mean_is_told_once() -> None:
     spec = Spec(
         id=SPEC.id,
@@ -149,7 +171,7 @@ def test_rows_do_not_depend_on_micro_batches(sizes: tuple[int, ...]) -> None:
     whole, cut = RowsInMemory(), RowsInMemory()
     run(flow(events, (10_000,), store=whole))
     run(flow(events, sizes, store=cut))
-    for table in ("trades", "bars", "features", "gaps", "alerts", "book_tops"):
+    for table in ("trades", "bars", "features", "gaps", "alerts", "alert_endings", "book_tops"):
         assert sorted(map(repr, cut.rows(table))) == sorted(map(repr, whole.rows(table)))
         assert whole.rows(table)
 

@@ -5,7 +5,7 @@ import pytest
 
 from connectors.recording import Record, RecordingWriter
 from filters.specs import SpecsChanged
-from flows.recorded_settings import market_of, recorded_settings, symbols_of
+from flows.recorded_settings import market_of, primary_of, recorded_settings, symbols_of
 from flows.settings import MarketSettings
 from market.errors import RecordingError
 
@@ -66,3 +66,12 @@ def test_what_was_followed_is_gathered_from_every_file(tmp_path: Path) -> None:
         settings = Record(1, "", "control", recorded_settings(MARKET))
         files.append(written(tmp_path / f"{name}.jsonl", settings, record))
     assert symbols_of(files) == ("BTC-USDT", "ETH-BTC", "SOL-USDT")
+
+
+def test_the_venue_that_spoke_for_a_symbol_comes_back(tmp_path: Path) -> None:
+    files = []
+    for name, primary in (("a", {"BTC-USDT": "htx"}), ("b", {"ETH-BTC": "binance"}), ("c", {})):
+        change = SpecsChanged(generation=1, specs=(), primary=primary)
+        record = Record(1, "", "control", msgspec.json.encode(change))
+        files.append(written(tmp_path / f"{name}.jsonl", record))
+    assert primary_of(files) == {"BTC-USDT": "htx", "ETH-BTC": "binance"}

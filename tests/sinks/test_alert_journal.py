@@ -7,6 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from filters.alerts import Alert, Clause
 from sinks.alert_journal import (
     ANSWER_S,
     AlertJournal,
@@ -16,7 +17,7 @@ from sinks.alert_journal import (
     settle,
 )
 from sinks.insertion import insert_alerts
-from sinks.rows import Cell
+from sinks.rows import Cell, alert_row
 
 START = 1_732_112_220_000_000_000
 TARGETS = ("telegram/main", "console")
@@ -26,7 +27,7 @@ def alert(
     key: str, *, severity: str = "critical", fired: int = START, targets: tuple[str, ...] = TARGETS
 ) -> list[Cell]:
     row: list[Cell] = [key, "dip", "abc", "binance", "BTC-USDT", "1m", START, fired, severity]
-    return [*row, f"{key} fell", {"mid": 1.0}, list(targets)]
+    return [*row, f"{key} fell", {"mid": 1.0}, list(targets), False, "[]"]
 
 
 class Clock:
@@ -70,6 +71,16 @@ def outbox(dsn: str) -> dict[tuple[str, str], tuple[str, int, str | None]]:
         return {(key, target): (state, tries, said) for key, target, state, tries, said in found}
 
 
+def marked(dsn: str) -> list[str]:
+    """Return the alerts that are to be sent a second time."""
+    with psycopg.connect(dsn) as connection:
+        rows = connection.execute(
+            "SELECT alert_key FROM outbox WHERE text = 'possible repeat: ' || alert_key || ' fell'"
+            " AND state = 'pending'"
+        )
+        return sorted(key for (key,) in rows)
+
+
 def test_critical_alerts_are_claimed_once_the_first_fired_first(journal: AlertJournal) -> None:
     rows = [
         alert("b", fired=START + 2, targets=("console",)),
@@ -91,6 +102,19 @@ def test_critical_alerts_are_claimed_once_the_first_fired_first(journal: AlertJo
     assert journal.alerts == 4
 
 
+def test_the_row_of_an_alert_is_understood(journal: AlertJournal) -> None:
+    fired = Alert(
+        key="k", spec="dip", spec_hash="abc", series="binance:BTC-USDT", interval="1m",
+        ts_event=START, ts_fired=START + 5, severity="critical", targets=("console",),
+        text="it fell", values={"mid": 1.0}, chart=True, clauses=(Clause("mid < 2", 1.0, 2.0),),
+    )  # fmt: skip
+    journal.keep([alert_row(fired)], ts=1, in_doubt=False)
+    assert claim(journal) == JournaledAlert(
+        key="k", target="console", severity="critical", text="it fell", fired_at=START + 5,
+        attempts=1,
+    )  # fmt: skip
+
+
 def test_the_outbox_says_what_became_of_what_was_sent(journal: AlertJournal, database: str) -> None:
     journal.keep([alert(key, targets=("console",)) for key in "abcde"], ts=1, in_doubt=False)
     for state, said in (("sent", "77"), ("failed", "no such chat"), ("pending", "busy")):
@@ -106,10 +130,11 @@ def test_the_outbox_says_what_became_of_what_was_sent(journal: AlertJournal, dat
     assert outbox(database) == {
         ("a", "console"): ("sent", 1, "77"),
         ("b", "console"): ("failed", 1, "no such chat"),
-        ("c", "console"): ("unknown", 2, "no answer"),
+        ("c", "console"): ("pending", 2, "no answer"),
         ("d", "console"): ("pending", 0, None),
         ("e", "console"): ("pending", 0, None),
     }
+    assert marked(database) == ["c"]
     assert (journal.alerts, claim(journal), journal.take()) == (0, None, None)
 
 
@@ -125,17 +150,15 @@ def test_nothing_is_moved_while_an_answer_is_out_and_nothing_claimed_while_it_mo
     moving = journal.take()
     assert moving is not None
     assert claim(journal) is None
-    assert not journal.record(found, "sent")  # too late: it goes in as unknown
+    assert not journal.record(found, "sent")  # too late: it goes in as unanswered
     journal.release(moving, in_doubt=False)
     assert claim(journal) is not None  # it is away again: the other one is still to be sent
     clock.now += ANSWER_S
     move(journal, database)
     states = outbox(database)
-    assert states["a", "console"][:2] == ("unknown", 1)
-    assert sorted(state for (key, _), (state, *_) in states.items() if key == "b") == [
-        "pending",
-        "unknown",
-    ]
+    assert states["a", "console"][:2] == ("pending", 1)
+    assert sorted(tries for (key, _), (_, tries, _) in states.items() if key == "b") == [0, 1]
+    assert marked(database) == ["a", "b"]
     assert not journal.record(found, "sent")
 
 
@@ -181,7 +204,8 @@ def test_a_killed_process_leaves_its_attempts_on_the_disk(
     assert after.alerts == 2
     move(after, database)
     states = {key: state for (key, _), (state, *_) in outbox(database).items()}
-    assert states == {"a": "sent", "b": "unknown"}
+    assert states == {"a": "sent", "b": "pending"}
+    assert marked(database) == ["b"]
     after.close()
 
 

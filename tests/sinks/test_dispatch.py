@@ -387,7 +387,8 @@ def test_the_price_is_that_of_the_bar_or_the_book(connection: psycopg.Connection
         *("binance", "BTC-USDT", "1m", moment - 60 * SECOND, moment, 1.0, 9.0, 0.5, 70000.5),
         *(4.0, 1.0, 6.0, 1.5, 3, 0, False, False),
     ]
-    insert(connection, TABLES["bars"], [bar])
+    with connection.transaction():
+        insert(connection, TABLES["bars"], [bar])
     world.fire("bar")
     world.fire("book", symbol="ETH-USDT")
     world.fire("neither", symbol="XRP-USDT")

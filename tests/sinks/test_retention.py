@@ -8,9 +8,11 @@ import psycopg
 import pytest
 
 from migrations.storage import TIMED
-from sinks.retention import AGED, LOCK, RetentionJob, expire
+from sinks.insertion import insert_alerts
+from sinks.retention import AGED, LOCK, WITH_ALERTS, RetentionJob, expire
 from sinks.secret import Secret
 from sinks.settings import RetentionSettings
+from tests.fakes.killed_flow import alert_cells
 from tests.fixtures_database import with_schema
 
 DAYS = RetentionSettings().days
@@ -44,7 +46,7 @@ def ages(connection: psycopg.Connection, table: str) -> tuple[int, int]:
 
 def test_the_tables_and_their_times_are_those_that_are_cut() -> None:
     assert dict(AGED) == {table.name: table.column for table in TIMED}
-    assert set(DAYS) == set(AGED)
+    assert set(DAYS) == {*AGED, "alerts"}
     assert {"trades": 30, "book_tops": 14, "features": 90, "bars": 0}.items() <= DAYS.items()
 
 
@@ -55,7 +57,8 @@ def test_what_is_too_old_goes_and_the_rest_stays(database: str) -> None:
         assert expired is not None
         told = {each.table: each for each in expired}
         assert "bars" not in told
-        for table, days in DAYS.items():
+        for table in AGED:
+            days = DAYS[table]
             count, oldest = ages(connection, table)
             if not days:
                 assert count == 120
@@ -69,6 +72,47 @@ def test_what_is_too_old_goes_and_the_rest_stays(database: str) -> None:
         again = expire(connection, DAYS)
         assert again is not None
         assert [each.count for each in again] == [0] * len(again)
+
+
+def test_alerts_and_what_became_of_them_go_together_after_a_year(database: str) -> None:
+    year = 366 * 86_400
+    mute = (
+        "INSERT INTO alert_mutes (created_by, created_at, ends_at)"
+        " VALUES (%(key)s, to_timestamp(%(at)s), to_timestamp(%(at)s))"
+    )
+    with psycopg.connect(database, autocommit=True) as connection:
+        for number, age in enumerate((year, 0)):
+            at = int(time.time()) - age
+            row = alert_cells(number, now=at * 10**9, targets=["console"])
+            with connection.transaction():
+                insert_alerts(connection, [row], notify=True)
+            key = f"burst/{number}"
+            for text in (
+                "INSERT INTO alert_endings VALUES (%(key)s, to_timestamp(%(at)s))",
+                "INSERT INTO alert_acks VALUES (%(key)s, to_timestamp(%(at)s), 'ann')",
+                mute,
+                "INSERT INTO telegram_polls VALUES (%(key)s, 1, to_timestamp(%(at)s))",
+            ):
+                connection.execute(text, {"key": key, "at": at})
+        connection.execute(
+            "INSERT INTO alert_mutes (created_at, created_by)"
+            " VALUES (now() - interval '9 years', 'for good')"
+        )
+        expired = expire(connection, DAYS)
+        assert expired is not None
+        gone = {each.table: each.count for each in expired if each.table in WITH_ALERTS}
+        assert gone == dict.fromkeys(WITH_ALERTS, 1)
+        for table, of_whom in (
+            ("outbox", "alert_key"), ("alerts", "key"), ("alert_endings", "key"),
+            ("alert_acks", "key"), ("telegram_polls", "bot"),
+        ):  # fmt: skip
+            left = connection.execute(f"SELECT {of_whom} FROM {table}".encode()).fetchall()
+            assert left == [("burst/1",)]
+        mutes = connection.execute("SELECT created_by FROM alert_mutes ORDER BY id").fetchall()
+        assert mutes == [("burst/1",), ("for good",)]
+        kept = expire(connection, {**DAYS, "alerts": 0})
+        assert kept is not None
+        assert not {each.table for each in kept} & set(WITH_ALERTS)
 
 
 def test_batches_commit_one_by_one_and_end_when_asked_to(

@@ -1,0 +1,41 @@
+"""A program: a writer without its database, and a sender that kills itself at a chosen point.
+
+python -m tests.fakes.journaling_sender SPOOL POINT
+
+POINT is before (the call) or after it. CHAT_URL and TELEGRAM_BOT_TOKEN are set. One critical alert
+for `telegram/main` is fired; nobody comes back from the call.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from sinks.alert_settings import AlertSettings
+from sinks.rows import pack
+from sinks.secret import Secret, read_secret
+from sinks.sender import Sender
+from sinks.settings import StoreSettings
+from sinks.telegram.target import TelegramTarget
+from sinks.writer import Writer
+from tests.fakes.killed_flow import alert_cells
+from tests.fakes.killed_sender import Deadly
+
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
+
+
+def main(spool: str, point: str) -> None:
+    token = read_secret("TELEGRAM_BOT_TOKEN", os.environ)
+    assert token is not None
+    target = TelegramTarget(token, 42, base_url=os.environ["CHAT_URL"])
+    writer = Writer(
+        NOWHERE, StoreSettings(spool_free_bytes=0), name="store-0", notify=True, spool=Path(spool)
+    )
+    sender = Sender(Secret(NOWHERE), {"telegram/main": Deadly(target, point, 1)}, AlertSettings())
+    sender.start()
+    writer.put(pack("alerts", [alert_cells(0, now=time.time_ns(), targets=["telegram/main"])]))
+    time.sleep(30)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])
