@@ -62,8 +62,8 @@ test: $(READY)  ## all tests
 ifneq ($(ARGS),)
 	$(BIN)/pytest -q $(ARGS)
 else
-	@echo "five parts at once; what each says comes when it has ended"
-	@$(MAKE) --no-print-directory --keep-going -j5 --output-sync=target $(TEST_PARTS)
+	@echo "five parts, three at once; what each says comes when it has ended"
+	@$(MAKE) --no-print-directory --keep-going -j3 --output-sync=target $(TEST_PARTS)
 endif
 
 test-whole: $(READY)

@@ -41,7 +41,7 @@ def test_help_lists_what_a_role_may() -> None:
         for role in Role
     ] == [
         ["rules", "status", "chart", "why", "help"],
-        ["rules", "mute", "unmute", "status", "chart", "why", "help"],
+        ["alert", "delete", "rules", "mute", "unmute", "status", "chart", "why", "help"],
         ["alert", "delete", "rules", "mute", "unmute", "status", "chart", "why", "help"],
     ]
 
