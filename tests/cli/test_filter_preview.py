@@ -109,10 +109,13 @@ def test_it_says_how_often_when_and_what_came_after(
     assert main(["filters", "preview", "above", *given]) == 0
     told = capsys.readouterr().out
     assert "above: close > 100" in told
-    assert "would have fired 8 times; the longest burst 8" in told
+    # How many fit into 45 minutes depends on when the test comes to it.
+    said = re.search(r"would have fired ([789]) times; the longest burst ([789])", told)
+    assert said is not None
+    assert said[1] == said[2]
     assert "binance:BTC-USDT" in told
-    assert "1m later: mean -198.0, median -198.0, higher after 0% of 8" in told
-    assert "with close > 102: 8 -> 0" in told
+    assert re.search(r"1m later: mean -198\.0, median -198\.0, higher after 0% of [789]", told)
+    assert f"with close > 102: {said[1]} -> 0" in told
     assert "is no promise" in told
     assert "days are stored" not in told
 
@@ -120,7 +123,7 @@ def test_it_says_how_often_when_and_what_came_after(
 def test_what_is_not_stored_is_told(configured: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["filters", "preview", "above", "--last", "7d"]) == 0
     told = capsys.readouterr().out
-    assert re.search(r"0\.02[789] of 7\.0 days are stored \(1m bars\); --fetch", told)
+    assert re.search(r"0\.0(2[789]|3\d?) of 7\.0 days are stored \(1m bars\); --fetch", told)
 
 
 def test_bars_that_are_not_stored_are_made_of_smaller_ones(
@@ -136,7 +139,7 @@ def test_bars_that_are_not_stored_are_made_of_smaller_ones(
     assert told["stored"][0]["source"] == "1m"
     # All closes are the same, as are the places of the minutes above 100 in their five.
     assert above["fired"] == (1 if closes[0] > 100 else 0)
-    assert above["by_series"]["binance:BTC-USDT"]["looked"] in (5, 6)
+    assert above["by_series"]["binance:BTC-USDT"]["looked"] in (4, 5, 6)
 
 
 def test_a_file_of_several_is_tried_as_far_as_it_can_be(

@@ -1,6 +1,6 @@
 """What live flows left behind: rows, alerts, recordings, and nothing that runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pytest
 from connectors.recording import Recording
 from market.events import History
 from sinks.embedded_postgres import EmbeddedPostgres
+from sinks.tables import TABLES
 from tests.end_to_end.conftest import LiveFlows
 from tests.end_to_end.flow_runs import content, counts, digest_at, replay_run
 from tests.end_to_end.live_scenario import CLUSTER_SYMBOLS, FAST, SILENT, Both, Ended
@@ -65,10 +66,12 @@ def test_rows_handed_over_are_rows_in_the_database(which: str, both: Both) -> No
     handed = ended.told("rows")
     written = ended.told("rows_written")
     assert stored["trades"] > 300
-    assert {name: count for name, count in stored.items() if count} == written
-    assert handed["trades"] == written["trades"] == sum(one.trades for one in ended.statuses)
-    assert handed["bars"] >= written["bars"]
-    assert handed["features"] >= written["features"]
+    # Rows that were under way when an epoch put them on the disk count as known, not as written.
+    assert written.keys() == {name for name, count in stored.items() if count}
+    assert all(count <= stored[name] for name, count in written.items())
+    assert handed["trades"] == stored["trades"] == sum(one.trades for one in ended.statuses)
+    assert handed["bars"] >= stored["bars"]
+    assert handed["features"] >= stored["features"]
     assert stored["bars"] > 3 * 15
 
 
@@ -247,7 +250,12 @@ def test_a_replay_says_and_stores_what_the_live_flow_did(
         for table in ("trades", "book_tops", "bars", "features", "gaps"):
             assert found[table] == expected[table], table
         # The targets differ: a replay sends nothing and leaves them as the specs name them.
-        assert [row[:-1] for row in found["alerts"]] == [row[:-1] for row in expected["alerts"]]
+        assert list(map(_untargeted, found["alerts"])) == list(map(_untargeted, expected["alerts"]))
+
+
+def _untargeted(alert: Sequence[object]) -> list[object]:
+    place = [name for name, _ in TABLES["alerts"].columns].index("targets")
+    return [*alert[:place], *alert[place + 1 :]]
 
 
 def test_a_recording_holds_what_came_and_when_the_flow_took_it(alone: Ended) -> None:
