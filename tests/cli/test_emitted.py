@@ -37,7 +37,7 @@ def test_a_digest_alone_is_over_all_kinds_and_leaves_no_file(
 ) -> None:
     with Emitted((), None, digest=True) as lines:
         file = written(lines)
-        assert len(Output.of(lines.environ).kinds) == 5
+        assert len(Output.of(lines.environ).kinds) == 6
         told = lines.tell()
     assert told.endswith("records=1 bars=1")
     assert capsys.readouterr().out == f"{told}\n"
