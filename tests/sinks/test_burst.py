@@ -212,9 +212,11 @@ def test_a_database_that_is_away_loses_nothing(dsn: str, api: Api) -> None:
         finally:
             until(sender.stop)
     found = counts(dsn)
-    assert found["sent"] + found["digested"] == COUNT  # the answer in hand was kept
+    # An attempt whose commit got no answer is given up as unknown: one message at most.
+    assert found["sent"] + found["digested"] + found["unknown"] == COUNT
     plain, marked = told(api.fake.messages)
-    assert plain == Counter(range(COUNT))
+    assert plain <= Counter(range(COUNT))
+    assert COUNT - plain.total() <= found["unknown"]
     assert not marked
 
 
