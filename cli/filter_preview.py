@@ -226,16 +226,17 @@ def _on_store(
                 raise ConfigError("the database has no tables yet: `candlewax db upgrade`")
             smaller = (*COMMON, *told.settings.market.bar_intervals)
             bars = PreviewStore(connection, dict.fromkeys(smaller), asked.start, asked.end)
+            order = () if asked.venues else told.settings.primary  # a venue that is named counts
             for variants in chosen:
                 spec = variants[""]
                 if fetch:
                     fetcher = Fetcher(told, address, asked, progress)
                     known: list[str] = []
                     with contextlib.suppress(ConfigError):  # the venue may list the symbol
-                        known = stored_series(spec, connection, asked)
+                        known = stored_series(spec, connection, asked, order)
                     fetcher.fetch(spec, known)
                     bars.forget()
-                series = stored_series(spec, connection, asked)
+                series = stored_series(spec, connection, asked, order)
                 if not series:
                     raise ConfigError(_nothing(spec, asked))
                 covered += [_covered(spec, each, bars, asked) for each in series]
@@ -279,7 +280,7 @@ def _on_recordings(
 ) -> list[list["Preview"]]:
     from connectors import VENUES
     from flows.preview_recording import preview_recording
-    from flows.recorded_settings import market_of
+    from flows.recorded_settings import market_of, primary_of
 
     for file in recordings:
         if not file.is_file():
@@ -290,6 +291,7 @@ def _on_recordings(
         found, problems = preview_recording(
             chosen, paths, VENUES, market,
             horizons=horizons, series=asked.means, report=progress.records,
+            primary={} if asked.venues else primary_of(paths),
         )  # fmt: skip
     for problem in problems:
         print(f"note: {problem}", file=sys.stderr)

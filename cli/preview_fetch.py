@@ -46,12 +46,21 @@ class Asked(msgspec.Struct, kw_only=True):
         return is_named and (not self.venues or venue_of(series) in self.venues)
 
 
-def stored_series(spec: "Spec", connection: "psycopg.Connection", asked: Asked) -> list[str]:
+def stored_series(
+    spec: "Spec", connection: "psycopg.Connection", asked: Asked, order: Sequence[str] = ()
+) -> list[str]:
     """Return the series that a spec means, of the instruments in the store.
+
+    Args:
+        spec: to be tried.
+        connection: to the store.
+        asked: on what.
+        order: venues, the primary one of a symbol first; without, every venue is meant.
 
     Raises:
         ConfigError: a symbol that was asked for is not in the store.
     """
+    from flows.primary_venues import primary_venues
     from market.instruments import MERGED, instrument_id
     from sinks.gap_ledger import known_instruments
 
@@ -66,7 +75,8 @@ def stored_series(spec: "Spec", connection: "psycopg.Connection", asked: Asked) 
         if (not symbols or one.symbol in symbols)
         and (is_merged or not asked.venues or one.venue in asked.venues)
     )
-    return sorted(each for each in ids if spec.source.matches(each))
+    primary = primary_venues(order, (each for each in ids if venue_of(each) in order))
+    return sorted(each for each in ids if spec.source.matches(each, primary))
 
 
 class Fetcher:

@@ -110,6 +110,8 @@ def _flow() -> Dataflow:
     symbols = tuple(sorted({one.symbol for each in feeds for one in each.instruments}))
     helm = Helm()
     records = any(feed.record for feed in settings.settings.feeds.values())
+    followed = tuple(one.id for each in feeds for one in each.instruments)
+    primary = primary_venues(settings.settings.primary, followed)
     source = FeedSource(
         feeds,
         controls=[
@@ -119,10 +121,7 @@ def _flow() -> Dataflow:
                     generation=specs.generation,
                     specs=specs.specs,
                     symbols=symbols,
-                    primary=primary_venues(
-                        settings.settings.primary,
-                        [one.id for each in feeds for one in each.instruments],
-                    ),
+                    primary=primary,
                 )
             ),
             *_left_open(embedded.database_url, feeds),
@@ -148,10 +147,7 @@ def _flow() -> Dataflow:
         tell=helm.tell_specs,
         symbols=symbols,
         dsn=embedded.database_url,
-        changed=SpecDifferences(
-            embedded.database_url,
-            tuple(one.id for each in feeds for one in each.instruments),
-        ).changed,
+        changed=SpecDifferences(embedded.database_url, followed, primary).changed,
         trouble=partial(_tell_operators, embedded.database_url, routes(DEFAULT_TARGET)),
     )
     watch.start()

@@ -84,6 +84,7 @@ def preview(
     *,
     horizons: Sequence[int] = HORIZONS,
     warms_up: bool = True,
+    primary: Mapping[str, str] | None = None,
     report: Report = lambda _symbol, _done, _whole: None,
 ) -> list[Preview]:
     """Try a spec, and variants of it, on bars of the past.
@@ -96,6 +97,7 @@ def preview(
         end: ns UTC.
         horizons: times after a firing at which the price is looked at, ns.
         warms_up: indicators know the bars before `start`.
+        primary: symbol to the venue that specs without venues look at; without, at every one.
         report: told of the progress.
 
     Returns:
@@ -103,11 +105,12 @@ def preview(
     """
     tallies = {text: tally_of(spec, text, horizons) for text, spec in specs.items()}
     by_symbol: dict[str, list[str]] = {}
+    primary = primary or {}
     for instrument in series:
-        if any(spec.source.matches(instrument) for spec in specs.values()):
+        if any(spec.source.matches(instrument, primary) for spec in specs.values()):
             by_symbol.setdefault(symbol_of(instrument), []).append(instrument)
     for symbol, instruments in by_symbol.items():
-        tried = _Tried(specs, tallies, symbol, instruments)
+        tried = _Tried(specs, tallies, symbol, instruments, primary)
         tried.run(read, start, end, warms_up=warms_up, report=report)
     return [tally.result() for tally in tallies.values()]
 
@@ -128,12 +131,16 @@ class _Tried:
         tallies: Mapping[str, PreviewTally],
         symbol: str,
         instruments: Sequence[str],
+        primary: Mapping[str, str],
     ) -> None:
         self._symbol = symbol
+        self._primary = dict(primary)
         self._instruments = instruments
         self._engine = FilterEngine()
         self._specs = tuple({hash_of(spec): spec for spec in specs.values()}.values())
-        self._engine.specs_changed(SpecsChanged(generation=1, specs=self._specs, symbols=(symbol,)))
+        self._engine.specs_changed(
+            SpecsChanged(generation=1, specs=self._specs, symbols=(symbol,), primary=self._primary)
+        )
         self._tallies = {hash_of(spec): tallies[text] for text, spec in specs.items()}
         self._source = self._specs[0].source
         self._holds = sorted({spec.hold for spec in self._specs if spec.hold})
@@ -144,7 +151,7 @@ class _Tried:
         past = {
             instrument: PastBars(instrument, needs, read, start, end, warms_up=warms_up)
             for instrument in self._all()
-            if (needs := needs_of(self._specs, instrument, (self._symbol,))).bars
+            if (needs := needs_of(self._specs, instrument, (self._symbol,), self._primary)).bars
         }
         own = {name for name in self._instruments if name in past}
         asks_others = any("@" in name for spec in self._specs for name in spec.fields)
@@ -223,7 +230,7 @@ class _Tried:
         for spec in self._specs:
             tally = self._tallies[hash_of(spec)]
             for series in self._instruments:
-                if spec.source.matches(series):
+                if spec.source.matches(series, self._primary):
                     digest = hash_of(spec)
                     tally.standing(series, states.get(f"{spec.id}:{digest}:{series}"))
                     tally.series_is_over(series)
@@ -274,6 +281,7 @@ def compare(
     end: int,
     *,
     length: int = DAY,
+    primary: Mapping[str, str] | None = None,
 ) -> PreviewDifference:
     """Compare what a spec would have done before and after an edit.
 
@@ -284,6 +292,7 @@ def compare(
         read: where the bars come from.
         end: of the time to look at, ns UTC.
         length: of that time, ns.
+        primary: symbol to the venue that specs without venues look at; without, at every one.
 
     Raises:
         ValueError: neither is given.
@@ -300,7 +309,9 @@ def compare(
     found: list[Preview | None] = [
         None
         if spec is None
-        else preview({"": msgspec.structs.replace(spec, tests=())}, series, read, start, end)[0]
+        else preview(
+            {"": msgspec.structs.replace(spec, tests=())}, series, read, start, end, primary=primary
+        )[0]
         for spec in (old, new)
     ]
     before, after = found

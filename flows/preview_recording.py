@@ -30,6 +30,7 @@ def preview_recording(
     *,
     horizons: Sequence[int] = HORIZONS,
     series: Callable[[str], bool] = lambda _: True,
+    primary: Mapping[str, str] | None = None,
     report: Count = lambda _: None,
 ) -> tuple[list[list[Preview]], list[str]]:
     """Try specs on recordings; books, trades and quotes are in them.
@@ -41,6 +42,7 @@ def preview_recording(
         market: what the recording was made with.
         horizons: times after a firing at which the price is looked at, ns.
         series: whether an instrument, by its id, is to be tried.
+        primary: symbol to the venue that specs without venues look at; without, at every one.
         report: told of the progress.
 
     Returns:
@@ -53,8 +55,11 @@ def preview_recording(
         [(spec, tally_of(spec, text, horizons)) for text, spec in variants.items()]
         for variants in tried
     ]
-    run = _Run([each for some in tallies for each in some], market, series)
-    specs = SpecsChanged(generation=1, specs=tuple(spec for some in tallies for spec, _ in some))
+    known = dict(primary or {})
+    run = _Run([each for some in tallies for each in some], market, series, known)
+    specs = SpecsChanged(
+        generation=1, specs=tuple(spec for some in tallies for spec, _ in some), primary=known
+    )
     source = ReplaySource(
         paths, venues, controls=[msgspec.json.encode(specs)], stopping=threading.Event()
     )
@@ -80,7 +85,9 @@ class _Run:
         tallies: Sequence[tuple[Spec, PreviewTally]],
         market: MarketSettings,
         series: Callable[[str], bool],
+        primary: Mapping[str, str],
     ) -> None:
+        self._primary = primary
         self._specs = [(spec, hash_of(spec), tally) for spec, tally in tallies]
         self._tallies = {(spec.id, digest): tally for spec, digest, tally in self._specs}
         self._settings = market
@@ -112,7 +119,7 @@ class _Run:
             found.update(dict.fromkeys(key.split(":", 2)[2] for key in states))
         for series in filter(self._is_tried, found):
             for spec, digest, tally in self._specs:
-                if spec.source.matches(series):
+                if spec.source.matches(series, self._primary):
                     kept = (
                         filters.standing().states.get(f"{spec.id}:{digest}:{series}")
                         for filters in self._filters.values()

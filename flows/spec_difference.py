@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Mapping
 
 import psycopg
 
@@ -25,11 +26,15 @@ class SpecDifferences:
     Args:
         dsn: address of the database.
         series: instrument ids that are followed.
+        primary: symbol to the venue that specs without venues look at.
     """
 
-    def __init__(self, dsn: Secret, series: tuple[str, ...]) -> None:
+    def __init__(
+        self, dsn: Secret, series: tuple[str, ...], primary: Mapping[str, str] | None = None
+    ) -> None:
         self._dsn = dsn
         self._series = series
+        self._primary = primary
         self._turn = threading.Lock()
 
     def changed(self, old: tuple[Spec, ...], new: tuple[Spec, ...]) -> threading.Thread:
@@ -68,6 +73,7 @@ class SpecDifferences:
 
             for ident in edited:
                 told = compare(
-                    before.get(ident), after.get(ident), self._series, read, time.time_ns()
-                )
+                    before.get(ident), after.get(ident), self._series, read, time.time_ns(),
+                    primary=self._primary,
+                )  # fmt: skip
                 log.info("filter compared", extra={"difference": told.text})

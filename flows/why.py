@@ -155,6 +155,14 @@ def _silent(spec: Spec, symbol: str, standings: list[Standing], reading: Reading
         return f"the flow has heard nothing of {symbol}{hint} (of {', '.join(symbols)} it has)"
     if not any(spec.source.matches(one) for one in followed):
         return f"it looks at {', '.join(spec.source.venues)}; followed are {', '.join(followed)}"
+    spoken_for = sorted(
+        series.series
+        for standing in standings
+        for series in standing.series
+        if symbol_of(series.series) == name and any(each.spec == spec.id for each in series.specs)
+    )
+    if not spec.source.venues and spoken_for:
+        return f"it names no venue, and the primary one speaks for {name}: {spoken_for[0]}"
     place = reading.places[spec.id]
     return f"the flow does not have it yet, though it is in {place}: ask again in a second"
 

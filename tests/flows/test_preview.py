@@ -30,8 +30,15 @@ ENDS = START + 100_000 * SECOND
 class Live:
     """Both keyed steps over trades: the alerts of them, and the bars that a store would hold."""
 
-    def __init__(self, *given: Spec, symbols: tuple[str, ...] = ("BTC-USDT",)) -> None:
-        self._change = SpecsChanged(generation=1, specs=given, symbols=symbols)
+    def __init__(
+        self,
+        *given: Spec,
+        symbols: tuple[str, ...] = ("BTC-USDT",),
+        primary: dict[str, str] | None = None,
+    ) -> None:
+        self._change = SpecsChanged(
+            generation=1, specs=given, symbols=symbols, primary=primary or {}
+        )
         self._markets = {symbol: SymbolMarket(LENGTHS) for symbol in symbols}
         self._filters = {symbol: SymbolFilters() for symbol in symbols}
         self.keys: list[str] = []
@@ -62,9 +69,16 @@ class Live:
                 self.keys.append(alert.key)
 
 
-def keys(given: Spec, live: Live, series: Iterable[str] = (BTC,)) -> list[str]:
+def keys(
+    given: Spec,
+    live: Live,
+    series: Iterable[str] = (BTC,),
+    primary: dict[str, str] | None = None,
+) -> list[str]:
     end = live.now - LATENCY + 1
-    (found,) = preview({"": given}, tuple(series), live.read, START, end, warms_up=False)
+    (found,) = preview(
+        {"": given}, tuple(series), live.read, START, end, warms_up=False, primary=primary
+    )
     assert found.fired == len(found.fires)
     return [fired.key for fired in found.fires]
 
@@ -271,6 +285,21 @@ def test_a_corrected_bar_is_looked_at_as_it_is_stored() -> None:
         {"": bar_spec("close > 100", interval="1m")}, [BTC], stored(*made), START, ENDS
     )
     assert found.fired == 1
+
+
+@pytest.mark.parametrize("primary", [{}, {"BTC-USDT": "bybit"}, {"BTC-USDT": "binance"}])
+def test_the_primary_venue_speaks_as_it_does_in_the_flow(primary: dict[str, str]) -> None:
+    given = bar_spec(when="close > 100", interval="1s")
+    bybit = "bybit:BTC-USDT"
+    both = [
+        *wandering(1, 60, is_dense=True),
+        *wandering(2, 60, is_dense=True, instrument=bybit),
+    ]
+    both.sort(key=lambda event: event.ts_recv)
+    live = Live(given, primary=primary).advance(both)
+    venues = {key.split("/")[2].partition(":")[0] for key in live.keys}
+    assert venues == (set(primary.values()) or {"binance", "bybit"})
+    assert sorted(keys(given, live, (BTC, bybit), primary)) == sorted(live.keys)
 
 
 def test_series_that_the_spec_does_not_mean_are_passed_over() -> None:
