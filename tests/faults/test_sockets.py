@@ -34,6 +34,8 @@ NEVER_S = 3600
 """Faults begin when they are told to."""
 BEGIN_S = 0.8
 """And then a little later: a feed knows by then how busy it is."""
+AGAIN = 1_000_000_000
+"""What is done twice is done again after so many ns."""
 WITHIN_S = 20.0
 """Far more than anything here takes; who waits that long has failed."""
 TICK_S = 0.004
@@ -73,7 +75,10 @@ class Served:
         async def plan() -> None:
             at = time.time_ns() + int(BEGIN_S * 1e9)
             for faults in self.server.faults.values():
-                faults._planned = [(at, index, fault) for _, index, fault in faults._planned]
+                faults._planned = [
+                    (at + index * AGAIN if fault.kind == "cross" else at, index, fault)
+                    for _, index, fault in faults._planned
+                ]
 
         asyncio.run_coroutine_threadsafe(plan(), self._loop).result(WITHIN_S)
 
@@ -154,7 +159,8 @@ class Follower:
         """Take what comes until something is so."""
         deadline = time.monotonic() + WITHIN_S
         while not is_done():
-            assert time.monotonic() < deadline, (self.reasons, self.dead_letters)
+            told = (self.venue, self.reasons, self.dead_letters, self.states)
+            assert time.monotonic() < deadline, told
             self.take()
             time.sleep(TICK_S)
 
@@ -183,7 +189,8 @@ FAMILIES = {
     "repeated": ("{kind: flood, channel: depth, symbol: %s}", ""),
     "spoilt": ("{kind: corrupt, channel: depth, symbol: %s}", "Expected|not a message"),
     "halved": ("{kind: truncate, channel: depth, symbol: %s}", "truncated"),
-    "untrue": ("{kind: cross, symbol: %s}", "crossed"),
+    # Twice: a false message that a newer one of another channel overtakes is passed over.
+    "untrue": ("{kind: cross, symbol: %s}, {kind: cross, symbol: %s}", "crossed"),
     "unheard of": ("{kind: unknown}", ""),
     "too large": ("{kind: oversize}", "limit"),
     "cut": ("{kind: cut}", "lost"),

@@ -17,6 +17,12 @@ OLD_TRADES = (
     "number, 1, 1, 'buy', now() FROM generate_series(1, 100) AS number"
 )
 
+MANY_TRADES = (
+    "INSERT INTO trades SELECT 'binance', 'ETH-USDT', now() - interval '1 minute' * number, "
+    "number, 1, 1, 'buy', now() FROM generate_series(1, 50000) AS number"
+)
+"""Enough that moving them lasts longer than to begin to look at it."""
+
 
 def rows_of(dsn: str, query: str) -> list[tuple[object, ...]]:
     with psycopg.connect(dsn, autocommit=True) as connection:
@@ -210,6 +216,7 @@ def test_a_server_that_gets_the_extension_later_is_converted_with_a_warning_and_
     with psycopg.connect(timescale_database, autocommit=True) as connection:
         like_a_plain_server(connection)
         connection.execute(OLD_TRADES)
+        connection.execute(MANY_TRADES)
     with caplog.at_level(logging.WARNING):
         report = prepare(timescale_database)
     made = {step.what: step.reason for step in report.steps}
@@ -221,7 +228,7 @@ def test_a_server_that_gets_the_extension_later_is_converted_with_a_warning_and_
     assert any(0 <= record.__dict__.get("about_percent", -1) <= 99 for record in told)
     (chunks,) = rows_of(timescale_database, "SELECT count(*) FROM show_chunks('trades')")
     assert int(str(chunks[0])) >= 5
-    assert rows_of(timescale_database, "SELECT count(*) FROM trades") == [(100,)]
+    assert rows_of(timescale_database, "SELECT count(*) FROM trades") == [(50_100,)]
     assert rows_of(timescale_database, "SELECT count(*) FROM ONLY trades") == [(0,)]
     # What only a plain server needs is gone.
     assert rows_of(timescale_database, "SELECT to_regclass('trades_time_brin')") == [(None,)]
