@@ -496,6 +496,13 @@ class InstrumentMarket:
 
     def _speaks(self, event: BookSnapshot | BookDelta, now: int, out: MarketOutput) -> None:
         """Take a book that was not live for live, unless it only answers what we asked."""
+        if self.state is State.SUSPECT and type(event) is BookDelta:
+            # Prices that moved on may hide the level that should not be there: only a whole book
+            # ends the doubt.
+            if self.crossed:
+                self.crossed = 0
+                out.resyncs = [*out.resyncs, (self.instrument, self.reason)]
+            return
         if type(event) is BookSnapshot:
             lasting = self.silence.only_answers(event.sequence)
             if lasting is not None:

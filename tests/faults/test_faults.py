@@ -7,7 +7,7 @@ the client of `feed_client`.
 from functools import cache
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from market.events import Bar, State
@@ -254,6 +254,7 @@ KINDS = (
         st.tuples(st.integers(1, 20), st.sampled_from(KINDS), st.sampled_from(SYMBOLS)), max_size=6
     ),
 )
+@example(1197, 0, -10, [(17, "kind: cross, symbol: {}", "ETH-BTC")])  # soon uncrossed again
 def test_any_faults_leave_true_books(
     seed: int, latency: int, skew: int, drawn: list[tuple[int, str, str]]
 ) -> None:

@@ -142,17 +142,22 @@ def test_a_locked_book_is_crossed_too(market: SymbolMarket) -> None:
     assert out.tops[-1].state is State.SUSPECT
 
 
-def test_a_book_that_uncrosses_by_itself_is_live_again(market: SymbolMarket) -> None:
+def test_a_book_that_uncrosses_by_itself_is_live_once_it_is_fetched_anew(
+    market: SymbolMarket,
+) -> None:
     out = market.advance(
         [
             snapshot(0),
             delta(0.1, [(101.5, 1.0)], sequence=2),
             delta(0.2, [(101.5, 0.0)], sequence=3),
+            delta(0.3, [(99.5, 1.0)], sequence=4),
             beat(1),
         ]
     )
-    assert [state for state, _ in states(out)] == [State.LIVE, State.SUSPECT, State.LIVE]
-    assert not out.resyncs
+    assert [state for state, _ in states(out)] == [State.LIVE, State.SUSPECT]
+    assert out.resyncs == [(BTC, "crossed book")]  # once
+    out = market.advance([snapshot(1.2, sequence=5)])
+    assert [state for state, _ in states(out)] == [State.LIVE]
 
 
 def test_a_quiet_crossed_book_is_fetched_again_at_the_heartbeat(market: SymbolMarket) -> None:
