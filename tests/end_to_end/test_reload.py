@@ -13,7 +13,7 @@ from flows.emission import KINDS, alert_lines, digest, market_lines
 from flows.symbol_filters import SymbolFilters
 from tests.end_to_end.flow_runs import FlowRun, digest_at, poll, replay_run
 from tests.end_to_end.wire_recording import SECOND, START, WireRun, record_wire
-from tests.fixtures_database import with_schema
+from tests.servers.schema import with_schema
 
 ALL = frozenset(KINDS)
 HEAD = "version: 1\nfilters:\n"

@@ -15,7 +15,7 @@ from market.errors import ConfigError
 from migrations.storage import TIMED, prepare
 from migrations.upgrade import LOCK, current, downgrade, newest, revisions, upgrade
 from sinks.tables import TABLES
-from tests.fixtures_database import with_schema
+from tests.servers.schema import with_schema
 
 PATIENCE_S = 20.0
 FIRST = {"instruments", "trades", "book_tops", "bars", "features", "alerts", "outbox", "gaps"}
