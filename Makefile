@@ -24,7 +24,8 @@ LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 
 
 .DEFAULT_GOAL := help
 TEST_PARTS := test-whole test-store test-services test-venues test-rest
-.PHONY: help setup demo test $(TEST_PARTS) test-timescaledb timescaledb fuzz soak outage check fmt lint types lock docs bench
+.PHONY: help setup demo test $(TEST_PARTS) test-timescaledb timescaledb \
+	timescaledb-whole timescaledb-rest fuzz soak outage check fmt lint types lock docs bench
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -82,8 +83,15 @@ test-venues: $(READY)
 test-rest: $(READY)
 	@$(BIN)/pytest -q $(EMBEDDED) tests $(addprefix --ignore=,$(WHOLE) $(STORE) $(SERVICES) $(VENUES))
 
+# Two parts at once, each with a server of its own.
 test-timescaledb: $(READY)  ## what asks for a database, and all of end to end, on TimescaleDB
-	@CANDLEWAX_TEST_SERVER=timescaledb $(BIN)/pytest -q -m timescaledb $(ARGS)
+	@test -n "$$CANDLEWAX_TEST_DSN" || $(BIN)/python -m tests.servers.timescaledb_packages --check
+	@$(MAKE) --no-print-directory --keep-going -j2 --output-sync=target timescaledb-whole \
+		timescaledb-rest
+
+timescaledb-whole timescaledb-rest: $(READY)
+	@CANDLEWAX_TEST_SERVER=timescaledb $(BIN)/pytest -q -m timescaledb \
+		$(if $(findstring whole,$@),tests/end_to_end,tests --ignore=tests/end_to_end) $(ARGS)
 
 timescaledb: $(READY)  ## a real TimescaleDB for tests, unpacked into .cache (Debian, root)
 	@$(BIN)/python -m tests.servers.timescaledb_packages

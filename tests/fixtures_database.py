@@ -45,7 +45,7 @@ def pytest_configure() -> None:
         raise pytest.UsageError(
             f"{SERVER_VARIABLE} is {asked!r}: expected {EMBEDDED} or {TIMESCALEDB}"
         )
-    lack = _lack() if asked == TIMESCALEDB and other_kind() == TIMESCALEDB else ""
+    lack = timescaledb_packages.lack() if asked == other_kind() else ""
     if lack:
         raise pytest.UsageError(lack)
 
@@ -58,14 +58,6 @@ def other_kind() -> str:
 def whole_suite_kind() -> str:
     """Return the kind of server that tests run on which run on one."""
     return EMBEDDED if os.environ.get(SERVER_VARIABLE, EMBEDDED) == EMBEDDED else other_kind()
-
-
-def _lack() -> str:
-    """Return why there is no TimescaleDB; empty when there is."""
-    reason = timescaledb_packages.obstacle()
-    if reason:
-        return f"no TimescaleDB: {reason}"
-    return "" if timescaledb_packages.is_there() else "no TimescaleDB: run `make timescaledb` first"
 
 
 class Servers:
@@ -111,7 +103,7 @@ class Servers:
         if kind == GIVEN:
             return os.environ[DSN_VARIABLE]
         if kind == TIMESCALEDB:
-            if lack := _lack():
+            if lack := timescaledb_packages.lack():
                 pytest.skip(lack)
             return self._running.enter_context(TimescaleServer())
         dsn = self._running.enter_context(EmbeddedPostgres(self._folder / "pg"))
