@@ -113,10 +113,11 @@ def test_a_flow_killed_while_it_drains_loses_and_doubles_nothing(
             arguments=recovery,
         )
 
-    with replay_run(tmp_path / "whole", [recorded.path], store=undisturbed) as whole:
-        assert whole.wait() == [0]
     seen: list[tuple[int, int]] = []
-    with flow(SPEED) as first:
+    with (
+        replay_run(tmp_path / "whole", [recorded.path], store=undisturbed) as whole,
+        flow(SPEED) as first,
+    ):
         poll(lambda: counts(dsn)["trades"] > 0, within_s=30, said="rows are written")
         kill(own_server)
         back = time.monotonic() + AWAY_S
@@ -129,6 +130,7 @@ def test_a_flow_killed_while_it_drains_loses_and_doubles_nothing(
         since = drained(home)
         assert own_server.start() == dsn
         seen.append(kill_while_it_drains(first, since=since))
+        assert whole.wait() == [0]
     while len(seen) < KILLS:
         since = drained(home)
         with flow(SPEED) as again:
