@@ -28,6 +28,7 @@ from sinks.writer import Writer
 from tests.fakes.killed_flow import alert_cells
 from tests.fakes.outbox_rows import until
 from tests.servers.own_server import OwnServer, kill, prepared
+from tests.servers.schema import server_name
 from tests.sinks.test_burst import ALERT, Api, check_limit, told
 
 TOKEN = "123456789:AAE-fake_token_of_the_tests"
@@ -197,7 +198,8 @@ def test_a_burst_over_an_outage_adds_up(
     with psycopg.connect(dsn) as connection:
         found = outbox_report.counts(connection)
     with capsys.disabled():
-        print(f"\n{COUNT} fired, away {AWAY_S:g} s, {meanwhile} messages meanwhile: {found}")
+        told_by = f"{server_name(dsn)} away {AWAY_S:g} s"
+        print(f"\n{COUNT} fired, {told_by}, {meanwhile} messages meanwhile: {found}")
     assert found["failed"] == found["expired"] == found["suppressed"] == 0
     plain, marked = told(api.fake.messages)
     assert set(plain) | set(marked) == set(range(COUNT))
