@@ -6,12 +6,12 @@ from operator import attrgetter
 
 import msgspec
 
+from market.bar_totals import accumulator_of, total_of
 from market.bars import LATENESS, Accumulator, bar_of
 from market.empty_bars import is_flat
 from market.events import Bar
 from market.instruments import MERGED, instrument_id
 from market.intervals import Interval
-from market.rollup import accumulator_of, total_of
 
 _start = attrgetter("start")
 
