@@ -242,6 +242,7 @@ class MergedBars:
             joined.doubted.add(bar.instrument)
         elif bar.partial:
             joined.halves.add(bar.instrument)
+            joined.doubted.discard(bar.instrument)  # until it spoke that was not known
         if not is_late:
             return []
         joined.revision += 1
@@ -319,7 +320,7 @@ class MergedBars:
             bar.halves = set()
         for whose, start, end in self._interruptions:
             is_in_it = start < bar.end and (end is None or end > bar.start)
-            if is_in_it and whose not in bar.healed:
+            if is_in_it and whose not in bar.healed and whose not in bar.halves:
                 bar.doubted.add(whose)
 
     def _bar(self, bar: JoinedBar) -> Bar:
