@@ -55,7 +55,8 @@ NAMES = st.sampled_from(["a", "b-1", "C_2", '"d e"', "'f'"])
 
 @given(
     st.dictionaries(
-        NAMES, st.dictionaries(NAMES, st.sampled_from(["1", '"[x]"', "[\n 1,\n]", "'''\nq = 1\n'''"]))
+        NAMES,
+        st.dictionaries(NAMES, st.sampled_from(["1", '"[x]"', "[\n 1,\n]", "'''\nq = 1\n'''"])),
     ),
     st.integers(0, 3),
 )
