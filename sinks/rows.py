@@ -179,6 +179,7 @@ def alert_row(alert: Alert) -> Row:
         list(alert.targets),
         alert.chart,
         msgspec.json.encode(alert.clauses).decode(),
+        alert.signal,
     )
 
 

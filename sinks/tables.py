@@ -144,6 +144,7 @@ _ALERTS = (
     ("targets", "text[]"),
     ("chart", "bool"),
     ("clauses", "jsonb"),
+    ("signal", "text"),
 )
 _ALERT_ENDINGS = (("key", "text"), ("ended_at", TIME))
 _GAPS = (
