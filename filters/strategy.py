@@ -63,8 +63,8 @@ def look_at_strategy(
         if left is not None:
             return _leave(watch, strategy, observation, values, left)
         if ways and quote is not None:
-            left = ("exit", quote.last)
-            return _leave(watch, strategy, observation, values, left, ways)
+            way_out: tuple[Reason, float] = ("exit", quote.last)
+            return _leave(watch, strategy, observation, values, way_out, ways=ways)
         return None
     if running.ends and state.is_over(running.timing, ts):
         state.became_false(running.timing, ts)
@@ -114,6 +114,7 @@ def _leave(
     observation: Observation,
     values: dict[str, float | None],
     left: tuple[Reason, float],
+    *,
     ways: Sequence[WayOut] = (),
 ) -> Alert:
     state = watch.state

@@ -11,12 +11,12 @@ _KEY = re.compile(rf"\s*{_PATH}\s*=")
 
 
 def toml_lines(text: str) -> dict[str, int]:
-    """Return the line, from 1, of each table and key of a valid file, by dotted name.
+    r"""Return the line, from 1, of each table and key of a valid file, by dotted name.
 
     Keys of an inline table have none of their own: see `line_of`.
 
     Example:
-        >>> toml_lines("[market]\\ndepth = 5\\n")
+        >>> toml_lines("[market]\ndepth = 5\n")
         {'market': 1, 'market.depth': 2}
     """
     found: dict[str, int] = {}

@@ -180,6 +180,7 @@ def test_missing_bars_are_fetched_once(
     ],
 )
 def test_only_the_venue_that_is_looked_at_is_asked(
+    *,
     primary: str,
     more: list[str],
     asked: list[str],

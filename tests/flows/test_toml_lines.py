@@ -70,9 +70,7 @@ def test_what_is_cut_off_before_a_line_lacks_the_key_and_with_it_has_it(
     lines = text.split("\n")
     found = toml_lines(text)
     parsed = tomllib.loads(text)
-    wanted = {table for table in parsed} | {
-        f"{table}.{key}" for table, keys in parsed.items() for key in keys
-    }
+    wanted = set(parsed) | {f"{table}.{key}" for table, keys in parsed.items() for key in keys}
     assert set(found) == wanted
     for name, line in found.items():
         table, _, key = name.partition(".")
