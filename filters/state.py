@@ -105,7 +105,7 @@ class SpecState(msgspec.Struct):
     looked: int = 0
     looked_at: int = 0
     values: dict[str, float | None] = {}
-    remembered: list[bool | None] = []
+    remembered: tuple[bool | None, ...] = ()
     holds: bool | None = None
     position: Position | None = None
     told: str = ""
@@ -188,7 +188,7 @@ class SpecState(msgspec.Struct):
             memory=[each.copy() for each in self.memory],
             until_memory=[each.copy() for each in self.until_memory],
             values=dict(kept) if self.values else {},
-            remembered=list(self.remembered),
+            remembered=self.remembered,
         )
 
     def _ends_wait(self, timing: Timing, ts: int) -> bool:

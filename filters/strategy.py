@@ -142,13 +142,11 @@ def _ways_out(
 ) -> list[WayOut]:
     """Return the ways out that are open; one of which a value is not known is not."""
     until, state = watch.running.until, watch.state
-    told: list[bool | None] = []
+    told: tuple[bool | None, ...] = ()
     if until is not None and until.remembering:
         if not state.until_memory:
             state.until_memory = fresh(until.remembering)
-        told = step(
-            until.remembering, state.until_memory, values, observation.ts_event, state.looked
-        )
+        told = step(until.steps, state.until_memory, values, observation.ts_event, state.looked)
     found: list[WayOut] = []
     for way in watch.running.exits:
         count = len(way.remembering)
@@ -160,10 +158,10 @@ def _ways_out(
 
 def _remembered(
     watch: Watch, observation: Observation, values: dict[str, float | None]
-) -> list[bool | None]:
+) -> tuple[bool | None, ...]:
     condition, state = watch.running.condition, watch.state
     if not condition.remembering:
-        return []
+        return ()
     if not state.memory:
         state.memory = fresh(condition.remembering)
-    return step(condition.remembering, state.memory, values, observation.ts_event, state.looked)
+    return step(condition.steps, state.memory, values, observation.ts_event, state.looked)
