@@ -85,7 +85,7 @@ def _bar(now: int, ago: int) -> Bar:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["abvoe"], "specs; did you mean 'above'?"),
+        (["abvoe"], "specs or the database; did you mean 'above'?"),
         (["nothing.yaml"], "nothing.yaml: no such file"),
         (["above", "--last", "soon"], "'soon' is no length of time"),
         (["above", "--from", "1h", "--to", "2h"], "no time between"),
@@ -152,6 +152,23 @@ def test_a_file_of_several_is_tried_as_far_as_it_can_be(
     told = capsys.readouterr()
     assert "above: close > 100" in told.out
     assert "note: lopsided: it looks at every change of the book" in told.err
+
+
+def test_a_filter_of_the_database_is_tried_too(
+    configured: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (SPECS % "1m").replace("version: 1\n", "version: 1\ndefine: {high: close > 100}\n")
+    Path("specs/mine.yaml").write_text(text.replace("high:", "lofty:"))
+    line = "BTC-USDT lofty"
+    assert main(["filters", "add", line, "--id", "stored", "--cooldown", "3m"]) == 0
+    capsys.readouterr()
+    given = ["--last", "40m", "--json"]
+    assert main(["filters", "preview", "stored", *given]) == 0
+    (stored,) = json.loads(capsys.readouterr().out)["previews"]
+    assert main(["filters", "preview", "above", *given]) == 0
+    (above,) = json.loads(capsys.readouterr().out)["previews"]
+    assert stored["when"] == "close > 100"
+    assert stored["fired"] == above["fired"] > 0
 
 
 def test_missing_bars_are_fetched_once(
