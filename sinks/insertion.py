@@ -100,16 +100,17 @@ def insert_alerts(
             time, fired_at, severity, text, values, names = row[6:12]
             # A row that an older version has spooled ends here, or before the signal.
             chart, clauses = row[12:14] or (False, "[]")
-            signal = row[14] if len(row) > 14 else ""
+            signal, labels = row[14:16] or ("", "{}")
             when = _moment(fired_at)
             cursor.execute(
                 f"INSERT INTO alerts ({columns}) VALUES "
                 "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s::text[], %s, "
-                "%s::jsonb, %s) "
+                "%s::jsonb, %s, %s::jsonb) "
                 "ON CONFLICT (key) DO NOTHING",
                 (
                     *(key, *start, _moment(time), when, severity, text),
-                    *(msgspec.json.encode(values).decode(), names, chart, clauses, signal),
+                    *(msgspec.json.encode(values).decode(), names, chart, clauses),
+                    *(signal, labels),
                 ),
             )
             new += cursor.rowcount

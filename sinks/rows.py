@@ -180,6 +180,7 @@ def alert_row(alert: Alert) -> Row:
         alert.chart,
         msgspec.json.encode(alert.clauses).decode(),
         alert.signal,
+        msgspec.json.encode(alert.labels).decode(),
     )
 
 

@@ -145,6 +145,7 @@ _ALERTS = (
     ("chart", "bool"),
     ("clauses", "jsonb"),
     ("signal", "text"),
+    ("labels", "jsonb"),
 )
 _ALERT_ENDINGS = (("key", "text"), ("ended_at", TIME))
 _GAPS = (

@@ -1,4 +1,4 @@
-"""What a strategy's alert says, entry or why it left, as a column, and its numbers as a view."""
+"""Signal and labels of alerts as columns, and the numbers of signals as a view."""
 
 from migrations.sql_file import run
 

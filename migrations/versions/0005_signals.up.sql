@@ -1,4 +1,7 @@
-ALTER TABLE alerts ADD COLUMN signal text NOT NULL DEFAULT '';
+ALTER TABLE alerts
+    ADD COLUMN signal text  NOT NULL DEFAULT '',
+    ADD COLUMN labels jsonb NOT NULL DEFAULT '{}';
+COMMENT ON COLUMN alerts.labels IS 'Free words of the spec, by name.';
 COMMENT ON COLUMN alerts.signal IS 'Of a strategy entry, or why it left: stop, target or exit; else empty.';
 
 -- Those of before the column: what they held tells an entry, what they said why they left.

@@ -20,6 +20,7 @@ from market.errors import ConfigError
 from market.events import State
 from migrations.storage import TIMED, prepare
 from migrations.upgrade import LOCK, current, downgrade, newest, revisions, upgrade
+from sinks.alert_facts import read_facts
 from sinks.insertion import insert_alerts
 from sinks.rows import alert_row
 from sinks.tables import TABLES
@@ -183,6 +184,7 @@ def test_signals_can_be_asked_for_and_survive_an_older_version(empty_database: s
         "    source: {stream: bar, interval: 1s, symbols: [BTC-USDT]}\n"
         "    strategy: {entry: rsi < 30, exit: rsi > 70, risk: {stop: 2%}}\n"
         "    notify: [{to: default, message: 'a note (exit): of one'}]\n"
+        "    labels: {desk: spot}\n"
     )
     engine = FilterEngine()
     engine.specs_changed(SpecsChanged(generation=1, specs=read_specs([("s.yaml", text)])))
@@ -208,6 +210,10 @@ def test_signals_can_be_asked_for_and_survive_an_older_version(empty_database: s
         rows = [list(alert_row(alert)) for alert in alerts]
         plain = list(alert_row(msgspec.structs.replace(alerts[0], key="k", signal="", values={})))
         insert_alerts(connection, [*rows, plain], notify=False)
+        facts = read_facts(connection, [alerts[0].key, "k"])
+    assert [(each.signal, each.labels) for each in (facts[alerts[0].key], facts["k"])] == [
+        ("entry", {"desk": "spot"}), ("", {"desk": "spot"}),
+    ]  # fmt: skip
     expected = [
         ("paper", "entry", "long", 100.0, 50.0, 100.0, 98.0, None, None),
         ("paper", "stop", "long", 97.0, 50.0, 100.0, 98.0, None, -150.0),
