@@ -111,6 +111,7 @@ def released(
     if not state.until_memory:
         state.until_memory = fresh(until.remembering)
     told = step(until.steps, state.until_memory, values, observation.ts_event, state.looked)
+    state.until_remembered = told
     return until.evaluate(values, *told)
 
 

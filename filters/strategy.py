@@ -147,6 +147,7 @@ def _ways_out(
         if not state.until_memory:
             state.until_memory = fresh(until.remembering)
         told = step(until.steps, state.until_memory, values, observation.ts_event, state.looked)
+        state.until_remembered = told
     found: list[WayOut] = []
     for way in watch.running.exits:
         count = len(way.remembering)
