@@ -15,6 +15,7 @@ _QUERY = f"""
 SELECT
     a.key, a.spec, a.venue, a.symbol, a."interval", a.severity, a.text,
     {_NS.format("a.time")}, {_NS.format("a.fired_at")}, a."values", a.chart, a.clauses,
+    a.signal, a.labels,
     {_NS.format("e.ended_at")},
     coalesce(
         (SELECT close FROM bars b
@@ -46,6 +47,8 @@ class AlertFacts(msgspec.Struct, frozen=True, kw_only=True):
         values: fields that the condition looked at.
         chart: the spec wants a picture.
         clauses: parts of the condition; empty where the filters did not tell them.
+        signal: of a strategy `entry`, or why it left: `stop`, `target` or `exit`; else empty.
+        labels: free words of the spec.
         ended_at: our time when it was true no more, ns UTC; None when no end was told.
         price: of the series when it fired, as far as it is stored.
     """
@@ -62,6 +65,8 @@ class AlertFacts(msgspec.Struct, frozen=True, kw_only=True):
     values: dict[str, float | None]
     chart: bool = False
     clauses: tuple[Clause, ...] = ()
+    signal: str = ""
+    labels: dict[str, str] = {}
     ended_at: int | None = None
     price: float | None = None
 
@@ -86,9 +91,8 @@ def read_facts(connection: psycopg.Connection, keys: Iterable[str]) -> dict[str,
 def _facts(row: Sequence[object]) -> AlertFacts:
     *told, stored_price = row
     names = ("key", "spec", "venue", "symbol", "interval", "severity", "text", "time", "fired_at")
-    facts = msgspec.convert(
-        dict(zip((*names, "values", "chart", "clauses", "ended_at"), told, strict=True)), AlertFacts
-    )
+    more = ("values", "chart", "clauses", "signal", "labels", "ended_at")
+    facts = msgspec.convert(dict(zip((*names, *more), told, strict=True)), AlertFacts)
     own = next((facts.values[name] for name in _PRICES if name in facts.values), None)
     price = own if own is not None else stored_price
     return msgspec.structs.replace(facts, price=None if price is None else float(str(price)))

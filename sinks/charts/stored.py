@@ -13,6 +13,8 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from filters.alerts import Alert
+from filters.places import Place
+from filters.signals import PREFIX as POSITION
 from indicators.catalogue import KINDS
 from indicators.names import IndicatorNameError, parse
 from indicators.support_resistance import FARTHEST_RANK
@@ -29,6 +31,7 @@ from sinks.charts.contents import (
     wants_midnight,
 )
 from sinks.charts.drawing import MISSING, draw, is_available
+from sinks.charts.other_bars import by_place
 from sinks.insertion import moment
 from sinks.secret import Secret
 from sinks.store_connection import complete, connect
@@ -175,9 +178,9 @@ def chart_of_alert(connection: psycopg.Connection, alert: Alert) -> Chart | None
         connection,
         alert.series,
         interval,
-        list(alert.values),
+        [name for name in alert.values if not name.startswith(POSITION)],
         mark=Mark(ts=alert.ts_event, severity=alert.severity),
-        known=alert.values,
+        known={name: alert.values[name] for name in alert.values if not name.startswith(POSITION)},
         headline=said,
     )
 
@@ -243,6 +246,7 @@ def read_chart(
         stored=_book_values(
             connection, instrument, interval, book_names(names), since=first, until=until
         ),
+        others=_other_bars(connection, instrument, interval, names, since=first, until=until),
         walls=_walls(connection, instrument, at, known or {}, mark),
         mark=mark,
         headline=headline,
@@ -326,6 +330,28 @@ def _end_after(connection: psycopg.Connection, instrument: str, interval: str, e
 def _marked(bars: Sequence[Bar], end: int) -> Bar:
     """Return the bar that ends there; it was read, unless it was replaced meanwhile."""
     return next((bar for bar in reversed(bars) if bar.end <= end), bars[-1])
+
+
+def _other_bars(
+    connection: psycopg.Connection,
+    instrument: str,
+    interval: str,
+    names: Sequence[str],
+    *,
+    since: int,
+    until: int,
+) -> dict[Place, list[Bar]]:
+    """Return the other bars that names look at, with those before that indicators want."""
+    found: dict[Place, list[Bar]] = {}
+    for place, theirs in by_place(names)[1].items():
+        series, length = place.seen_from(instrument, interval)
+        count = bars_wanted(theirs) + 1  # one more: it is shown until the next one ends
+        begin, _ = _reach(connection, series, length, since, since=None, count=count)
+        begin = since if begin is None else begin
+        if wants_midnight(theirs):
+            begin = min(begin, since - since % DAY)
+        found[place] = read_bars(connection, series, length, start=begin, end=until)
+    return found
 
 
 def _book_values(
