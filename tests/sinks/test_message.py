@@ -8,7 +8,7 @@ from filters.alerts import Clause
 from sinks.alert_facts import AlertFacts
 from sinks.explanation import explain
 from sinks.message import MOST, TEXT_LIMIT, Composer, Message, cut
-from sinks.outbox import REPEAT_MARK, OutboxRow
+from sinks.outbox_row import REPEAT_MARK, OutboxRow
 from sinks.telegram.target import CAPTION_LIMIT, fitted
 from sinks.telegram.target import TEXT_LIMIT as TELEGRAM_LIMIT
 
