@@ -121,8 +121,10 @@ def test_a_critical_alert_arrives_while_the_database_is_killed(
         flow.fire(6, 7)
         until(lambda: len(api.fake.messages) == 2)
         message = api.fake.messages[-1]
-        assert message.text.startswith("alert 6.\ncritical\n")
-        assert message.text.endswith("the database is away: no price, picture or buttons")
+        assert message.text.startswith(
+            "alert 6.\nbinance BTC-USDT 1m · price 7 · critical\ndecided 0.0 s after"
+        )
+        assert message.text.endswith("the database is away: no picture or buttons")
         fired_at = time.time_ns()
         flow.fire(9)
         until(lambda: len(api.fake.messages) == 3)

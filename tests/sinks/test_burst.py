@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from simulator.telegram import FakeTelegram, Received, telegram_in_thread
-from sinks import dispatch, outbox_report
+from sinks import calls, outbox_report
 from sinks.alert_settings import AlertSettings, TelegramSettings
 from sinks.secret import Secret
 from sinks.sender import Sender
@@ -132,7 +132,7 @@ def test_a_burst_arrives_once_in_order_and_within_the_limits(dsn: str, api: Api)
 def test_silence_makes_repeats_that_say_so_and_no_others(
     dsn: str, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch, "BACKOFF_S", (0.05,))
+    monkeypatch.setattr(calls, "BACKOFF_S", (0.05,))
     monkeypatch.setattr("sinks.telegram.target.CALL_S", 0.5)
     api.fake.drop(2, delivered=True)
     api.fake.drop(1, delivered=False)
