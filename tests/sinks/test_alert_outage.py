@@ -15,7 +15,8 @@ import psycopg
 import pytest
 
 from migrations.upgrade import upgrade
-from simulator.telegram import FakeTelegram, telegram_in_thread
+from simulator.telegram.bot_api import FakeTelegram
+from simulator.telegram.server import telegram_in_thread
 from sinks import outbox_report
 from sinks.alert_settings import AlertSettings, TelegramSettings
 from sinks.embedded_postgres import EmbeddedPostgres

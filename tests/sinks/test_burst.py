@@ -13,7 +13,9 @@ from itertools import pairwise
 import psycopg
 import pytest
 
-from simulator.telegram import FakeTelegram, Received, telegram_in_thread
+from simulator.telegram.bot_api import FakeTelegram
+from simulator.telegram.received import Received
+from simulator.telegram.server import telegram_in_thread
 from sinks import calls, outbox_report
 from sinks.alert_settings import AlertSettings, TelegramSettings
 from sinks.secret import Secret

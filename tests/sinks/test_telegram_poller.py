@@ -8,7 +8,9 @@ import psycopg
 import pytest
 
 from market.errors import ConfigError
-from simulator.telegram import FakeTelegram, Received, telegram_in_thread
+from simulator.telegram.bot_api import FakeTelegram
+from simulator.telegram.received import Received
+from simulator.telegram.server import telegram_in_thread
 from sinks.acknowledgements import acknowledged_by
 from sinks.alert_settings import AlertSettings, Role, TelegramSettings, TelegramUser
 from sinks.insertion import insert_alerts
