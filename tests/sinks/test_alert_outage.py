@@ -174,10 +174,11 @@ def test_no_answer_makes_one_repeat_that_says_so(
     assert rows(dsn)[0][2] == 2
 
 
-@pytest.mark.parametrize(("point", "plain"), [("before", 0), ("after", 1)])
-def test_a_kill_between_the_record_and_the_answer_makes_one_repeat(
-    dsn: str, api: Api, tmp_path: Path, point: str, plain: int
+@pytest.mark.parametrize("point", ["before", "after", "commit"])
+def test_a_kill_makes_one_repeat_where_no_answer_is_on_the_disk(
+    dsn: str, api: Api, tmp_path: Path, point: str
 ) -> None:
+    plain, marked = {"before": (0, 1), "after": (1, 1), "commit": (1, 0)}[point]
     environ = {**os.environ, "CHAT_URL": api.base_url, "TELEGRAM_BOT_TOKEN": TOKEN}
     killed = subprocess.run(
         [sys.executable, "-m", "tests.fakes.journaling_sender", str(tmp_path), point],
@@ -187,7 +188,7 @@ def test_a_kill_between_the_record_and_the_answer_makes_one_repeat(
     assert len(api.fake.messages) == plain
     with process(dsn, tmp_path, api.base_url):
         until(lambda: rows(dsn).get(0, ("",))[0] == "sent")
-    assert told(api.fake.messages) == (Counter([0] * plain), Counter([0]))
+    assert told(api.fake.messages) == (Counter([0] * plain), Counter([0] * marked))
 
 
 def test_a_burst_over_an_outage_adds_up(

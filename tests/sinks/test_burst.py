@@ -17,12 +17,13 @@ from simulator.telegram.received import Received
 from simulator.telegram.server import telegram_in_thread
 from sinks import calls, outbox_report
 from sinks.alert_settings import AlertSettings, TelegramSettings
+from sinks.delivery import Target
 from sinks.secret import Secret
 from sinks.sender import Sender
 from sinks.telegram.limits import pace_of
 from sinks.telegram.target import TelegramTarget
 from tests.fakes.burst import ALERT, SECOND, Api, check_limit, figures, told
-from tests.fakes.outbox_rows import empty, until
+from tests.fakes.outbox_rows import empty, fire, until
 from tests.fakes.proxy import CuttableProxy
 from tests.fixtures_database import with_schema
 
@@ -212,3 +213,52 @@ def test_the_real_limits_hold_in_real_time(dsn: str, api: Api) -> None:
         until(sender.stop)
     times = [message.received_at for message in api.fake.messages]
     assert all(later - earlier >= SECOND for earlier, later in pairwise(times))
+
+
+def busiest(messages: list[Received], stretch_s: float) -> int:
+    """Return how many messages came in the busiest stretch of time, by the clock of the other."""
+    times = sorted(message.received_at for message in messages)
+    return max(sum(a <= b < a + int(stretch_s * SECOND) for b in times) for a in times)
+
+
+def test_the_limit_over_all_chats_holds_in_real_time(dsn: str, api: Api) -> None:
+    chats = range(1, 71)
+    limits = TelegramSettings()
+    targets: dict[str, Target] = {
+        f"telegram/{chat}": TelegramTarget(
+            Secret(TOKEN), chat, base_url=api.base_url, pace=pace_of(chat, limits)
+        )
+        for chat in chats
+    }
+    for chat in chats:
+        fire(dsn, f"to {chat}", target=f"telegram/{chat}")
+    sender = Sender(Secret(dsn), targets, AlertSettings())
+    sender.start()
+    try:
+        until(lambda: len(api.fake.messages) == len(chats), timeout_s=30)
+    finally:
+        until(sender.stop)
+    assert {message.chat_id for message in api.fake.messages} == {str(chat) for chat in chats}
+    assert busiest(api.fake.messages, 1.0) <= 30
+
+
+@pytest.mark.skipif(AWAY_S < 10, reason="it takes more than a minute: make outage")
+def test_the_limit_of_a_group_holds_in_real_time(
+    dsn: str, api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = TelegramTarget(
+        Secret(TOKEN), -42, base_url=api.base_url, pace=pace_of(-42, TelegramSettings())
+    )
+    fire(dsn, *(f"alert {number}" for number in range(50)))
+    alone = AlertSettings(digest_from=1000, max_age_s=600)
+    sender = Sender(Secret(dsn), {"telegram/main": target}, alone)
+    began = time.monotonic()
+    sender.start()
+    try:
+        until(lambda: len(api.fake.messages) > 24, timeout_s=120)
+    finally:
+        until(sender.stop)
+    most = busiest(api.fake.messages, 60.0)
+    with capsys.disabled():
+        print(f"\na group got 25 messages in {time.monotonic() - began:.0f} s, {most} in a minute")
+    assert most <= 20
