@@ -124,6 +124,17 @@ def test_a_subject_is_one_short_line() -> None:
     assert Message(body="x" * 200 + "\nsecond").subject == "x" * 149 + "…"
 
 
+def test_why_shows_no_more_digits_than_a_phone_has_room_for() -> None:
+    values = {"a": 51.49230575521, "b": 64_002.16, "c": 0.000012345678912, "d": 1e-12}
+    told = explain(facts(values=values), UTC).splitlines()
+    assert told[2:6] == [
+        "a was 51.4923058",
+        "b was 64,002.16",
+        "c was 0.0000123457",
+        "d was 1e-12",
+    ]
+
+
 def test_why_shows_each_clause_with_value_and_threshold() -> None:
     clauses = (
         Clause("rsi(14) < 30", 28.25, 30.0, holds=True),
