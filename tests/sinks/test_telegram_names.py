@@ -28,8 +28,8 @@ def follow(connection: psycopg.Connection, *symbols: str) -> None:
     for symbol in symbols:
         base, quote = symbol.split("-")
         connection.execute(
-            "INSERT INTO instruments (venue, symbol, native, base, quote, kind)"
-            " VALUES ('binance', %s, %s, %s, %s, 'spot')",
+            "INSERT INTO instruments (venue, symbol, native, base, quote, tick, step, kind)"
+            " VALUES ('binance', %s, %s, %s, %s, 0.01, 0.01, 'spot')",
             (symbol, base + quote, base, quote),
         )
 
