@@ -48,12 +48,12 @@ SPECS = "version: 1\nfilters:\n" + "".join(
         ("heel", 1, "<", "critical"),
         ("lean", 2, ">", "critical"),
         ("list", 2, "<", "critical"),
-        ("cant", 3, ">", "critical"),
+        ("yaws", 3, ">", "critical"),
         ("hush", 1, ">", "critical"),
         ("calm", 3, "<", "warning"),
     )
 )
-ALERT = re.compile(r"(?:possible repeat: )?(?:tilt|heel|lean|list|cant|hush|calm) [+-]|\d+ alerts")
+ALERT = re.compile(r"(?:possible repeat: )?(?:tilt|heel|lean|list|yaws|hush|calm) [+-]|\d+ alerts")
 
 
 class Story:
