@@ -60,6 +60,7 @@ def chart_of(
     stored: Stored | None = None,
     walls: Sequence[Wall] = (),
     mark: Mark | None = None,
+    known: Mapping[str, float | None] | None = None,
     headline: str = "",
     state: str = "",
 ) -> Chart:
@@ -75,6 +76,7 @@ def chart_of(
         stored: values of the book's indicators.
         walls: lines at prices.
         mark: the moment it is about.
+        known: values at that moment, drawn where the bars give none: their past is not stored.
         headline: what the picture says, one line.
         state: truth state for people; where it is empty, the bars' own marks tell it.
 
@@ -95,6 +97,8 @@ def chart_of(
             continue
         if each.reads == "bar":
             line = tuple(computed[each.text][begin:])
+            if mark is not None:
+                line = _with_known(line, shown, mark.ts, (known or {}).get(each.text))
         else:
             at = (stored or {}).get(each.text, {})
             line = tuple(at.get(bar.start) for bar in shown)
@@ -126,6 +130,16 @@ def chart_of(
         headline=headline,
         state=state or _state(shown),
     )
+
+
+def _with_known(
+    line: tuple[float | None, ...], bars: Sequence[Bar], ts: int, value: float | None
+) -> tuple[float | None, ...]:
+    """Return a line with the value that was known at `ts`, unless it has one there."""
+    at = max((place for place, bar in enumerate(bars) if bar.end <= ts), default=None)
+    if at is None or not is_drawable(value) or is_drawable(line[at]):
+        return line
+    return (*line[:at], value, *line[at + 1 :])
 
 
 def last_of(chart: Chart, count: int) -> Chart:

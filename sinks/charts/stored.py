@@ -245,6 +245,7 @@ def read_chart(
         ),
         walls=_walls(connection, instrument, at, known or {}, mark),
         mark=mark,
+        known=known,
         headline=headline,
         state=_state(connection, instrument, at, canonical_names(names)),
     )
