@@ -88,6 +88,7 @@ def chart_of(
         raise ValueError("no bars to draw")
     wanted, unknown = _wanted(names)
     silent: list[str] = []
+    told: set[str] = set()
     computed = _computed(bars, [each for each in wanted if isinstance(each, IndicatorName)])
     begin = len(bars) - len(shown)
     values: list[_Value] = []
@@ -97,8 +98,9 @@ def chart_of(
             continue
         if each.reads == "bar":
             line = tuple(computed[each.text][begin:])
-            if mark is not None:
+            if mark is not None and not any(map(is_drawable, line)):
                 line = _with_known(line, shown, mark.ts, (known or {}).get(each.text))
+                told.update([each.indicator] if any(map(is_drawable, line)) else ())
         else:
             at = (stored or {}).get(each.text, {})
             line = tuple(at.get(bar.start) for bar in shown)
@@ -110,7 +112,7 @@ def chart_of(
     layers, panes = _placed(values, [bar.close for bar in shown], _thresholds(wanted))
     reasons = {
         "no room": [pane.title for pane in panes[MOST_PANES:]],
-        "no value": silent,
+        "no value": [name for name in silent if name not in told],
         "not known here": unknown,
     }
     return Chart(
@@ -135,9 +137,9 @@ def chart_of(
 def _with_known(
     line: tuple[float | None, ...], bars: Sequence[Bar], ts: int, value: float | None
 ) -> tuple[float | None, ...]:
-    """Return a line with the value that was known at `ts`, unless it has one there."""
-    at = max((place for place, bar in enumerate(bars) if bar.end <= ts), default=None)
-    if at is None or not is_drawable(value) or is_drawable(line[at]):
+    """Return an empty line with the value that was known at `ts`, where that bar is there."""
+    at = next((place for place, bar in enumerate(bars) if bar.start < ts <= bar.end), None)
+    if at is None or not is_drawable(value):
         return line
     return (*line[:at], value, *line[at + 1 :])
 

@@ -43,7 +43,7 @@ def dsn(outbox_database: str) -> str:
 class World:
     """A dispatcher with one private chat and two journals, and clocks that move when it waits."""
 
-    def __init__(self, folder: Path, mutes: KeptMutes | None = None) -> None:
+    def __init__(self, folder: Path, mutes: KeptMutes) -> None:
         self.elapsed = 0.0
         self.traits = Traits(pace=pace_of(42, TelegramSettings()), digests=True)
         self.messages: list[Message] = []
@@ -58,7 +58,7 @@ class World:
             Calls({CHAT: self}, Pacer(lambda: self.elapsed)),
             settings,
             Composer(settings.zone),
-            mutes=mutes if mutes is not None else KeptMutes(),
+            mutes=mutes,
             clock=self.now,
         )
 
@@ -113,8 +113,13 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
+def mutes() -> KeptMutes:
+    return KeptMutes()
+
+
+@pytest.fixture
+def world(tmp_path: Path, mutes: KeptMutes) -> Iterator[World]:
+    world = World(tmp_path, mutes)
     yield world
     for journal in world.journals:
         journal.close()
@@ -154,13 +159,13 @@ def test_the_first_fired_of_all_journals_comes_first(world: World) -> None:
     assert [message.rows[0].alert_key for message in world.messages] == ["early", "late"]
 
 
-def test_what_was_muted_last_is_not_sent_and_is_counted(tmp_path: Path, dsn: str) -> None:
-    mutes = KeptMutes()
+def test_what_was_muted_last_is_not_sent_and_is_counted(
+    world: World, mutes: KeptMutes, dsn: str
+) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         muted = Mute(target=CHAT, spec="dip", symbol=None, ends_at=None, created_by="ann")
         add_mute(connection, muted, now=START)
         mutes.refresh(connection, now=START)
-    world = World(tmp_path, mutes)
     world.fire("a", "b")
     world.fire("c", spec="rise")
     world.run(3.0)
