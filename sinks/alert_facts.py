@@ -1,15 +1,18 @@
 """What the store knows of an alert beyond its text."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import psycopg
 
 from filters.alerts import Clause
+from sinks.rows import Cell
 
 _NS = "(extract(epoch FROM {}) * 1000000)::bigint * 1000"
 _PRICES = ("close", "price", "book.mid", "mid", "book.microprice")
 """Fields that are a price of the series, the best first."""
+
+_NAMES = ("key", "spec", "venue", "symbol", "interval", "severity", "text", "time", "fired_at")
 
 _QUERY = f"""
 SELECT
@@ -88,11 +91,34 @@ def read_facts(connection: psycopg.Connection, keys: Iterable[str]) -> dict[str,
     return found
 
 
+def facts_of_row(cells: Mapping[str, Cell]) -> AlertFacts:
+    """Return what the row of an alert says of it, before it is stored.
+
+    Args:
+        cells: by column of the table `alerts`; an older version's has fewer.
+    """
+    told = {name: cells[name] for name in (*_NAMES, "values")}
+    facts = msgspec.convert(
+        {
+            **told,
+            "chart": cells.get("chart") is True,
+            "clauses": msgspec.json.decode(str(cells.get("clauses") or "[]")),
+            "signal": cells.get("signal") or "",
+            "labels": msgspec.json.decode(str(cells.get("labels") or "{}")),
+        },
+        AlertFacts,
+    )
+    return msgspec.structs.replace(facts, price=_own_price(facts))
+
+
 def _facts(row: Sequence[object]) -> AlertFacts:
     *told, stored_price = row
-    names = ("key", "spec", "venue", "symbol", "interval", "severity", "text", "time", "fired_at")
     more = ("values", "chart", "clauses", "signal", "labels", "ended_at")
-    facts = msgspec.convert(dict(zip((*names, *more), told, strict=True)), AlertFacts)
-    own = next((facts.values[name] for name in _PRICES if name in facts.values), None)
+    facts = msgspec.convert(dict(zip((*_NAMES, *more), told, strict=True)), AlertFacts)
+    own = _own_price(facts)
     price = own if own is not None else stored_price
     return msgspec.structs.replace(facts, price=None if price is None else float(str(price)))
+
+
+def _own_price(facts: AlertFacts) -> float | None:
+    return next((facts.values[name] for name in _PRICES if name in facts.values), None)

@@ -65,6 +65,7 @@ def chart_of(
     others: OtherBars | None = None,
     walls: Sequence[Wall] = (),
     mark: Mark | None = None,
+    known: Mapping[str, float | None] | None = None,
     headline: str = "",
     state: str = "",
 ) -> Chart:
@@ -81,6 +82,7 @@ def chart_of(
         others: other bars that names look at (`rsi(14)@15m`), with those that give them a past.
         walls: lines at prices.
         mark: the moment it is about.
+        known: values at that moment, drawn where the bars give none: their past is not stored.
         headline: what the picture says, one line.
         state: truth state for people; where it is empty, the bars' own marks tell it.
 
@@ -93,6 +95,7 @@ def chart_of(
     own, elsewhere = by_place(names)
     wanted, unknown = _wanted(own)
     silent: list[str] = []
+    told: set[str] = set()
     computed = _computed(bars, [each for each in wanted if isinstance(each, IndicatorName)])
     begin = len(bars) - len(shown)
     values: list[_Value] = []
@@ -102,6 +105,9 @@ def chart_of(
             continue
         if each.reads == "bar":
             line = tuple(computed[each.text][begin:])
+            if mark is not None and not any(map(is_drawable, line)):
+                line = _with_known(line, shown, mark.ts, (known or {}).get(each.text))
+                told.update([each.indicator] if any(map(is_drawable, line)) else ())
         else:
             at = (stored or {}).get(each.text, {})
             line = tuple(at.get(bar.start) for bar in shown)
@@ -118,7 +124,7 @@ def chart_of(
     layers, panes = _placed(values, [bar.close for bar in shown], _thresholds(wanted))
     reasons = {
         "no room": [pane.title for pane in panes[MOST_PANES:]],
-        "no value": silent,
+        "no value": [name for name in silent if name not in told],
         "not known here": unknown,
     }
     return Chart(
@@ -138,6 +144,16 @@ def chart_of(
         headline=headline,
         state=state or _state(shown),
     )
+
+
+def _with_known(
+    line: tuple[float | None, ...], bars: Sequence[Bar], ts: int, value: float | None
+) -> tuple[float | None, ...]:
+    """Return an empty line with the value that was known at `ts`, where that bar is there."""
+    at = next((place for place, bar in enumerate(bars) if bar.start < ts <= bar.end), None)
+    if at is None or not is_drawable(value):
+        return line
+    return (*line[:at], value, *line[at + 1 :])
 
 
 def last_of(chart: Chart, count: int) -> Chart:

@@ -5,6 +5,7 @@ the log says so and the alert goes without one.
 """
 
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, tzinfo
 
@@ -43,6 +44,9 @@ USUAL_INTERVAL = "1m"
 """Of the bars behind what happens in the book, where these are stored."""
 PATIENCE = "2s"
 """What a question to the database may take before the alert goes without a picture."""
+BAR_PATIENCE_S = 1.5
+"""How much later than an alert its bar may be stored."""
+BAR_POLL_S = 0.05
 BOOK_AGE_S = 60
 """A book that is older than this says nothing of a wall's size."""
 OLDEST = 3
@@ -123,6 +127,8 @@ class AlertPictures:
         try:
             with self._session() as connection:
                 alert = read_alert(connection, key)
+                if alert is not None:
+                    _await_bar(connection, alert)
         except psycopg.Error as error:
             reason = str(error).strip()
             log.warning("an alert goes without a picture", extra={"key": key, "reason": reason})
@@ -134,6 +140,23 @@ class AlertPictures:
         connection = connect(make_conninfo(complete(self._dsn.reveal()), connect_timeout="2"))
         connection.execute(f"SET statement_timeout = '{PATIENCE}'")
         return connection
+
+
+def _await_bar(connection: psycopg.Connection, alert: Alert) -> None:
+    """Wait until the bar that fired is stored: an alert is committed at once, bars a little later.
+
+    No longer than `BAR_PATIENCE_S` after the alert: some bars are never stored.
+    """
+    venue, _, symbol = alert.series.partition(":")
+    latest = alert.ts_fired + int(BAR_PATIENCE_S * _SECOND)
+    while alert.interval and time.time_ns() < latest:
+        row = connection.execute(
+            'SELECT FROM bars WHERE venue = %s AND symbol = %s AND "interval" = %s AND "end" = %s',
+            (venue, symbol, alert.interval, moment(alert.ts_event)),
+        ).fetchone()
+        if row is not None:
+            return
+        time.sleep(BAR_POLL_S)
 
 
 def read_alert(connection: psycopg.Connection, key: str) -> Alert | None:
@@ -249,6 +272,7 @@ def read_chart(
         others=_other_bars(connection, instrument, interval, names, since=first, until=until),
         walls=_walls(connection, instrument, at, known or {}, mark),
         mark=mark,
+        known=known,
         headline=headline,
         state=_state(connection, instrument, at, canonical_names(names)),
     )

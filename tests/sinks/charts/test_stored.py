@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -206,6 +207,33 @@ def test_a_stored_alert_is_drawn_by_its_key(connection: psycopg.Connection, data
     with Image.open(BytesIO(png)) as image:
         assert (image.format, image.width) == ("PNG", 1080)
     assert pictures.picture_of("no/such") is None
+
+
+def test_the_bar_that_fired_is_waited_for(
+    database: str, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "BAR_PATIENCE_S", 20.0)
+    late = walk(201)[-1]
+    fired = alert(ts_event=late.end, ts_fired=time.time_ns())
+    put(connection, "alerts", [alert_row(fired)])
+    asked: list[float] = []
+
+    def store_it(seconds: float) -> None:
+        asked.append(seconds)
+        put(connection, "bars", [bar_row(late)])
+
+    monkeypatch.setattr(time, "sleep", store_it)
+    assert AlertPictures(Secret(database)).picture_of(fired.key) is not None
+    assert asked == [stored.BAR_POLL_S]
+
+
+def test_a_bar_that_never_comes_is_not_waited_for_long(
+    database: str, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = alert(ts_event=BARS[-1].end + MINUTE, ts_fired=time.time_ns() - 2 * SECOND)
+    put(connection, "alerts", [alert_row(old)])
+    monkeypatch.delattr(time, "sleep")
+    assert AlertPictures(Secret(database)).picture_of(old.key) is not None
 
 
 def test_an_alert_without_bars_has_no_picture(
