@@ -7,7 +7,6 @@ is ended by `kill -9` and started again. The tests look at what that run left be
 import gzip
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -20,15 +19,14 @@ import psycopg
 import pytest
 
 from flows.status import FlowStatus
-from migrations.upgrade import upgrade
 from simulator.settings import DEFAULT_KEY
 from simulator.telegram.bot_api import FakeTelegram
 from simulator.telegram.received import Received
 from simulator.telegram.server import telegram_in_thread
-from sinks.embedded_postgres import EmbeddedPostgres
 from sinks.message import STORE_AWAY
 from sinks.outbox_report import counts
 from tests.end_to_end.flow_runs import ROOT, FlowRun, connected, free_ports, poll
+from tests.servers.own_server import OwnServer, kill, prepared
 
 TOKEN = "123456789:AAE-fake_token_of_the_tests"
 MASSIVE_KEY = "massive-key-of-the-tests"
@@ -65,7 +63,7 @@ class Story:
         said: everything that was said by anybody, by where.
     """
 
-    def __init__(self, folder: Path, server: EmbeddedPostgres, fake: FakeTelegram) -> None:
+    def __init__(self, folder: Path, server: OwnServer, fake: FakeTelegram) -> None:
         self.folder = folder
         self.home = folder / "home"
         self.server = server
@@ -154,10 +152,8 @@ class Story:
         return [one for one in self.alerts if one.text.endswith(STORE_AWAY)]
 
     def _kill_database(self) -> None:
-        assert self.server.pid is not None
-        os.kill(self.server.pid, signal.SIGKILL)
         self.killed_at = time.time_ns()
-        poll(lambda: not self.server.is_running, within_s=10.0, said="the server's end")
+        kill(self.server)
 
     def tell(self, environ: dict[str, str]) -> None:
         """Collect what can be read afterwards: commands, files and the whole database."""
@@ -191,13 +187,12 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(kept_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def story(own_server: OwnServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     folder = tmp_path_factory.mktemp("alerts")
     (folder / "specs").mkdir()
     (folder / "specs" / "often.yaml").write_text(SPECS)
     (folder / "webhook-secret").write_text(f"{WEBHOOK_SECRET}\n")
-    server = EmbeddedPostgres(kept_folder)
-    upgrade(server.start())
+    database = prepared(own_server)
     fake = FakeTelegram(TOKEN)
     # What goes wrong tells addresses, which hold the token.
     fake.fail(1, status=502)
@@ -240,19 +235,16 @@ def story(kept_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         environ = {
             "CANDLEWAX_CONFIG": str(folder / "candlewax.toml"),
             "CANDLEWAX_OUTPUT": '{"emit": ["alerts"], "out": "out.jsonl"}',
-            "DATABASE_URL": server.start(),
+            "DATABASE_URL": database,
             "TELEGRAM_BOT_TOKEN": TOKEN,
             "MASSIVE_API_KEY": MASSIVE_KEY,
             "SMTP_PASSWORD": SMTP_PASSWORD,
             "WEBHOOK_SECRET_FILE": str(folder / "webhook-secret"),
         }
-        story = Story(folder, server, fake)
-        try:
-            story.play(environ, metrics_port)
-            story.tell(environ)
-            yield story
-        finally:
-            server.stop()
+        story = Story(folder, own_server, fake)
+        story.play(environ, metrics_port)
+        story.tell(environ)
+        yield story
 
 
 @pytest.mark.slow

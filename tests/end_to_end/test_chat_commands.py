@@ -11,7 +11,7 @@ from simulator.telegram.bot_api import FakeTelegram
 from simulator.telegram.received import Received
 from simulator.telegram.server import telegram_in_thread
 from tests.end_to_end.flow_runs import FlowRun, poll
-from tests.fixtures_database import with_schema
+from tests.servers.schema import with_schema
 
 TOKEN = "123456789:AAE-fake_token_of_the_tests"
 GROUP, OPERATOR, VIEWER, STRANGER = -100, 11, 12, 13

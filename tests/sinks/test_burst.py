@@ -25,7 +25,7 @@ from sinks.telegram.target import TelegramTarget
 from tests.fakes.burst import ALERT, SECOND, Api, check_limit, figures, told
 from tests.fakes.outbox_rows import empty, fire, until
 from tests.fakes.proxy import CuttableProxy
-from tests.fixtures_database import with_schema
+from tests.servers.schema import with_schema
 
 TOKEN = "123456789:AAE-fake_token_of_the_tests"
 COUNT = 500

@@ -22,7 +22,7 @@ from sinks.pacing import Pacer
 from sinks.rows import Cell
 from sinks.telegram.limits import pace_of
 from tests.fakes.outbox_rows import empty
-from tests.fixtures_database import with_schema
+from tests.servers.schema import with_schema
 
 SECOND = 1_000_000_000
 START = 1_732_112_220 * SECOND

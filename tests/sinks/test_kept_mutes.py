@@ -11,7 +11,7 @@ from sinks.alert_facts import AlertFacts
 from sinks.kept_mutes import KeptMutes
 from sinks.mutes import Mute, add_mute, lift_mutes
 from tests.fakes.outbox_rows import empty
-from tests.fixtures_database import with_schema
+from tests.servers.schema import with_schema
 
 NOW = 1_732_112_220_000_000_000
 CHAT = "telegram/main"

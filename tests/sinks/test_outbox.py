@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 from sinks import outbox, outbox_report, outbox_waits
 from sinks.outbox_row import REPEAT_MARK, STATES, OutboxRow
 from tests.fakes.outbox_rows import empty, fire, insert, read_states, states
-from tests.fixtures_database import with_schema
+from tests.servers.schema import with_schema
 
 TARGETS = ["telegram/main"]
 MINUTE = 60_000_000_000

@@ -7,7 +7,7 @@ import pytest
 from sinks import outbox, outbox_waits
 from sinks.outbox_row import REPEAT_MARK
 from tests.fakes.outbox_rows import empty, fire, states
-from tests.fixtures_database import with_schema
+from tests.servers.schema import with_schema
 
 TARGETS = ["telegram/main"]
 MINUTE = 60_000_000_000

@@ -29,7 +29,7 @@ from sinks.telegram.target import TelegramTarget
 from tests.fakes.outbox_rows import empty, fire, states, until
 from tests.fakes.proxy import CuttableProxy
 from tests.fakes.telegram import TOKEN, Drop, FakeTelegram, Refuse, Slow
-from tests.fixtures_database import with_schema
+from tests.servers.schema import with_schema
 
 CHAT = "telegram/main"
 Start = Callable[..., Sender]

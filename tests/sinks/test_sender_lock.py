@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from sinks import sender_lock
-from tests.fixtures_database import with_schema
+from tests.servers.schema import with_schema
 
 
 @pytest.fixture

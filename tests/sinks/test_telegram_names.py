@@ -8,7 +8,7 @@ from sinks.insertion import insert_alerts
 from sinks.telegram.names import MOST, followed_symbol, spec_or_symbol, spelled_symbol
 from tests.fakes.killed_flow import alert_cells
 from tests.fakes.outbox_rows import empty
-from tests.fixtures_database import with_schema
+from tests.servers.schema import with_schema
 
 
 @pytest.fixture(scope="module")
