@@ -18,6 +18,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV := $(shell command -v uv 2>/dev/null)
 ARGS ?=
+# Compiled once, not anew in each of the hundred processes that tests start.
+unexport PYTHONDONTWRITEBYTECODE
 LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
