@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import talib
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from indicators.ema import EMA
 from indicators.example_bar import example_bar
 from indicators.rsi import RSI
+from tests.drawn_examples import examples
 
 PERIODS = [2, 3, 14, 50]
 CAPTURES = os.environ.get("CANDLEWAX_CAPTURES", "")
@@ -52,7 +53,7 @@ WALKS = given(
 
 @pytest.mark.parametrize("period", PERIODS)
 @WALKS
-@settings(max_examples=25)
+@examples(15)
 def test_rsi_equals_talib(
     period: int, seed: int, length: int, price: float, volatility: float
 ) -> None:
@@ -64,7 +65,7 @@ def test_rsi_equals_talib(
 
 @pytest.mark.parametrize("period", PERIODS)
 @WALKS
-@settings(max_examples=25)
+@examples(15)
 def test_ema_equals_talib(
     period: int, seed: int, length: int, price: float, volatility: float
 ) -> None:

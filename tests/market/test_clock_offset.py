@@ -6,10 +6,11 @@ import random
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from market.clock_offset import AGREEMENT, MEMORY, PLAUSIBLE, SPELL, TOLERANCE, ClockOffset
 from market.intervals import SECOND
+from tests.drawn_examples import examples
 
 T0 = 1_700_000_000 * SECOND
 MILLISECOND = SECOND // 1000
@@ -107,7 +108,7 @@ def test_a_sweep_of_one_wrong_time_never_moves_the_estimate(wrong: int) -> None:
     wrongs=st.lists(st.integers(-HOUR, HOUR), max_size=15),
     ahead=st.sampled_from([0, 10 * SECOND, -HOUR]),
 )
-@settings(max_examples=60, deadline=None)
+@examples(15)
 def test_wrong_times_among_right_ones_move_it_by_the_tolerance_at_most(
     wrongs: list[int], ahead: int
 ) -> None:
@@ -237,7 +238,7 @@ def test_its_state_is_bounded() -> None:
 
 
 @given(seed=st.integers(0, 10), cut=st.integers(0, 400))
-@settings(max_examples=40, deadline=None)
+@examples(20)
 def test_a_pickle_at_any_cut_changes_nothing(seed: int, cut: int) -> None:
     line, twin = Line(seed=seed), Line(seed=seed)
     for number in range(400):

@@ -15,6 +15,7 @@ from hypothesis.stateful import (
 
 from sinks import outbox, outbox_report
 from sinks.outbox import REPEAT_MARK, OutboxRow
+from tests.drawn_examples import examples
 from tests.fakes.outbox_rows import empty, fire, insert, read_states, states
 from tests.fixtures_database import with_schema
 
@@ -340,9 +341,8 @@ def test_any_order_of_deliveries_keeps_the_books(dsn: str) -> None:
     run_state_machine_as_test(
         lambda: Deliveries(dsn),  # type: ignore[arg-type]  # any factory will do, it says
         settings=settings(
-            max_examples=10,
+            examples(5),
             stateful_step_count=25,
-            deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         ),
     )

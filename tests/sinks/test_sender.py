@@ -26,6 +26,7 @@ from sinks.outbox import REPEAT_MARK
 from sinks.secret import Secret
 from sinks.sender import Sender
 from sinks.telegram.target import TelegramTarget
+from tests.drawn_examples import examples
 from tests.fakes.outbox_rows import empty, fire, states, until
 from tests.fakes.proxy import CuttableProxy
 from tests.fakes.telegram import TOKEN, Drop, FakeTelegram, Refuse, Slow
@@ -480,8 +481,7 @@ class Scripted:
 
 
 @settings(
-    max_examples=10,
-    deadline=None,
+    examples(5),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
