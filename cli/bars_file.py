@@ -16,6 +16,8 @@ from market.events import Bar
 SECOND = 1_000_000_000
 NEEDED = ("time", "open", "high", "low", "close", "volume")
 OPTIONAL = ("buy_volume", "notional", "count")
+SEPARATORS = (";", "\t", "|")
+"""What stands between columns in files that are no CSV to us."""
 _DATE = re.compile(r"(?:19|20)[0-9]{6}")
 LATEST = 1e11
 """A number of seconds beyond this is one of milliseconds."""
@@ -83,9 +85,14 @@ def _places(path: Path, reader: "Iterator[list[str]]") -> dict[str, int]:
     header = [cell.strip().lower() for cell in next(reader, [])]
     missing = [name for name in NEEDED if name not in header]
     if missing:
-        raise ConfigError(
-            f"{path}:1: no column {missing[0]!r}: the first line must name {', '.join(NEEDED)}"
-        )
+        between = next((each for each in SEPARATORS if each in "".join(header)), "")
+        if not header:
+            wrong = "nothing there"
+        elif between and len(header) == 1:
+            wrong = f"{between!r} stands between the columns, not a comma"
+        else:
+            wrong = f"no column {missing[0]!r}"
+        raise ConfigError(f"{path}:1: {wrong}: the first line must name {', '.join(NEEDED)}")
     known = [name for name in (*NEEDED, *OPTIONAL) if name in header]
     twice = [name for name in known if header.count(name) > 1]
     if twice:

@@ -49,6 +49,8 @@ def list_(
             first, settled = _bars_wanted(usage(kind), kind)
             rows.append((usage(kind), kind.reads, first, settled, kind.meaning))
         _table(rows)
+        print("\nfirst: the bar with the first value; settled: the bar from which on it is within")
+        print("0.01 % of what an endless history gives; both for the numbers that are shown")
         words = ", ".join(
             f"`candlewax indicators list {word}` for {title}" for word, title in LIBRARIES.items()
         )
@@ -74,7 +76,7 @@ def compute(
     also have `buy_volume`, `notional` and `count`, which some indicators read.
     """
     from cli.bars_file import read_bars
-    from indicators.names import create_for_bars, every_output
+    from indicators.names import every_output
 
     if not names:
         raise ConfigError("name an indicator, as in 'rsi(14)'")
@@ -90,21 +92,15 @@ def compute(
     with _opened(out) as target:
         writer = csv.writer(target, lineterminator="\n")
         writer.writerow(["time", *(each.text for each in columns)])
-        silent = {each.text for each in columns}
+        silent = set(columns)
         for time, values in compute_over(file, columns):
             told = ("" if value is None else repr(float(value)) for value in values)
             writer.writerow([time, *told])
             if silent:
                 there = zip(columns, values, strict=True)
-                silent -= {each.text for each, value in there if value is not None}
-    for each in columns:
-        if each.text in silent:
-            when = (
-                "the first bar at 00:00 UTC"
-                if each.since_midnight
-                else f"bar {create_for_bars(each).warm_up}, and there are {len(file.rows)}"
-            )
-            print(f"note: {each.text} has no value before {when}", file=sys.stderr)
+                silent -= {each for each, value in there if value is not None}
+    for why in _silences([each for each in columns if each in silent], len(file.rows)):
+        print(f"note: {why}", file=sys.stderr)
     if file.holes:
         print(
             f"note: {file.path}: {file.holes} times a bar does not begin where the one before it"
@@ -135,6 +131,21 @@ def compute_over(
             except ValueError as error:
                 raise ConfigError(f"{file.path}:{row.line}: {error}") from None
         yield row.time, [made[each.indicator].values[each.place] for each in columns]
+
+
+def _silences(columns: "list[IndicatorName]", bars: int) -> Iterator[str]:
+    """Say why columns have no value: once for each indicator where all of it waits."""
+    from indicators.names import create_for_bars
+
+    for indicator in dict.fromkeys(each.indicator for each in columns):
+        its = [each for each in columns if each.indicator == indicator]
+        first = create_for_bars(its[0]).warm_up
+        if its[0].since_midnight:
+            yield f"{indicator} has no value before the first bar at 00:00 UTC"
+        elif bars < first:
+            yield f"{indicator} has no value before bar {first}, and there are {bars}"
+        else:
+            yield f"{', '.join(each.text for each in its)}: nothing to tell in these {bars} bars"
 
 
 def parsed(text: str) -> "IndicatorName":

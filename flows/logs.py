@@ -20,6 +20,8 @@ from sinks.redaction import Redactor
 
 QUIET = ("alembic", "asyncio", "httpcore", "httpx", "telegram", "websocket", "websockets")
 """Libraries that speak up only when something is wrong; some tell tokens when they tell more."""
+SILENT = ("pandas_ta_classic",)
+"""It warns of each frame that is too short for an indicator; we say `warming(n of m)` of that."""
 
 _PLAIN = frozenset(
     {*vars(logging.LogRecord("", 0, "", 0, "", (), None)), "message", "asctime", "taskName"}
@@ -120,6 +122,8 @@ def configure(
     root.setLevel(settings.level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in SILENT:
+        logging.getLogger(name).setLevel(logging.ERROR)
     for name, level in settings.levels.items():
         logging.getLogger(name).setLevel(level.upper())
     logging.captureWarnings(True)

@@ -35,7 +35,7 @@ class AO:
         ValueError: `fast` is below 1 or not below `slow`.
 
     References:
-        B. Williams, New Trading Dimensions, 1998.
+        B. Williams, New Trading Dimensions, 1998; TA-Lib, ta_AO.c.
 
     Example:
         >>> from indicators.example_bar import example_bar
@@ -130,6 +130,6 @@ KIND = BarKind(
     outputs=(Output("", "quote currency", shown="bars"),),
     make=AO,
     refuse=refuse,
-    notes="""Over `(high + low) / 2`, as pandas-ta's `ao`; TA-Lib has none. Exactly 0
+    notes="""Over `(high + low) / 2`. It equals TA-Lib's `AO` and pandas-ta-classic's. Exactly 0
 in a market that stands still, so that rounding crosses no zero line.""",
 )

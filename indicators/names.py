@@ -267,7 +267,8 @@ def _parse(text: str, depth: int) -> IndicatorName:
     kind = find_kind(name)
     if kind is None:
         if name in BAR_VALUES:
-            wrong = f"{name!r} is a value of the bar, not an indicator: it takes no numbers"
+            hint = "name one, as in 'rsi(14)'" if arguments is None else "it takes no numbers"
+            wrong = f"{name!r} is a value of the bar, not an indicator: {hint}"
         else:
             wrong = unknown(name)
         raise IndicatorNameError(wrong, offset=head.start("kind"))

@@ -5,11 +5,11 @@ INTRODUCTION = """\
 
 This page is generated from the catalogue: `make docs`. `candlewax indicators list` shows the same,
 and `candlewax indicators compute 'rsi(14)' --bars FILE.csv` the values over a file of bars, to hold
-against a chart.
+against a chart: CSV with the columns time, open, high, low, close, volume, oldest bar first.
 
 An indicator is a name with its numbers: `rsi(14)`, `ema(20)`, `book.imbalance(10)`. What has a
 default may be left out (`rsi` is `rsi(14)`), and a number may be named (`rsi(period=14)`). One that
-gives several values takes one after a dot: `talib.macd(12,26,9).macdhist`. A parameter that is a
+gives several values takes one after a dot: `macd(12,26,9).hist`. A parameter that is a
 series takes a value of the bar or another indicator. The name with every number and no space is the
 canonical one; it is what features, filters and alerts say.
 

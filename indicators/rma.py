@@ -30,7 +30,7 @@ class RMA(msgspec.Struct):
         ValueError: `period` is below 2.
 
     References:
-        J. W. Wilder, New Concepts in Technical Trading Systems, 1978.
+        J. W. Wilder, New Concepts in Technical Trading Systems, 1978; TA-Lib, ta_RMA.c.
 
     Example:
         >>> rma = RMA(period=2)
@@ -115,7 +115,7 @@ KIND = BarKind(
     outputs=(Output("", "quote currency", shown="price"),),
     make=RMA,
     notes="""The average inside RSI and ATR: the first value is the plain mean of the
-first `period` closes, then each close moves it by `1 / period` of its distance. An `ema` of
-`2 * period - 1` has the same weight. pandas-ta's `rma` begins with the first close instead and
-agrees after some periods.""",
+first `period` closes, then each close moves it by `1 / period` of its distance. It equals TA-Lib's
+`RMA`. An `ema` of `2 * period - 1` has the same weight. pandas-ta's `rma` begins with the first
+close instead and agrees after some periods.""",
 )

@@ -121,7 +121,8 @@ KIND = BarKind(
     outputs=(Output("", "times", 0.0, MOST),),
     make=VolumeRatio,
     notes="""The bar itself is not in the mean; charts that have it there show less: a bar of ten
-times the usual volume is 10 here and 6.9 there, with 20 bars. When nothing traded in all those bars
+times the usual volume is 10 here and 6.9 there, with 20 bars. It equals TA-Lib's `RVOL`, but for
+windows without volume. When nothing traded in all those bars
 the formula divides by zero: the ratio is then 1 if nothing traded in this one either, else 1e9, the
-most it says.""",
+most it says, where TA-Lib says infinity.""",
 )

@@ -167,7 +167,9 @@ KIND = BarKind(
     make=VWAP,
     since_midnight=True,
     notes="""It adds up price times size of every trade, where many charts take a bar's mean of
-high, low and close for all of its volume: those differ within a bar's range. It begins anew at
+high, low and close for all of its volume: those differ within a bar's range. Where bars do not
+tell that sum (`indicators compute` of a file without `notional`) we do so too, and it equals
+TA-Lib's `VWAP` within a day. It begins anew at
 00:00 UTC and says nothing until it has seen a day from its beginning. A bar of a day or a week is a
 day of its own. Until something has traded in the day it is the close. At a start, and after a gap,
 the bars since 00:00 UTC are loaded, 5000 at most. Where these do not reach back to it (of `1s` bars

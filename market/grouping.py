@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
+from market.bar_totals import total_of
 from market.bars import bar_of
 from market.events import Bar
 from market.intervals import Interval
-from market.rollup import total_of
 
 
 def group_bars(bars: Iterable[Bar], interval: str) -> list[Bar]:

@@ -6,12 +6,12 @@ from operator import attrgetter
 
 import msgspec
 
+from market.bar_totals import accumulator_of, total_of
 from market.bars import LATENESS, Accumulator, bar_of
 from market.empty_bars import is_flat
 from market.events import Bar
 from market.instruments import MERGED, instrument_id
 from market.intervals import Interval
-from market.rollup import accumulator_of, total_of
 
 _start = attrgetter("start")
 
@@ -242,6 +242,7 @@ class MergedBars:
             joined.doubted.add(bar.instrument)
         elif bar.partial:
             joined.halves.add(bar.instrument)
+            joined.doubted.discard(bar.instrument)  # until it spoke that was not known
         if not is_late:
             return []
         joined.revision += 1
@@ -319,7 +320,7 @@ class MergedBars:
             bar.halves = set()
         for whose, start, end in self._interruptions:
             is_in_it = start < bar.end and (end is None or end > bar.start)
-            if is_in_it and whose not in bar.healed:
+            if is_in_it and whose not in bar.healed and whose not in bar.halves:
                 bar.doubted.add(whose)
 
     def _bar(self, bar: JoinedBar) -> Bar:

@@ -61,7 +61,11 @@ def test_times_are_epoch_seconds_or_iso_and_tell_the_interval(
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "bars.csv:1: no column 'time': the first line must name time, open"),
+        ("", "bars.csv:1: nothing there: the first line must name time, open"),
+        ("\n60,1,2,1,1,3\n", "bars.csv:1: nothing there: the first line must name time, open"),
+        (GOOD.replace(",", ";"), "bars.csv:1: ';' stands between the columns, not a comma"),
+        (GOOD.replace(",", "\t"), "bars.csv:1: '\\t' stands between the columns, not a comma"),
+        ("date,open,high,low,close,volume\n", "bars.csv:1: no column 'time': the first line must"),
         ("time,open,high,low,close\n", "bars.csv:1: no column 'volume'"),
         ("time,open,high,low,close,volume,Open\n", "bars.csv:1: two columns 'open'"),
         (HEAD + "60,1,2,0.5,1.5\n", "bars.csv:2: 5 values: expected one for every column"),

@@ -255,9 +255,14 @@ def test_a_column_without_values_and_a_file_with_holes_are_told(
     walk_file(path, 30)
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join([*lines[:5], *lines[8:]]))
-    assert main(["indicators", "compute", "vwap", "sma(40)", "sma(3)", "--bars", str(path)]) == 0
+    names = ["vwap", "sma(40)", "macd", "divergence(close,1,5)", "sma(3)"]
+    assert main(["indicators", "compute", *names, "--bars", str(path)]) == 0
     told = capsys.readouterr().err
     assert "note: vwap has no value before the first bar at 00:00 UTC" in told
     assert "note: sma(40) has no value before bar 40, and there are 27" in told
+    assert told.count("macd") == 1, "once for its three values"
+    assert "note: macd(12,26,9) has no value before bar 34, and there are 27" in told
+    assert ".bars_2: nothing to tell in these 27 bars" in told
+    assert "divergence(close,1,5) has no value" not in told
     assert "1 times a bar does not begin where the one before it ends" in told
     assert "sma(3) " not in told

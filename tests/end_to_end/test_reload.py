@@ -1,10 +1,18 @@
-"""Specs that change in the middle of a run: in the recording, and the same when it is replayed."""
+"""Specs that change in the middle of a run: in the recording, and the same when it is replayed.
 
+The live run is of two venues with the same symbols, and has bars of both together.
+"""
+
+import math
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
+import psycopg
 import pytest
+from psycopg.rows import args_row
 
 from connectors.recording import Recording
 from filters.load import load_files
@@ -13,7 +21,7 @@ from flows.emission import KINDS, alert_lines, digest, market_lines
 from flows.symbol_filters import SymbolFilters
 from tests.end_to_end.flow_runs import FlowRun, digest_at, poll, replay_run
 from tests.end_to_end.wire_recording import SECOND, START, WireRun, record_wire
-from tests.fixtures_database import with_schema
+from tests.fixtures_database import Servers, with_schema
 
 ALL = frozenset(KINDS)
 HEAD = "version: 1\nfilters:\n"
@@ -36,6 +44,20 @@ ADDED = """\
     when: count > 0 and ema(3)@BTC-USDT > 0
     trigger: every
 """
+TOGETHER = """\
+  - id: together
+    source: {stream: bar, symbols: ["BTC-USDT"], interval: 2s, venues: [merged]}
+    when: count > 0
+    trigger: every
+"""
+"""Over the bars of both venues, of a time that the configuration does not ask for."""
+VENUES_OF = {
+    "BTC-USDT": {"binance", "bybit"},
+    "ETH-USDT": {"binance", "bybit"},
+    "ETH-BTC": {"binance"},
+    "BNB-USDT": {"binance"},
+}
+"""Who is asked for each symbol in the live run."""
 BEFORE = HEAD + KEPT + EDITED.format(level=0.2)
 AFTER = HEAD + KEPT + EDITED.format(level=-0.2) + ADDED
 
@@ -45,6 +67,7 @@ class AlertValue(msgspec.Struct):
 
     spec: str
     series: str
+    ts_event: int
     ts_fired: int
 
 
@@ -53,6 +76,21 @@ class AlertLine(msgspec.Struct):
 
     kind: str
     value: AlertValue
+
+
+class BarValue(msgspec.Struct):
+    """What of a bar says which one it is, and whether all its trades are in it."""
+
+    end: int
+    revision: int
+    partial: bool
+    gap: bool
+
+
+class BarLine(msgspec.Struct):
+    """An emitted bar."""
+
+    value: BarValue
 
 
 def specs_of(folder: Path, text: str) -> tuple[Spec, ...]:
@@ -147,6 +185,10 @@ def live_environ(folder: Path, home: Path, database: str) -> dict[str, str]:
         "CANDLEWAX__FEEDS__BINANCE__SYMBOLS": "BTC-USDT,ETH-USDT,ETH-BTC,BNB-USDT",
         "CANDLEWAX__FEEDS__BINANCE__SIMULATED": "true",
         "CANDLEWAX__FEEDS__BINANCE__RECORD": "true",
+        "CANDLEWAX__FEEDS__BYBIT__SYMBOLS": "BTC-USDT,ETH-USDT",
+        "CANDLEWAX__FEEDS__BYBIT__SIMULATED": "true",
+        "CANDLEWAX__FEEDS__BYBIT__RECORD": "true",
+        "CANDLEWAX__MARKET__MERGED_INTERVALS": "1s",
         "CANDLEWAX__FILTERS__FOLDER": str(folder),
         "CANDLEWAX__LOG__FORMAT": "json",
         "CANDLEWAX_OUTPUT": msgspec.json.encode(output).decode(),
@@ -171,15 +213,24 @@ def have(run: FlowRun, generation: int, problem: str = "") -> Callable[[], bool]
     return told
 
 
-@pytest.mark.slow
-def test_a_live_run_of_two_processes_reloads_and_its_recordings_say_the_same(
-    tmp_path: Path, make_database: Callable[[], str]
-) -> None:
-    folder, home = tmp_path / "specs", tmp_path / "live"
-    folder.mkdir()
+class Lived(NamedTuple):
+    """What a live run of two processes left behind."""
+
+    home: Path
+    recordings: list[Path]
+    codes: list[int]
+    database: str
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> Lived:
+    """A run on two venues that ended when the specs of the second set had fired."""
+    folder = tmp_path_factory.mktemp("specs")
+    home = tmp_path_factory.mktemp("lived") / "home"
     file = folder / "some.yaml"
     file.write_text(BEFORE)
-    database = with_schema(make_database())
+    (folder / "together.yaml").write_text(HEAD + TOGETHER)
+    database = with_schema(servers.make(servers.best()))
     with FlowRun(
         "flows.crypto", home, environ=live_environ(folder, home, database), processes=2
     ) as live:
@@ -189,20 +240,106 @@ def test_a_live_run_of_two_processes_reloads_and_its_recordings_say_the_same(
         file.write_text(AFTER)
         poll(have(live, 2), within_s=20, said="the second set")
 
-        def added_fires() -> bool:
+        def all_fire() -> bool:
             assert live.is_alive(), live.words
-            lines = (home / "out.jsonl").read_bytes().splitlines()
-            return sum(alert.spec == "added" for alert in alerts_of(lines)) >= 4
+            fired = Counter(alert.spec for alert in alerts_of(told_in(home)))
+            return fired["added"] >= 4 and fired["together"] >= 2
 
-        poll(added_fires, within_s=30, said="alerts of the spec that was added")
+        poll(all_fire, within_s=30, said="alerts of the spec that was added, and of both venues")
         live.end()
-    assert live.codes == [0, 0]
-    assert len(live.recordings) == 2
+    return Lived(home, live.recordings, live.codes, database)
+
+
+def told_in(home: Path) -> list[bytes]:
+    return (home / "out.jsonl").read_bytes().splitlines()
+
+
+@pytest.mark.slow
+def test_a_live_run_of_two_processes_reloads_and_its_recordings_say_the_same(
+    lived: Lived, tmp_path: Path
+) -> None:
+    assert lived.codes == [0, 0]
+    assert len(lived.recordings) == 2
     sets = [
         [record for record in Recording(path) if b'"SpecsChanged"' in record.body]
-        for path in live.recordings
+        for path in lived.recordings
     ]
     assert [len(each) for each in sets] == [2, 2], "the first set and the reload, in each recording"
-    with replay_run(tmp_path / "replayed", live.recordings, processes=2) as replayed:
-        assert replayed.wait() == [0, 0]
-    assert digest_at(tmp_path / "replayed") == digest_at(home)
+    for processes in (1, 2):
+        home = tmp_path / str(processes)
+        with replay_run(home, lived.recordings, processes=processes) as replayed:
+            assert set(replayed.wait()) == {0}
+        assert digest_at(home) == digest_at(lived.home)
+
+
+class StoredTrade(NamedTuple):
+    """What of a trade's row is in bars; its time is in microseconds."""
+
+    symbol: str
+    venue: str
+    time: int
+    size: float
+
+
+class StoredBar(NamedTuple):
+    """A row of a bar; its times are in microseconds."""
+
+    symbol: str
+    interval: str
+    start: int
+    end: int
+    trades: int
+    volume: float
+    is_whole: bool
+
+
+@pytest.mark.slow
+def test_a_bar_of_both_venues_holds_the_stored_trades_of_both(lived: Lived) -> None:
+    with psycopg.connect(lived.database) as connection:
+        with connection.cursor(row_factory=args_row(StoredTrade)) as cursor:
+            trades = cursor.execute(
+                "SELECT symbol, venue, (extract(epoch FROM time) * 1000000)::int8, size FROM trades"
+            ).fetchall()
+        with connection.cursor(row_factory=args_row(StoredBar)) as cursor:
+            bars = cursor.execute(
+                'SELECT symbol, "interval", (extract(epoch FROM start) * 1000000)::int8,'
+                ' (extract(epoch FROM "end") * 1000000)::int8, count, volume, NOT (gap OR partial)'
+                " FROM bars WHERE venue = 'merged' ORDER BY start"
+            ).fetchall()
+    series = {(bar.symbol, bar.interval) for bar in bars}
+    configured = {(symbol, "1s") for symbol in {trade.symbol for trade in trades}}
+    assert series == {*configured, ("BTC-USDT", "2s")}, "by configuration, and by a spec"
+    for symbol, interval in series:
+        of_it = [bar for bar in bars if (bar.symbol, bar.interval) == (symbol, interval)]
+        length = of_it[0].end - of_it[0].start
+        firsts: dict[str, int] = {}
+        sizes: dict[int, list[float]] = {}
+        for trade in trades:
+            if trade.symbol == symbol:
+                firsts[trade.venue] = min(trade.time, firsts.get(trade.venue, trade.time))
+                sizes.setdefault(trade.time // length * length, []).append(trade.size)
+        assert firsts.keys() == VENUES_OF[symbol]
+        whole = [bar for bar in of_it if bar.start >= max(firsts.values())]
+        assert len(whole) >= 2
+        assert all(bar.is_whole for bar in whole)
+        expected = {
+            at: sizes[at] for at in sorted(sizes) if whole[0].start <= at <= whole[-1].start
+        }
+        assert [(bar.start, bar.trades) for bar in whole] == [
+            (at, len(each)) for at, each in expected.items()
+        ]
+        volumes = [math.fsum(each) for each in expected.values()]
+        assert [bar.volume for bar in whole] == pytest.approx(volumes, rel=1e-12)
+
+
+@pytest.mark.slow
+def test_each_whole_bar_of_both_venues_alerts_once(lived: Lived) -> None:
+    lines = told_in(lived.home)
+    fired = [alert for alert in alerts_of(lines) if alert.spec == "together"]
+    assert {alert.series for alert in fired} == {"merged:BTC-USDT"}
+    start = b'{"kind":"bars","key":"merged:BTC-USDT 2s"'
+    bars = [
+        msgspec.json.decode(line, type=BarLine).value for line in lines if line.startswith(start)
+    ]
+    whole = [bar.end for bar in bars if not (bar.gap or bar.partial or bar.revision)]
+    assert [alert.ts_event for alert in fired] == whole

@@ -8,8 +8,10 @@ import pytest
 
 from flows.logs import configure
 from flows.settings import LogSettings
+from indicators.names import create_for_bars
 from sinks.redaction import Redactor
 from sinks.secret import Secret
+from tests.indicators.flow_bars import make_bar
 
 TOKEN = "987654:AbCdEfGhIj"
 PASSWORD = 'p"ss\\word'
@@ -32,7 +34,7 @@ def _put_back() -> Iterator[None]:
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(False)
-    for name in ("loud", "quiet", "httpx"):
+    for name in ("loud", "quiet", "httpx", "pandas_ta_classic"):
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
@@ -98,6 +100,16 @@ def test_components_have_levels_of_their_own(redactor: Redactor) -> None:
     logging.getLogger("quiet.part").info("not told")
     logging.getLogger("httpx").info("not told: it tells addresses with tokens")
     assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["told"]
+
+
+def test_a_library_that_warns_of_each_short_frame_says_nothing(redactor: Redactor) -> None:
+    stream = io.StringIO()
+    configure(LogSettings(), redactor, stream=stream)
+    made = create_for_bars("pta.supertrend(9,4)")
+    for number in range(60):
+        made.update(make_bar(number, 100.0 + number))
+    assert made.values[0] is not None
+    assert stream.getvalue() == ""
 
 
 def test_setting_up_twice_does_not_double_the_lines(redactor: Redactor) -> None:

@@ -62,6 +62,14 @@ def test_a_bar_of_all_venues_has_all_their_trades() -> None:
     assert {one.name for one in told} == {"ema(2)"}
 
 
+def test_the_first_bar_is_partial_as_those_of_its_venues_are() -> None:
+    market = make_market(SETTINGS)
+    market.advance([gap(0, reason="connecting"), gap(0, reason="connecting", instrument=OTHER)])
+    out = market.advance([*both(0.2, 100, 101), *both(1.2, 102, 103), *beats(5), *beats(6)])
+    flags = {bar.instrument: (bar.partial, bar.gap) for bar in out.bars if bar.start == START}
+    assert flags == {BTC: (True, False), OTHER: (True, False), MERGED: (True, False)}
+
+
 def test_a_bar_waits_for_the_slower_venue() -> None:
     market = opened()
     out = market.advance([trade(3.2), trade(4.2), trade(5.2)])

@@ -22,7 +22,7 @@ def _range(bars: Sequence[Bar]) -> tuple[Column, Column, Column]:
 
 
 def awesome_oscillator(bars: Sequence[Bar], numbers: tuple[float, ...]) -> tuple[Column, ...]:
-    """pandas-ta-classic's: TA-Lib has none."""
+    """pandas-ta-classic's."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import pandas_ta_classic as pta  # noqa: PLC0415 - it takes a second
@@ -44,10 +44,13 @@ def bollinger(bars: Sequence[Bar], numbers: tuple[float, ...]) -> tuple[Column, 
 
 
 REFERENCES: dict[str, Reference] = {
+    "rsi": lambda bars, n: (talib.RSI(_closes(bars), int(n[0])),),
+    "ema": lambda bars, n: (talib.EMA(_closes(bars), int(n[0])),),
+    "rma": lambda bars, n: (talib.RMA(_closes(bars), int(n[0])),),
     "sma": lambda bars, n: (talib.SMA(_closes(bars), int(n[0])),),
     "macd": lambda bars, n: talib.MACD(_closes(bars), *map(int, n)),
     "cci": lambda bars, n: (talib.CCI(*_range(bars), int(n[0])),),
-    "ao": awesome_oscillator,
+    "ao": lambda bars, n: (talib.AO(*_range(bars)[:2], int(n[0]), int(n[1])),),
     "bollinger": bollinger,
     "stoch": lambda bars, n: talib.STOCH(
         *_range(bars),
@@ -59,4 +62,4 @@ REFERENCES: dict[str, Reference] = {
         *_range(bars), fastk_period=int(n[0]), fastd_period=int(n[1])
     ),
 }
-"""A value for each bar and output, NaN before the first."""
+"""TA-Lib's value for each bar and output, NaN before the first."""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from indicators.names import create_for_bars, every_output, parse
 from market.events import Bar
 from tests.drawn_examples import examples
-from tests.indicators.classic_cases import REFERENCES
+from tests.indicators.classic_cases import REFERENCES, awesome_oscillator
 from tests.indicators.flow_bars import (
     CAPTURES,
     REAL,
@@ -32,6 +32,9 @@ from tests.indicators.flow_bars import (
 )
 
 NAMES = [
+    "rsi(14)", "rsi(2)", "rsi(50)",
+    "ema(20)", "ema(2)", "ema(50)",
+    "rma(14)", "rma(2)", "rma(50)",
     "sma(2)", "sma(20)",
     "macd(12,26,9)", "macd(2,3,1)", "macd(5,8,3)",
     "cci(20)", "cci(5)",
@@ -39,8 +42,12 @@ NAMES = [
     "stoch(14,3,3)", "stoch(5,1,1)", "stoch(12,3,5)",
     "stoch_fast(14,3)", "stoch_fast(5,1)",
 ]  # fmt: skip
+ON_REAL_BARS = [
+    "rsi(14)", "ema(20)", "sma(20)", "rma(14)", "macd(12,26,9)",
+    "cci(20)", "ao(5,34)", "stoch(14,3,3)", "stoch_fast(14,3)",
+]  # fmt: skip
 BANDS = ["bollinger(20,2)", "bollinger(5,1.5)", "bollinger(2,3)"]
-BOUNDED = ("stoch", "stoch_fast")
+BOUNDED = ("rsi", "stoch", "stoch_fast")
 WINDOWS = ["sma(20)", "cci(20)", "ao(5,34)", "stoch(14,3,3)", "stoch_fast(14,3)", *BANDS]
 
 
@@ -49,10 +56,10 @@ def numbers(name: str) -> tuple[float, ...]:
 
 
 def scales(name: str, bars: Sequence[Bar]) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    """The price of each bar; 100 for what lies between 0 and 100, CCI's own scale for CCI."""
+    """The price of each bar; 1 for what lies between 0 and 100, CCI's own scale for CCI."""
     kind = parse(name).kind
     if kind in BOUNDED:
-        return np.full(len(bars), 100.0)
+        return np.ones(len(bars))
     if kind == "cci":  # a quotient of two differences of prices
         return np.array([_cci_scale(bars[max(0, at - 40) : at + 1]) for at in range(len(bars))])
     return column(bars, "high")
@@ -82,8 +89,20 @@ def test_it_equals_the_reference_from_the_first_value(
     assert_agrees(name, random_bars(seed, max(length, 2), price, volatility))
 
 
+@pytest.mark.parametrize("name", ["ao(5,34)", "ao(2,5)"])
+@WALKS
+@examples(15)
+def test_the_awesome_oscillator_equals_that_of_pandas_ta_classic(
+    name: str, seed: int, length: int, price: float, volatility: float
+) -> None:
+    bars = random_bars(seed, max(length, 2), price, volatility)
+    (theirs,) = awesome_oscillator(bars, numbers(name))
+    longest = int(max(numbers(name)))
+    assert_equal(told(create_for_bars(name), bars), theirs, scales(name, bars), longest)
+
+
 @pytest.mark.parametrize("day", REAL)
-@pytest.mark.parametrize("name", ["sma(20)", "macd(12,26,9)", "ao(5,34)", "stoch(14,3,3)"])
+@pytest.mark.parametrize("name", ON_REAL_BARS)
 def test_it_equals_the_reference_on_real_bars(name: str, day: str) -> None:
     bars = real_bars(day)
     theirs = REFERENCES[parse(name).kind](bars, numbers(name))
@@ -95,8 +114,8 @@ def test_it_equals_the_reference_on_real_bars(name: str, day: str) -> None:
             if is_flat(window[-20:]):
                 continue  # 0/0: what we say there is tested apart
             assert (a is None) == math.isnan(b)
-            scale = max(bar.high for bar in window)
-            assert a is None or abs(a - b) <= 1e-9 * scale, f"bar {number}"
+            scale = 1.0 if parse(name).kind in BOUNDED else max(bar.high for bar in window)
+            assert a is None or abs(a - b) <= 1e-9 * max(abs(b), scale), f"bar {number}"
             compared += a is not None
         assert compared > 900
 
@@ -118,7 +137,16 @@ def test_bands_equal_talib_as_far_as_it_is_exact(
     name: str, seed: int, price: float, volatility: float
 ) -> None:
     """TA-Lib takes the difference of two squares, and loses half of its digits by it."""
-    bars = random_bars(seed, 120, price, volatility)
+    assert_bands_agree(name, random_bars(seed, 120, price, volatility))
+
+
+@pytest.mark.parametrize("day", REAL)
+@pytest.mark.parametrize("name", BANDS)
+def test_bands_equal_talib_on_real_bars(name: str, day: str) -> None:
+    assert_bands_agree(name, real_bars(day))
+
+
+def assert_bands_agree(name: str, bars: Sequence[Bar]) -> None:
     theirs = REFERENCES["bollinger"](bars, numbers(name))
     period, deviations = numbers(name)
     for place, reference in enumerate(theirs):
@@ -277,7 +305,9 @@ def lean_bar(number: int, row: dict[str, str]) -> Bar:
         ("spy_with_macd.txt", "Histogram", "macd(12,26,9).hist", 1e-5, 183),
         ("spy_with_stoch12k3.txt", "Stochastics 12 %K 3", "stoch(12,3,5).k", 5e-4, 480),
         ("spy_with_stoch12k3.txt", "%D 5", "stoch(12,3,5).d", 5e-4, 480),
+        ("spy_with_indicators.txt", "RSI 14 Wilder", "rsi(14)", 1e-5, 480),
         ("spy_with_indicators.txt", "SMA14", "sma(14)", 0.01, 480),  # rounded to two digits
+        ("spy_with_indicators.txt", "EMA14", "ema(14)", 0.01, 480),
     ],
 )
 def test_it_equals_the_series_of_lean(

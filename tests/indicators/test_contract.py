@@ -62,7 +62,7 @@ LIBRARY = [
     "talib.sar",
     "talib.vwap",
 ]
-"""One of each sort of what a library computes; see `test_libraries.py` for the rest."""
+"""One of each sort of what a library computes; see `test_talib.py` for the rest."""
 LIBRARY_TOLERANCE = 1e-9
 """What pickling may change there, as a part of the largest value so far."""
 

@@ -3,7 +3,7 @@
 import pytest
 import talib
 
-from indicators.momentum import Momentum
+from indicators.momentum import momentum
 from tests.drawn_examples import examples
 from tests.indicators.flow_bars import (
     REAL,
@@ -29,7 +29,7 @@ def test_it_equals_talib(
 ) -> None:
     bars = random_bars(seed, length, price, volatility)
     close = column(bars, "close")
-    assert_equal(told(Momentum(period), bars), talib.MOM(close, period), close, period)
+    assert_equal(told(momentum(period), bars), talib.MOM(close, period), close, period)
 
 
 @pytest.mark.parametrize("day", REAL)
@@ -37,21 +37,21 @@ def test_it_equals_talib(
 def test_it_equals_talib_on_real_bars(day: str, period: int) -> None:
     bars = real_bars(day)
     close = column(bars, "close")
-    assert_equal(told(Momentum(period), bars), talib.MOM(close, period), close, period)
+    assert_equal(told(momentum(period), bars), talib.MOM(close, period), close, period)
 
 
 def test_a_flat_market_has_not_moved() -> None:
-    assert told(Momentum(3), [make_bar(number) for number in range(6)])[3:] == [0.0] * 3
+    assert told(momentum(3), [make_bar(number) for number in range(6)])[3:] == [0.0] * 3
 
 
 def test_it_settles_when_it_says() -> None:
-    assert_settles(lambda: Momentum(10))
+    assert_settles(lambda: momentum(10))
 
 
 def test_a_huge_price_leaves_no_trace() -> None:
-    assert_forgets(lambda: Momentum(10), make_bar(1, 1e299, notional=0.0), window=10)
+    assert_forgets(lambda: momentum(10), make_bar(1, 1e299, notional=0.0), window=10)
 
 
 def test_a_period_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="expected 1 or more"):
-        Momentum(0)
+        momentum(0)

@@ -90,7 +90,12 @@ def test_a_name_has_one_canonical_form(written: str, name: str) -> None:
             "'rsi(14' is not an indicator: write a name and numbers, as in 'rsi(14)'",
             0,
         ),
-        ("close", "'close' is a value of the bar, not an indicator: it takes no numbers", 0),
+        (
+            "close",
+            "'close' is a value of the bar, not an indicator: name one, as in 'rsi(14)'",
+            0,
+        ),
+        ("close(3)", "'close' is a value of the bar, not an indicator: it takes no numbers", 0),
     ],
 )
 def test_a_wrong_name_is_told_with_its_place(written: str, message: str, offset: int) -> None:

@@ -1,17 +1,23 @@
-"""The volume ratio against exact arithmetic, and where nothing traded."""
+"""The volume ratio against TA-Lib and exact arithmetic, and where nothing traded."""
 
 from fractions import Fraction
 
+import numpy as np
 import pytest
+import talib
 
 from indicators.volume_ratio import MOST, VolumeRatio
 from tests.drawn_examples import examples
 from tests.indicators.flow_bars import (
+    REAL,
     WALKS,
+    assert_equal,
     assert_forgets,
     assert_settles,
+    column,
     make_bar,
     random_bars,
+    real_bars,
     told,
 )
 
@@ -32,6 +38,13 @@ def test_it_is_its_definition_in_exact_arithmetic(
         else:
             expected = Fraction(bars[number].volume) / (sum(before) / period)
             assert value == pytest.approx(float(min(expected, Fraction(MOST))), rel=1e-12)
+
+
+@pytest.mark.parametrize("day", REAL)
+def test_it_equals_talibs_relative_volume_on_real_bars(day: str) -> None:
+    bars = real_bars(day)
+    theirs = talib.RVOL(column(bars, "volume"), 20)
+    assert_equal(told(VolumeRatio(20), bars), theirs, np.ones(len(bars)), 20)
 
 
 def test_after_silence_more_silence_is_usual_and_any_volume_is_the_most() -> None:

@@ -1,9 +1,10 @@
-"""VWAP against pandas-ta-classic and exact arithmetic, and when it may speak at all."""
+"""VWAP against TA-Lib, pandas-ta-classic and exact arithmetic, and when it may speak at all."""
 
 from fractions import Fraction
 
 import numpy as np
 import pytest
+import talib
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -38,6 +39,16 @@ def assert_equals_pandas_ta(bars: list[Bar] | tuple[Bar, ...]) -> None:
     expected = np.where(nothing_yet, column(bars, "close"), theirs)
     assert nothing_yet.sum() < len(bars) / 10
     assert_equal(told(VWAP(), bars), expected, column(bars, "high"), 1)
+
+
+@pytest.mark.parametrize("price", [0.00042, 1.0, 64_000.0])
+def test_within_a_day_it_equals_talib_which_knows_no_days(price: float) -> None:
+    bars = [replace(bar, volume=bar.volume + 0.01) for bar in random_bars(1, 1440, price)]
+    bars = [
+        replace(bar, notional=(bar.high + bar.low + bar.close) / 3 * bar.volume) for bar in bars
+    ]
+    columns = [column(bars, field) for field in ("high", "low", "close", "volume")]
+    assert_equal(told(VWAP(), bars), talib.VWAP(*columns), columns[0], 1)
 
 
 @pytest.mark.parametrize("price", [0.00042, 1.0, 64_000.0])

@@ -365,6 +365,23 @@ def test_a_partial_bar_makes_the_first_partial_and_any_other_a_gap() -> None:
     ]
 
 
+@pytest.mark.parametrize("is_late", [False, True])
+def test_the_first_bar_in_which_venues_began_is_partial_and_has_no_gap(is_late: bool) -> None:
+    """As a venue's own first bar: that its trades began in it is all that is wrong."""
+    bars = followed(A, B)
+    halves = [flagged(bar(venue, 0), partial=True) for venue in (A, B)]
+    for venue in (A, B):
+        bars.interrupt(venue, T0 - SECOND)  # it connects
+        bars.resume(venue, T0 + SECOND // 2)
+    said = take(bars, halves[0])
+    if is_late:
+        said += passed(bars, 2, A, B)
+    said += take(bars, halves[1])
+    said += passed(bars, 3, A, B)
+    assert [(each.partial, each.gap) for each in said[-1:]] == [(True, False)]
+    assert said[-1].count == sum(each.count for each in halves)
+
+
 def test_bars_during_which_a_venue_was_interrupted_say_so() -> None:
     """It may have had trades, and has no bar."""
     bars = followed(A, B)
