@@ -16,6 +16,7 @@ endif
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+EMBEDDED := -m "not timescaledb"
 UV := $(shell command -v uv 2>/dev/null)
 ARGS ?=
 # Compiled once, not anew in each of the hundred processes that tests start.
@@ -25,11 +26,12 @@ LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 
 
 .DEFAULT_GOAL := help
 TEST_PARTS := test-whole test-store test-services test-venues test-rest
-.PHONY: help setup demo test $(TEST_PARTS) timescaledb fuzz soak outage check fmt lint types lock docs bench
+.PHONY: help setup demo test $(TEST_PARTS) test-timescaledb timescaledb \
+	timescaledb-whole timescaledb-rest fuzz soak outage check fmt lint types lock docs bench
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
-		awk -F'|' '{printf "make %-11s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+		awk -F'|' '{printf "make %-16s %s\n", $$1, $$2}'
 
 setup: $(READY)  ## the environment in .venv, from the lock file
 
@@ -60,7 +62,7 @@ STORE := tests/sinks tests/migrations tests/servers
 SERVICES := tests/flows tests/cli
 VENUES := tests/connectors tests/simulator tests/faults/test_sockets.py
 
-test: $(READY)  ## all tests
+test: $(READY)  ## all tests, on the embedded PostgreSQL
 ifneq ($(ARGS),)
 	$(BIN)/pytest -q $(ARGS)
 else
@@ -69,19 +71,29 @@ else
 endif
 
 test-whole: $(READY)
-	@$(BIN)/pytest -q $(WHOLE) $(addprefix --ignore=,$(VENUES))
+	@$(BIN)/pytest -q $(EMBEDDED) $(WHOLE) $(addprefix --ignore=,$(VENUES))
 
 test-store: $(READY)
-	@$(BIN)/pytest -q $(STORE)
+	@$(BIN)/pytest -q $(EMBEDDED) $(STORE)
 
 test-services: $(READY)
-	@$(BIN)/pytest -q $(SERVICES)
+	@$(BIN)/pytest -q $(EMBEDDED) $(SERVICES)
 
 test-venues: $(READY)
-	@$(BIN)/pytest -q $(VENUES)
+	@$(BIN)/pytest -q $(EMBEDDED) $(VENUES)
 
 test-rest: $(READY)
-	@$(BIN)/pytest -q tests $(addprefix --ignore=,$(WHOLE) $(STORE) $(SERVICES) $(VENUES))
+	@$(BIN)/pytest -q $(EMBEDDED) tests $(addprefix --ignore=,$(WHOLE) $(STORE) $(SERVICES) $(VENUES))
+
+# Two parts at once, each with a server of its own.
+test-timescaledb: $(READY)  ## what asks for a database, and all of end to end, on TimescaleDB
+	@test -n "$$CANDLEWAX_TEST_DSN" || $(BIN)/python -m tests.servers.timescaledb_packages --check
+	@$(MAKE) --no-print-directory --keep-going -j2 --output-sync=target timescaledb-whole \
+		timescaledb-rest
+
+timescaledb-whole timescaledb-rest: $(READY)
+	@CANDLEWAX_TEST_SERVER=timescaledb $(BIN)/pytest -q -m timescaledb \
+		$(if $(findstring whole,$@),tests/end_to_end,tests --ignore=tests/end_to_end) $(ARGS)
 
 timescaledb: $(READY)  ## a real TimescaleDB for tests, unpacked into .cache (Debian, root)
 	@$(BIN)/python -m tests.servers.timescaledb_packages
@@ -94,9 +106,10 @@ fuzz: $(READY)  ## any bytes, and a million book updates under drawn faults (min
 soak: $(READY)  ## all venues on real sockets, a fault every five seconds (five minutes)
 	@$(BIN)/python -m bench.soak $(ARGS)
 
-outage: $(READY)  ## the database away in every way, killed for 20 s, with its figures (two minutes)
+outage: $(READY)  ## the database away in every way, killed for 20 s, with its figures (minutes)
 	@CANDLEWAX_AWAY_S=20 $(BIN)/pytest -q -s tests/faults/test_store.py \
-		tests/end_to_end/test_outage.py tests/sinks/test_alert_outage.py $(ARGS)
+		tests/end_to_end/test_outage.py tests/end_to_end/test_killed_while_draining.py \
+		tests/sinks/test_alert_outage.py $(ARGS)
 
 check: lint types test  ## what the merge gate runs
 

@@ -208,7 +208,7 @@ def _spool(name: str, state: "SpoolState", home: "Home", *, gone: bool) -> Itera
         if state.oldest is not None:
             text += f", the oldest since {since:%Y-%m-%d %H:%M:%S} UTC"
         if gone:
-            text += f"; nobody drains it: raise store.partitions above {name.rpartition('-')[2]}"
+            text += "; store.partitions was lowered since: the next start drains it"
         yield Finding("note", f"spool {name}", text)
     if state.set_aside:
         text = f"{state.set_aside} damaged or refused pieces in {home.spool / name / 'set-aside'}"

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from sinks.draining import rows_of
-from sinks.insertion import Written
+from sinks.insertion import NOTHING, Written
 from sinks.lost_rows import LostRows
 from sinks.overflow import Overflow, Parcel
 from sinks.row_buffer import RowBuffer, Waiting
@@ -65,6 +65,7 @@ class Backlog:
         self._flying: list[Waiting] = []
         self._flying_since: float | None = None
         self._is_flying_kept = False
+        self._landed_too: dict[str, Written] = {}
         self._refused_until = 0.0
         self._loss_began = 0.0
 
@@ -105,7 +106,10 @@ class Backlog:
         gone = {id(each) for each in taken}
         self._flying = [each for each in self._flying if id(each) not in gone]
         self._flying_since = time.monotonic()
-        if not self._is_flying_kept:  # else they come again from the disk, and are counted then
+        if self._is_flying_kept:  # they come again from the disk, and are counted then
+            for table, done in outcome.items():
+                self._landed_too[table] = done.plus(self._landed_too.get(table, NOTHING))
+        else:
             self.buffer.settle(taken)
             self._count(outcome)
 
@@ -187,9 +191,22 @@ class Backlog:
 
     def drained(self, parcel: Parcel, outcome: Mapping[str, Written]) -> None:
         """Note that a parcel is in the database."""
-        if self.overflow is not None:
-            self._count(outcome)
-            self.lose(self.overflow.done(parcel))
+        if self.overflow is None:
+            return
+        self._count({table: self._as_landed(table, done) for table, done in outcome.items()})
+        self.lose(self.overflow.done(parcel))
+        if not self.overflow.rows:
+            self._landed_too.clear()
+
+    def _as_landed(self, table: str, done: Written) -> Written:
+        """Count rows of the disk that landed from memory too as what they were then."""
+        landed = self._landed_too.pop(table, NOTHING)
+        new = min(landed.new, done.known)
+        updated = min(landed.updated, done.known - new)
+        left = Written(landed.new - new, landed.updated - updated, 0)
+        if left != NOTHING:
+            self._landed_too[table] = left
+        return Written(done.new + new, done.updated + updated, done.known - new - updated)
 
     def _count(self, outcome: Mapping[str, Written]) -> None:
         for table, done in outcome.items():

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from sinks.store_connection import LIMITS
 
@@ -25,9 +26,17 @@ class Commit:
 
     @contextmanager
     def of(self, connection: psycopg.Connection) -> Iterator[None]:
-        """Begin a transaction with limits of its own; commit it at the end of the block."""
+        """Begin a transaction with limits of its own; commit it at the end of the block.
+
+        The connection is closed when what failed cannot be rolled back either: a statement timeout
+        can hit the rollback too, and whatever came next would fail in the same transaction.
+        """
         self.is_in_doubt = False
-        with connection.transaction():
-            connection.execute(LIMITS)
-            yield
-            self.is_in_doubt = True
+        try:
+            with connection.transaction():
+                connection.execute(LIMITS)
+                yield
+                self.is_in_doubt = True
+        finally:
+            if connection.info.transaction_status is not TransactionStatus.IDLE:
+                connection.close()

@@ -32,6 +32,13 @@ class Written(msgspec.Struct, frozen=True):
     updated: int
     known: int
 
+    def plus(self, other: "Written") -> "Written":
+        """Add up."""
+        return Written(self.new + other.new, self.updated + other.updated, self.known + other.known)
+
+
+NOTHING = Written(0, 0, 0)
+
 
 def moment(ns: int) -> datetime:
     """Return ns UTC as a datetime, exact to the microsecond that PostgreSQL keeps."""

@@ -17,7 +17,7 @@ from sinks.lost_rows import LostRows
 from sinks.row_buffer import Waiting
 from sinks.row_totals import RowTotals
 from sinks.rows import ALERTS, RowBatch, unpack
-from sinks.spool import Appended, Spool, SpoolState
+from sinks.spool import Appended, Spool, SpoolState, look
 from sinks.spool_lane import Chunk, Entry, Gone
 from sinks.tables import TABLES
 
@@ -242,6 +242,26 @@ class Overflow:
         self.measure()
         self._spool.close()
         self.journal.close()
+
+
+def left_behind(folder: Path, partitions: int) -> list[str]:
+    """Name the partitions that are no more and have rows or alerts on the disk.
+
+    Args:
+        folder: of all partitions.
+        partitions: how many there are now, from 0 on.
+    """
+    numbers = {
+        int(number)
+        for each in folder.glob("*-[0-9]*")
+        if (number := each.name.rpartition("-")[2]).isdecimal()
+    }
+    return [
+        f"store-{number}"
+        for number in sorted(numbers)
+        if number >= partitions
+        and any(look(folder / f"{kind}-{number}").rows for kind in ("store", "alerts"))
+    ]
 
 
 def joined_state(rows: SpoolState, alerts: SpoolState) -> SpoolState:

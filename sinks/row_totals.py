@@ -23,7 +23,8 @@ class TableTotals(msgspec.Struct):
         written: rows that are new in the database.
         updated: rows that replaced an older version of themselves.
         known: rows that were there already. A commit whose answer got lost counts here: its rows
-            are written again, and found.
+            are written again, and found. Rows that an epoch put on the disk while their commit was
+            under way do not: they count as what that commit did with them.
         lost: rows that could not be kept.
         found: rows that an earlier run has left in the spool.
         spooled: rows that wait in the spool now.

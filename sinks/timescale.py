@@ -1,5 +1,6 @@
 """Bytewax sink of the store: rows in micro-batches, keyed by symbol, to a few writer threads."""
 
+import logging
 import threading
 import time
 import zlib
@@ -8,6 +9,8 @@ from pathlib import Path
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
+from market.errors import ConfigError
+from sinks.overflow import left_behind
 from sinks.rows import RowBatch
 from sinks.settings import StoreSettings
 from sinks.writer import Writer
@@ -16,6 +19,8 @@ BARRIER_S = 1.0
 """How long `snapshot` waits for a writer that is not patient; the cluster waits with it."""
 CLOSE_S = 2.0
 """How long all partitions of a process together may take to write what is left at the end."""
+
+_log = logging.getLogger(__name__)
 
 
 class TimescaleSink(FixedPartitionedSink[RowBatch, None]):
@@ -29,6 +34,9 @@ class TimescaleSink(FixedPartitionedSink[RowBatch, None]):
     is away or slow, the flow stands. Otherwise the epoch waits `BARRIER_S`; what is not written by
     then goes to the spool, on the disk for sure before the epoch is committed, the flow goes on,
     and the late barrier is logged and counted.
+
+    When there were more partitions once, what those left in the spool is drained beside: by the
+    first process that starts a partition and finds their locks free.
 
     Args:
         dsn: libpq address of a database that `migrations.upgrade` has prepared.
@@ -61,6 +69,7 @@ class TimescaleSink(FixedPartitionedSink[RowBatch, None]):
         self._spool = spool
         self._closed = closed
         self._open = 0
+        self._extra: list[Writer] | None = None
         self._lock = threading.Lock()
         self._close_by: float | None = None
 
@@ -81,23 +90,56 @@ class TimescaleSink(FixedPartitionedSink[RowBatch, None]):
             ConfigError: another process uses its spool.
         """
         del step_id, resume_state  # what was written is known by its keys, not by a position
-        writer = Writer(
+        writer = self._writer(for_part)
+        with self._lock:
+            self._open += 1
+            if self._extra is None:
+                self._extra = self._drain_left_behind()
+        return _StorePartition(writer, self)
+
+    def _writer(self, name: str) -> Writer:
+        return Writer(
             self._dsn,
             self._settings,
-            name=for_part,
+            name=name,
             notify=self._notify,
             patient=self._patient,
             spool=self._spool,
         )
+
+    def _drain_left_behind(self) -> list[Writer]:
+        """Start writers, to whom nobody hands rows, for partitions that are no more."""
+        if self._spool is None or self._patient or not self._settings.spool_bytes:
+            return []
+        started: list[Writer] = []
+        for name in left_behind(self._spool, self._settings.partitions):
+            try:
+                started.append(self._writer(name))
+            except ConfigError as error:  # another process of this flow was faster
+                _log.info("left to another", extra={"partition": name, "reason": str(error)})
+            else:
+                _log.info("draining what a former partition left", extra={"partition": name})
+        return started
+
+    def release_drained(self) -> None:
+        """Close the writers of partitions that are no more when they have nothing left to do."""
         with self._lock:
-            self._open += 1
-        return _StorePartition(writer, self)
+            extra = self._extra or []
+            drained = [one for one in extra if (state := one.spool_state()) and not state.rows]
+            self._extra = [one for one in extra if one not in drained]
+        for writer in drained:
+            writer.close(CLOSE_S)
 
     def partition_closed(self) -> None:
-        """Note that one partition has closed."""
+        """Note that one partition has closed; the last one closes what is left."""
         with self._lock:
             self._open -= 1
             is_last = self._open == 0
+            extra = (self._extra or []) if is_last else []
+            if is_last:
+                self._extra = None
+        for writer in extra:
+            writer.close(self.closing_time_left())
         if is_last:
             self._closed()
 
@@ -125,6 +167,7 @@ class _StorePartition(StatefulSinkPartition[RowBatch, None]):
 
     def snapshot(self) -> None:
         self._writer.barrier(BARRIER_S)
+        self._sink.release_drained()
 
     def close(self) -> None:
         self._writer.close(self._sink.closing_time_left())

@@ -1,8 +1,12 @@
 """Real servers for tests: one of a kind a session, an empty schema a test.
 
 What asks for a database runs on each kind: the embedded PostgreSQL, and the real TimescaleDB that
-`make timescaledb` unpacks. CANDLEWAX_TEST_DSN names a server to use in place of both; its role must
-be allowed to create databases.
+`make timescaledb` unpacks (marked `timescaledb`). CANDLEWAX_TEST_DSN names a server to use in place
+of that one; its role must be allowed to create databases.
+
+CANDLEWAX_TEST_SERVER, `embedded` or `timescaledb`, leaves one kind. The end-to-end tests run on one
+kind at a time, the embedded one unless it says otherwise. `make test` runs all there is to the
+embedded server, `make test-timescaledb` all there is to the other.
 """
 
 import itertools
@@ -15,18 +19,45 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from migrations.storage import prepare
-from migrations.upgrade import upgrade
 from sinks.embedded_postgres import EmbeddedPostgres
 from tests.servers import timescaledb_packages
+from tests.servers.own_server import OwnServer
+from tests.servers.schema import emptied, with_schema
 from tests.servers.timescaledb_server import TimescaleServer
 
 EMBEDDED = "embedded"
 TIMESCALEDB = "timescaledb"
 GIVEN = "given"
 DSN_VARIABLE = "CANDLEWAX_TEST_DSN"
+SERVER_VARIABLE = "CANDLEWAX_TEST_SERVER"
 
 _numbers = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    """Refuse to run on a server that cannot be had, rather than to skip everything.
+
+    Raises:
+        pytest.UsageError: CANDLEWAX_TEST_SERVER names no kind, or one that is not there.
+    """
+    asked = os.environ.get(SERVER_VARIABLE, EMBEDDED)
+    if asked not in (EMBEDDED, TIMESCALEDB):
+        raise pytest.UsageError(
+            f"{SERVER_VARIABLE} is {asked!r}: expected {EMBEDDED} or {TIMESCALEDB}"
+        )
+    lack = timescaledb_packages.lack() if asked == other_kind() else ""
+    if lack:
+        raise pytest.UsageError(lack)
+
+
+def other_kind() -> str:
+    """Return the kind of server beside the embedded one."""
+    return GIVEN if os.environ.get(DSN_VARIABLE) else TIMESCALEDB
+
+
+def whole_suite_kind() -> str:
+    """Return the kind of server that tests run on which run on one."""
+    return EMBEDDED if os.environ.get(SERVER_VARIABLE, EMBEDDED) == EMBEDDED else other_kind()
 
 
 class Servers:
@@ -60,13 +91,6 @@ class Servers:
             self._kept[kind] = with_schema(self.make(kind))
         return self._kept[kind]
 
-    def best(self) -> str:
-        """Return the kind that has most to offer here."""
-        if os.environ.get(DSN_VARIABLE):
-            return GIVEN
-        is_there = timescaledb_packages.is_there() and not timescaledb_packages.obstacle()
-        return TIMESCALEDB if is_there else EMBEDDED
-
     def stop(self) -> None:
         """End what was started; on a server that was given, drop what was made."""
         if GIVEN in self._addresses:
@@ -79,11 +103,8 @@ class Servers:
         if kind == GIVEN:
             return os.environ[DSN_VARIABLE]
         if kind == TIMESCALEDB:
-            reason = timescaledb_packages.obstacle()
-            if reason:
-                pytest.skip(f"no TimescaleDB: {reason}")
-            if not timescaledb_packages.is_there():
-                pytest.skip("no TimescaleDB: run `make timescaledb` first")
+            if lack := timescaledb_packages.lack():
+                pytest.skip(lack)
             return self._running.enter_context(TimescaleServer())
         dsn = self._running.enter_context(EmbeddedPostgres(self._folder / "pg"))
         with psycopg.connect(dsn, autocommit=True) as connection:
@@ -103,9 +124,10 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 def server_kinds() -> list[object]:
     """Return the kinds that tests run on."""
-    if os.environ.get(DSN_VARIABLE):
-        return [pytest.param(GIVEN, marks=pytest.mark.timescaledb)]
-    return [EMBEDDED, pytest.param(TIMESCALEDB, marks=pytest.mark.timescaledb)]
+    asked = os.environ.get(SERVER_VARIABLE)
+    other = pytest.param(other_kind(), marks=pytest.mark.timescaledb)
+    kinds: dict[str | None, list[object]] = {EMBEDDED: [EMBEDDED], TIMESCALEDB: [other]}
+    return kinds.get(asked, [EMBEDDED, other])
 
 
 @pytest.fixture(scope="session", params=server_kinds())
@@ -127,33 +149,13 @@ def make_database(servers: Servers, server_kind: str) -> Callable[[], str]:
     return lambda: servers.make(server_kind)
 
 
-def with_schema(dsn: str) -> str:
-    """Give a database the schema, as a start of the program does."""
-    upgrade(dsn)
-    prepare(dsn)
-    return dsn
-
-
 @pytest.fixture
 def database(servers: Servers, server_kind: str) -> str:
     """Address of a database with the schema and no rows, for tests that keep the schema as it is.
 
     Emptying one takes a tenth of the time of making one.
     """
-    kept = servers.kept(server_kind)
-    with psycopg.connect(kept, autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid() "
-            "AND backend_type = 'client backend'"
-        )
-        names = connection.execute(
-            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace "
-            "AND relkind = 'r' AND relname <> 'alembic_version'"
-        ).fetchall()
-        tables = ", ".join(f'"{name}"' for (name,) in names)
-        connection.execute(f"TRUNCATE {tables} RESTART IDENTITY")
-    return kept
+    return emptied(servers.kept(server_kind))
 
 
 @pytest.fixture
@@ -177,7 +179,27 @@ def plain_database(servers: Servers) -> str:
 @pytest.fixture
 def timescale_database(servers: Servers) -> str:
     """Address of a fresh database with nothing in it, on a server with TimescaleDB."""
-    return servers.make(GIVEN if os.environ.get(DSN_VARIABLE) else TIMESCALEDB)
+    return servers.make(other_kind())
+
+
+@pytest.fixture(scope="module")
+def own_server(
+    request: pytest.FixtureRequest, servers: Servers, server_kind: str
+) -> Iterator[OwnServer]:
+    """A server of a module's own, started, which its tests may stop and kill."""
+    if server_kind == GIVEN:
+        pytest.skip(f"the server in {DSN_VARIABLE} is not for us to kill")
+    server: OwnServer
+    if server_kind == TIMESCALEDB:
+        servers.address(TIMESCALEDB)  # or the test is skipped
+        server = TimescaleServer()
+        end = server.close
+    else:
+        server = EmbeddedPostgres(request.getfixturevalue("kept_folder"))
+        end = server.stop
+    server.start()
+    yield server
+    end()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,10 @@
-"""What the end-to-end tests share."""
+"""What the end-to-end tests share.
+
+All of them run on one kind of server at a time: the embedded PostgreSQL in `make test`, TimescaleDB
+in `make test-timescaledb`; none of them is about the embedded server itself. Where two databases
+are compared, one of them is always on the embedded server, so that on TimescaleDB the two kinds
+are held against each other.
+"""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +16,8 @@ import psycopg
 import pytest
 
 from tests.end_to_end.live_scenario import Both, run_both
-from tests.fixtures_database import Servers, with_schema
+from tests.fixtures_database import EMBEDDED, Servers, whole_suite_kind
+from tests.servers.schema import with_schema
 
 HERE = Path(__file__).parent
 LIVE = HERE / "test_live.py"
@@ -27,6 +34,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     The flows run from the first of these tests to the last, and so no longer than they must.
     """
     items.sort(key=lambda item: (HERE not in item.path.parents, item.path == LIVE))
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let `-m timescaledb` select every test here when that is what they run on."""
+    if HERE in item.path.parents and whole_suite_kind() != EMBEDDED:
+        item.add_marker(pytest.mark.timescaledb)
+
+
+@pytest.fixture(scope="session")
+def server_kind() -> str:
+    """Kind of the server that the tests here run on."""
+    return whole_suite_kind()
 
 
 class LiveFlows:
@@ -47,6 +66,7 @@ def live_flows(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     servers: Servers,
+    server_kind: str,
 ) -> Iterator[LiveFlows | None]:
     """Two live flows, started with the first test here when a test asks for them."""
     if not any(item.path.name == "test_live.py" for item in request.session.items):
@@ -54,13 +74,14 @@ def live_flows(
         return
     homes = tmp_path_factory.mktemp("live")
     homes.chmod(0o700)
-    # The other flow has the embedded PostgreSQL: between them they run on both kinds of server.
-    database = with_schema(servers.make(servers.best()))
+    database = with_schema(servers.make(server_kind))
+    # Without an address a flow has an embedded PostgreSQL of its own.
+    alone = "" if server_kind == EMBEDDED else with_schema(servers.make(server_kind))
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(OLD_TRADE)
     is_quiet = Event()
     with ThreadPoolExecutor(1, thread_name_prefix="live") as pool:
-        yield LiveFlows(pool.submit(run_both, homes, database, is_quiet), is_quiet)
+        yield LiveFlows(pool.submit(run_both, homes, alone, database, is_quiet), is_quiet)
         is_quiet.set()
 
 

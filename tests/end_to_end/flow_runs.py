@@ -171,6 +171,7 @@ def replay_run(
     home: Path,
     files: Sequence[Path],
     *,
+    flow: str = "flows.replay",
     emit: Sequence[str] = (),
     batch: int = 500,
     speed: float = 0.0,
@@ -188,7 +189,7 @@ def replay_run(
     }
     output = {"emit": list(emit), "digest": True, "out": str(home / "out.jsonl")}
     return FlowRun(
-        "flows.replay",
+        flow,
         home,
         environ={
             "CANDLEWAX_REPLAY": msgspec.json.encode(options).decode(),

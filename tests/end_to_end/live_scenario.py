@@ -1,9 +1,9 @@
 """Live flows on the embedded parts, ended under load.
 
-Two run at the same time: `alone` in one process on everything that is embedded, `cluster` in two
-processes on a database of its own, with recovery, stopped and started again after some seconds.
-They need little of the processor, so they run beside other tests; the tests of `test_live.py` look
-at what they left behind.
+Two run at the same time: `alone` in one process on everything that is embedded, or on a database
+that is given, `cluster` in two processes on a database that is given, with recovery, stopped and
+started again after some seconds. They need little of the processor, so they run beside other tests;
+the tests of `test_live.py` look at what they left behind.
 """
 
 import time
@@ -194,8 +194,8 @@ def second_flow(first: FlowRun) -> FlowRun:
     return second
 
 
-def run_both(homes: Path, cluster_database: str, is_quiet: Event) -> Both:
-    """Run both flows and end them by SIGTERM.
+def run_both(homes: Path, alone_database: str, cluster_database: str, is_quiet: Event) -> Both:
+    """Run both flows and end them by SIGTERM; `alone` without an address brings its own database.
 
     They run until the scripted dips have alerted, and `QUIET_S` after all other tests are done.
     """
@@ -224,9 +224,10 @@ def run_both(homes: Path, cluster_database: str, is_quiet: Event) -> Both:
                 )
             )
 
-        alone = stack.enter_context(
-            FlowRun("flows.crypto", home, environ=environ((*FAST, SILENT), folder, home))
-        )
+        variables = environ((*FAST, SILENT), folder, home)
+        if alone_database:
+            variables["DATABASE_URL"] = alone_database
+        alone = stack.enter_context(FlowRun("flows.crypto", home, environ=variables))
         first = start_cluster()
         poll(
             lambda: len(first.statuses) == 2 and all(one.bars > 6 for one in first.statuses),
@@ -255,7 +256,7 @@ def run_both(homes: Path, cluster_database: str, is_quiet: Event) -> Both:
         stops = [alone.end(), cluster.end()]
         left = running_with(str(homes))
         return Both(
-            Ended(alone, stops[0]),
+            Ended(alone, stops[0], alone_database),
             Ended(cluster, stops[1], cluster_database).after(earlier),
             second=second,
             lags=lags,

@@ -9,7 +9,7 @@ import pytest
 
 from simulator.telegram import FakeTelegram, Received, telegram_in_thread
 from tests.end_to_end.flow_runs import FlowRun, poll
-from tests.fixtures_database import with_schema
+from tests.servers.schema import with_schema
 
 TOKEN = "123456789:AAE-fake_token_of_the_tests"
 GROUP, OPERATOR, VIEWER, STRANGER = -100, 11, 12, 13

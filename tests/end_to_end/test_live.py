@@ -8,14 +8,17 @@ import msgspec
 import psycopg
 import pytest
 
+from cli.main import main
 from connectors.recording import Recording
 from market.events import History
+from migrations.upgrade import newest
 from sinks.embedded_postgres import EmbeddedPostgres
 from sinks.tables import TABLES
 from tests.end_to_end.conftest import LiveFlows
 from tests.end_to_end.flow_runs import content, counts, digest_at, replay_run
 from tests.end_to_end.live_scenario import CLUSTER_SYMBOLS, FAST, SILENT, Both, Ended
-from tests.fixtures_database import EMBEDDED, Servers, with_schema
+from tests.fixtures_database import EMBEDDED, TIMESCALEDB, Servers
+from tests.servers.schema import with_schema
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -23,8 +26,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 @pytest.fixture(scope="module")
 def both(live_flows: LiveFlows) -> Iterator[Both]:
     ended = live_flows.end()
-    with EmbeddedPostgres(ended.alone.run.home / "pg") as dsn:
-        ended.alone.dsn = dsn
+    with ExitStack() as stack:
+        if not ended.alone.dsn:
+            own = EmbeddedPostgres(ended.alone.run.home / "pg")
+            ended.alone.dsn = stack.enter_context(own)
         yield ended
 
 
@@ -66,13 +71,38 @@ def test_rows_handed_over_are_rows_in_the_database(which: str, both: Both) -> No
     handed = ended.told("rows")
     written = ended.told("rows_written")
     assert stored["trades"] > 300
-    # Rows that were under way when an epoch put them on the disk count as known, not as written.
+    # What a process had under way when it ended is on the disk too, and known to the next one.
     assert written.keys() == {name for name, count in stored.items() if count}
     assert all(count <= stored[name] for name, count in written.items())
     assert handed["trades"] == stored["trades"] == sum(one.trades for one in ended.statuses)
     assert handed["bars"] >= stored["bars"]
     assert handed["features"] >= stored["features"]
     assert stored["bars"] > 3 * 15
+
+
+@pytest.mark.parametrize("which", ["alone", "cluster"])
+def test_the_status_names_the_server_and_counts_its_rows(
+    which: str,
+    both: Both,
+    server_kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ended: Ended = getattr(both, which)
+    monkeypatch.chdir(ended.run.home)
+    monkeypatch.setenv("CANDLEWAX_HOME", str(ended.run.home))
+    monkeypatch.setenv("DATABASE_URL", ended.dsn)
+    assert main(["db", "status"]) == 0
+    shown = capsys.readouterr().out
+    with capsys.disabled():
+        print(f"\nthe database of {which}, on the {server_kind} server:\n{shown}")
+    servers = {EMBEDDED: "PostgreSQL 1", TIMESCALEDB: "TimescaleDB Apache 17."}
+    assert f"server          {servers.get(server_kind, '')}" in shown
+    assert f"schema version  {newest()}\n" in shown
+    hypertable = "on   hypertable trades: there"
+    assert (hypertable in shown) == ("TimescaleDB     2." in shown)
+    for table, count in counts(ended.dsn).items():
+        assert f"{count:>13,}  {table} " in shown
 
 
 def test_a_flow_removes_what_is_older_than_it_is_kept(cluster: Ended) -> None:
@@ -224,10 +254,9 @@ def test_the_past_was_loaded_and_is_in_the_recordings(both: Both) -> None:
 
 
 def test_a_replay_says_and_stores_what_the_live_flow_did(
-    both: Both, tmp_path: Path, servers: Servers
+    both: Both, tmp_path: Path, servers: Servers, server_kind: str
 ) -> None:
-    # Each into the other's kind of server.
-    stores = {"alone": servers.best(), "cluster": EMBEDDED}
+    stores = {"alone": server_kind, "cluster": EMBEDDED}
     stores = {name: with_schema(servers.make(kind)) for name, kind in stores.items()}
     with ExitStack() as stack:
         runs = {

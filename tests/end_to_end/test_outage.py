@@ -13,7 +13,7 @@ from cli.doctor import doctor
 from flows.status import FlowStatus
 from tests.end_to_end.flow_runs import FlowRun, counts, poll
 from tests.fakes.proxy import CuttableProxy
-from tests.fixtures_database import with_schema
+from tests.servers.schema import with_schema
 
 STARTS_WITHIN_S = 60.0
 AWAY_S = 4.0

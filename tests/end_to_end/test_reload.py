@@ -21,7 +21,8 @@ from flows.emission import KINDS, alert_lines, digest, market_lines
 from flows.symbol_filters import SymbolFilters
 from tests.end_to_end.flow_runs import FlowRun, digest_at, poll, replay_run
 from tests.end_to_end.wire_recording import SECOND, START, WireRun, record_wire
-from tests.fixtures_database import Servers, with_schema
+from tests.fixtures_database import Servers
+from tests.servers.schema import with_schema
 
 ALL = frozenset(KINDS)
 HEAD = "version: 1\nfilters:\n"
@@ -223,14 +224,14 @@ class Lived(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> Lived:
+def lived(tmp_path_factory: pytest.TempPathFactory, servers: Servers, server_kind: str) -> Lived:
     """A run on two venues that ended when the specs of the second set had fired."""
     folder = tmp_path_factory.mktemp("specs")
     home = tmp_path_factory.mktemp("lived") / "home"
     file = folder / "some.yaml"
     file.write_text(BEFORE)
     (folder / "together.yaml").write_text(HEAD + TOGETHER)
-    database = with_schema(servers.make(servers.best()))
+    database = with_schema(servers.make(server_kind))
     with FlowRun(
         "flows.crypto", home, environ=live_environ(folder, home, database), processes=2
     ) as live:

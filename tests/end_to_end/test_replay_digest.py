@@ -23,7 +23,8 @@ from tests.end_to_end.flow_runs import (
     replay_run,
 )
 from tests.end_to_end.wire_recording import WireRun, record_wire
-from tests.fixtures_database import EMBEDDED, Servers, with_schema
+from tests.fixtures_database import EMBEDDED, Servers
+from tests.servers.schema import with_schema
 
 ALL = frozenset(KINDS)
 OTHERS = """
@@ -122,6 +123,12 @@ def test_batches_workers_and_processes_change_nothing(
     assert {name: digest_at(tmp_path / name) for name in ways} == dict.fromkeys(ways, told)
 
 
+@pytest.fixture
+def stores(servers: Servers, server_kind: str) -> tuple[str, str]:
+    """Two databases to compare, the second on the server that the tests run on."""
+    return with_schema(servers.make(EMBEDDED)), with_schema(servers.make(server_kind))
+
+
 def has_got_on(run: FlowRun) -> Callable[[], bool]:
     """Whether a replay has taken a good part and has been snapshotted at least once."""
     out = run.home / "out.jsonl"
@@ -140,10 +147,9 @@ def test_a_killed_replay_resumes_and_nothing_is_lost_or_twice(
     recorded: WireRun,
     told: str,
     tmp_path: Path,
-    servers: Servers,
+    stores: tuple[str, str],
 ) -> None:
-    undisturbed = with_schema(servers.make(EMBEDDED))
-    disturbed = with_schema(servers.make(servers.best()))
+    undisturbed, disturbed = stores
     recovery = recovery_flags(tmp_path / "recovery")
     with (
         replay_run(

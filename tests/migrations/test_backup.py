@@ -12,7 +12,8 @@ from migrations.backup import backup, restore
 from migrations.check import faults
 from migrations.storage import prepare
 from migrations.upgrade import current, newest, upgrade
-from tests.fixtures_database import EMBEDDED, Servers, with_schema
+from tests.fixtures_database import EMBEDDED, Servers
+from tests.servers.schema import with_schema
 
 FILL = r"""
 INSERT INTO instruments VALUES ('binance', 'BTC-USDT', 'BTCUSDT', 'BTC', 'USDT', 0.01, 0, 'spot');

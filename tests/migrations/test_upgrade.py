@@ -15,7 +15,7 @@ from market.errors import ConfigError
 from migrations.storage import TIMED, prepare
 from migrations.upgrade import LOCK, current, downgrade, newest, revisions, upgrade
 from sinks.tables import TABLES
-from tests.fixtures_database import with_schema
+from tests.servers.schema import with_schema
 
 PATIENCE_S = 20.0
 FIRST = {"instruments", "trades", "book_tops", "bars", "features", "alerts", "outbox", "gaps"}
@@ -155,15 +155,15 @@ def test_rows_of_every_earlier_version_come_along(place: int, empty_database: st
         prepare(empty_database)
         assert current(empty_database) == newest()
         assert before.keys() >= FIRST
-        for table, rows in before.items():
-            for names, row in rows:
-                assert row in all_rows(connection, table, str(names)), table
+        check_rows(connection, before)
 
 
 def test_a_migration_killed_half_way_is_undone_and_the_next_start_finishes_it(
     empty_database: str,
 ) -> None:
     upgrade(empty_database, "0001")
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        before = fill(connection)
     waiting = (
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
         "AND wait_event_type = 'Lock' AND query LIKE '-- Updates of books%'"
@@ -188,6 +188,14 @@ def test_a_migration_killed_half_way_is_undone_and_the_next_start_finishes_it(
     assert rows_of(empty_database, "SELECT to_regclass('book_updates')") == [(None,)]
     done = upgrade(empty_database)
     assert (done.before, done.after) == ("0001", newest())
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        check_rows(connection, before)
+
+
+def check_rows(connection: psycopg.Connection, before: dict[str, list[tuple[object, ...]]]) -> None:
+    for table, rows in before.items():
+        for names, row in rows:
+            assert row in all_rows(connection, table, str(names)), table
 
 
 def until(what: Callable[[], bool]) -> None:

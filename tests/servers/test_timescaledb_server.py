@@ -29,11 +29,8 @@ pytestmark = pytest.mark.timescaledb
 
 @pytest.fixture(autouse=True)
 def _there() -> None:
-    reason = timescaledb_packages.obstacle()
-    if reason:
-        pytest.skip(f"no TimescaleDB: {reason}")
-    if not timescaledb_packages.is_there():
-        pytest.skip("no TimescaleDB: run `make timescaledb` first")
+    if lack := timescaledb_packages.lack():
+        pytest.skip(lack)
 
 
 def scalar(dsn: str, query: str) -> object:

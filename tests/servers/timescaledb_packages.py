@@ -45,6 +45,14 @@ def obstacle() -> str:
     return ""
 
 
+def lack() -> str:
+    """Return why there is none to run here; empty when there is."""
+    reason = obstacle()
+    if reason:
+        return f"no TimescaleDB: {reason}"
+    return "" if is_there() else "no TimescaleDB: run `make timescaledb` first"
+
+
 def unpack() -> None:
     """Download and unpack everything, whole or not at all.
 
@@ -150,8 +158,15 @@ def _run(command: list[str]) -> str:
     return done.stdout
 
 
-def main() -> int:
-    """Unpack it unless it is there; a lack of root or apt is told and no failure."""
+def main(arguments: list[str]) -> int:
+    """Unpack it unless it is there; a lack of root or apt is told and no failure.
+
+    With `--check` only say what is lacking, and then fail.
+    """
+    if arguments == ["--check"]:
+        if lack():
+            print(f"error: {lack()}", file=sys.stderr)
+        return 2 if lack() else 0
     if is_there():
         print(f"TimescaleDB is in {os.path.relpath(ROOT)}")
         return 0
@@ -170,4 +185,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

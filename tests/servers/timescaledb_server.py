@@ -60,7 +60,9 @@ os.execve(command[0], command, {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin"})
 class TimescaleServer:
     """One server and its cluster; ends with its owner, and leaves nothing behind.
 
-    Used as a context manager, which gives the address of a superuser. Needs root.
+    Used as a context manager, which gives the address of a superuser, or by hand like the embedded
+    PostgreSQL: stopped or killed, it starts again on its port with its rows, until `close`. Needs
+    root.
     """
 
     def __init__(self) -> None:
@@ -74,20 +76,27 @@ class TimescaleServer:
         self._folder = Path()
 
     def __enter__(self) -> str:
-        self._prepare_root()
-        prefix = f"{_PREFIX}{os.getpid()}-"
-        self._folder = Path(tempfile.mkdtemp(prefix=prefix, dir=ROOT / "tmp"))
-        os.chown(self._folder, self._account.uid, self._account.gid)
-        try:
-            self._initialise()
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
-        return self.dsn
+        return self.start()
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        self.close()
+
+    def start(self) -> str:
+        """Start it, with a fresh cluster the first time; return its address."""
+        if self.is_running:
+            return self.dsn
+        try:
+            if not self._folder.name:
+                self._prepare_root()
+                prefix = f"{_PREFIX}{os.getpid()}-"
+                self._folder = Path(tempfile.mkdtemp(prefix=prefix, dir=ROOT / "tmp"))
+                os.chown(self._folder, self._account.uid, self._account.gid)
+                self._initialise()
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+        return self.dsn
 
     @property
     def dsn(self) -> str:
@@ -95,18 +104,17 @@ class TimescaleServer:
         return f"postgresql://postgres:{self._password}@127.0.0.1:{self._port}/postgres"
 
     @property
-    def pid(self) -> int:
-        """Process id of the server."""
-        return 0 if self._server is None else self._server.pid
+    def pid(self) -> int | None:
+        """Process id of the server while it runs."""
+        return self._server.pid if self.is_running and self._server is not None else None
 
-    def kill(self) -> None:
-        """End it as a power cut does."""
-        if self._server is not None:
-            self._server.kill()
-            self._server.wait()
+    @property
+    def is_running(self) -> bool:
+        """Whether the server's process is there."""
+        return self._server is not None and self._server.poll() is None
 
     def stop(self) -> None:
-        """Shut it down and remove its cluster."""
+        """Shut it down and keep its rows."""
         server, self._server = self._server, None
         if server is not None and server.poll() is None:
             server.send_signal(signal.SIGINT)
@@ -115,6 +123,10 @@ class TimescaleServer:
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()
+
+    def close(self) -> None:
+        """Shut it down and remove its cluster."""
+        self.stop()
         if self._folder.name:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -173,11 +185,13 @@ class TimescaleServer:
     def _start(self) -> None:
         said = ""
         for _ in range(ATTEMPTS):
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self._port = int(probe.getsockname()[1])
+            self._port = self._port or _free_port()
             said = self._start_once()
-            if "could not bind" not in said:
+            if "could not bind" in said:
+                self._port = 0
+            elif "shared memory block" in said:  # a killed server's backends are on their way out
+                time.sleep(0.25)
+            else:
                 break
         if said:
             raise RuntimeError(f"TimescaleDB does not start: {said[-1500:]}")
@@ -202,3 +216,9 @@ class TimescaleServer:
             else:
                 return ""
         return log_path.read_text(errors="replace")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -14,11 +14,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from migrations.upgrade import upgrade
 from simulator.telegram import FakeTelegram, telegram_in_thread
 from sinks import outbox_report
 from sinks.alert_settings import AlertSettings, TelegramSettings
-from sinks.embedded_postgres import EmbeddedPostgres
 from sinks.pacing import Pace, Rate
 from sinks.rows import pack
 from sinks.secret import Secret
@@ -28,7 +26,8 @@ from sinks.telegram.limits import pace_of
 from sinks.telegram.target import TelegramTarget
 from sinks.writer import Writer
 from tests.fakes.killed_flow import alert_cells
-from tests.fakes.outbox_rows import empty, until
+from tests.fakes.outbox_rows import until
+from tests.servers.own_server import OwnServer, kill, prepared
 from tests.sinks.test_burst import ALERT, Api, check_limit, told
 
 TOKEN = "123456789:AAE-fake_token_of_the_tests"
@@ -39,20 +38,9 @@ PER_S = 20
 COUNT = 500
 
 
-@pytest.fixture(scope="module")
-def server(kept_folder: Path) -> Iterator[EmbeddedPostgres]:
-    """A server of this module's own, which tests may kill."""
-    server = EmbeddedPostgres(kept_folder)
-    upgrade(server.start())
-    yield server
-    server.stop()
-
-
 @pytest.fixture
-def dsn(server: EmbeddedPostgres) -> str:
-    dsn = server.start()
-    empty(dsn)
-    return dsn
+def dsn(own_server: OwnServer) -> str:
+    return prepared(own_server)
 
 
 @pytest.fixture
@@ -89,12 +77,6 @@ def process(dsn: str, spool: Path, base_url: str, pace: Pace | None = None) -> I
         yield made
 
 
-def kill(server: EmbeddedPostgres) -> None:
-    assert server.pid is not None
-    os.kill(server.pid, signal.SIGKILL)
-    until(lambda: not server.is_running)
-
-
 def rows(dsn: str) -> dict[int, tuple[str, str | None, int]]:
     """Return number to state, message and attempts."""
     with psycopg.connect(dsn) as connection:
@@ -112,12 +94,12 @@ def numbers(api: Api) -> list[int]:
 
 
 def test_a_critical_alert_arrives_while_the_database_is_killed(
-    server: EmbeddedPostgres, dsn: str, api: Api, tmp_path: Path
+    own_server: OwnServer, dsn: str, api: Api, tmp_path: Path
 ) -> None:
     with process(dsn, tmp_path, api.base_url) as flow:
         flow.fire(3)
         until(lambda: rows(dsn).get(3) == ("sent", "1", 1))
-        kill(server)
+        kill(own_server)
         flow.fire(6, 7)
         until(lambda: len(api.fake.messages) == 2)
         message = api.fake.messages[-1]
@@ -128,7 +110,7 @@ def test_a_critical_alert_arrives_while_the_database_is_killed(
         until(lambda: len(api.fake.messages) == 3)
         assert api.fake.messages[-1].received_at > fired_at
         until(lambda: flow.writer.totals["alerts"].spooled == 3)
-        assert server.start() == dsn
+        assert own_server.start() == dsn
         until(lambda: rows(dsn).get(7, ("",))[0] == "sent")
         assert rows(dsn) == {
             3: ("sent", "1", 1),
@@ -140,17 +122,17 @@ def test_a_critical_alert_arrives_while_the_database_is_killed(
 
 
 def test_limits_hold_and_refusals_are_tried_again_without_a_database(
-    server: EmbeddedPostgres, dsn: str, api: Api, tmp_path: Path
+    own_server: OwnServer, dsn: str, api: Api, tmp_path: Path
 ) -> None:
     api.fake.fail(1, status=502)
     api.fake.limit(1, retry_after=1)
-    kill(server)
+    kill(own_server)
     with process(dsn, tmp_path, api.base_url, Pace("chat", Rate(2, 1.0))) as flow:
         flow.fire(0, 3, 6)
         until(lambda: len(api.fake.messages) == 3)
         times = [message.received_at for message in api.fake.messages]
         assert all(later - earlier >= SECOND / 2 for earlier, later in pairwise(times))
-        server.start()
+        own_server.start()
         until(lambda: len(rows(dsn)) == 3)
     assert numbers(api) == [0, 3, 6]
     assert [state for state, *_ in rows(dsn).values()] == ["sent"] * 3
@@ -158,14 +140,14 @@ def test_limits_hold_and_refusals_are_tried_again_without_a_database(
 
 
 def test_no_answer_makes_one_repeat_that_says_so(
-    server: EmbeddedPostgres, dsn: str, api: Api, tmp_path: Path
+    own_server: OwnServer, dsn: str, api: Api, tmp_path: Path
 ) -> None:
     api.fake.drop(1, delivered=True)
-    kill(server)
+    kill(own_server)
     with process(dsn, tmp_path, api.base_url) as flow:
         flow.fire(0)
         until(lambda: len(api.fake.messages) == 1)
-        server.start()
+        own_server.start()
         until(lambda: rows(dsn).get(0, ("",))[0] == "sent")
     assert told(api.fake.messages) == (Counter([0]), Counter([0]))
     assert rows(dsn)[0][2] == 2
@@ -188,7 +170,7 @@ def test_a_kill_between_the_record_and_the_answer_makes_one_repeat(
 
 
 def test_a_burst_over_an_outage_adds_up(
-    server: EmbeddedPostgres,
+    own_server: OwnServer,
     dsn: str,
     api: Api,
     tmp_path: Path,
@@ -204,13 +186,13 @@ def test_a_burst_over_an_outage_adds_up(
     with process(dsn, tmp_path, api.base_url, pace) as flow:
         flow.fire(*range(100))
         until(lambda: len(api.fake.messages) > 1)
-        kill(server)
+        kill(own_server)
         began = time.monotonic()
         for first in range(100, COUNT, 50):
             flow.fire(*range(first, first + 50))
         until(lambda: time.monotonic() - began > AWAY_S, timeout_s=AWAY_S + 5)
         meanwhile = len(api.fake.messages)
-        server.start()
+        own_server.start()
         until(settled, timeout_s=60)
     with psycopg.connect(dsn) as connection:
         found = outbox_report.counts(connection)

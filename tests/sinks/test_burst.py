@@ -22,7 +22,7 @@ from sinks.telegram.limits import pace_of
 from sinks.telegram.target import TelegramTarget
 from tests.fakes.outbox_rows import empty, until
 from tests.fakes.proxy import CuttableProxy
-from tests.fixtures_database import with_schema
+from tests.servers.schema import with_schema
 
 TOKEN = "123456789:AAE-fake_token_of_the_tests"
 COUNT = 500

@@ -24,7 +24,7 @@ from sinks.rows import Cell, ending_row
 from sinks.tables import TABLES
 from sinks.telegram.limits import pace_of
 from tests.fakes.outbox_rows import empty
-from tests.fixtures_database import with_schema
+from tests.servers.schema import with_schema
 
 SECOND = 1_000_000_000
 MAIN, GROUP = "telegram/main", "telegram/group"

@@ -17,7 +17,7 @@ from sinks import outbox, outbox_report
 from sinks.outbox import REPEAT_MARK, OutboxRow
 from tests.drawn_examples import examples
 from tests.fakes.outbox_rows import empty, fire, insert, read_states, states
-from tests.fixtures_database import with_schema
+from tests.servers.schema import with_schema
 
 TARGETS = ["telegram/main"]
 MINUTE = 60_000_000_000

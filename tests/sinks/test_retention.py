@@ -13,7 +13,7 @@ from sinks.retention import AGED, LOCK, WITH_ALERTS, RetentionJob, expire
 from sinks.secret import Secret
 from sinks.settings import RetentionSettings
 from tests.fakes.killed_flow import alert_cells
-from tests.fixtures_database import with_schema
+from tests.servers.schema import with_schema
 
 DAYS = RetentionSettings().days
 PATIENCE_S = 20.0

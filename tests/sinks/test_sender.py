@@ -30,7 +30,7 @@ from tests.drawn_examples import examples
 from tests.fakes.outbox_rows import empty, fire, states, until
 from tests.fakes.proxy import CuttableProxy
 from tests.fakes.telegram import TOKEN, Drop, FakeTelegram, Refuse, Slow
-from tests.fixtures_database import with_schema
+from tests.servers.schema import with_schema
 
 CHAT = "telegram/main"
 Start = Callable[..., Sender]

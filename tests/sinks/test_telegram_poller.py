@@ -25,7 +25,7 @@ from sinks.telegram.services import Services
 from sinks.telegram.target import TelegramTarget
 from tests.fakes.killed_flow import alert_cells
 from tests.fakes.outbox_rows import empty, until
-from tests.fixtures_database import with_schema
+from tests.servers.schema import with_schema
 
 TOKEN = "123456789:AAE-fake_token_of_the_tests"
 GROUP, OWNER, OPERATOR, VIEWER, STRANGER = -500, 1, 2, 3, 666

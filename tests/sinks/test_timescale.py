@@ -3,6 +3,7 @@
 import threading
 import zlib
 from datetime import timedelta
+from pathlib import Path
 
 import bytewax.operators as op
 import psycopg
@@ -12,11 +13,14 @@ from bytewax.inputs import DynamicSource, StatelessSourcePartition
 from bytewax.testing import TestingSource, cluster_main, run_main
 
 from market.errors import SinkError
+from sinks.overflow import left_behind
 from sinks.row_totals import store_totals
 from sinks.rows import Cell, RowBatch, pack
 from sinks.settings import StoreSettings
+from sinks.spool_lock import SpoolLock
 from sinks.timescale import BARRIER_S, TimescaleSink
-from sinks.writer import live_writers
+from sinks.writer import Writer, live_writers
+from tests.fakes.outbox_rows import until
 
 START = 1_732_112_220_000_000_000
 SYMBOLS = ("BTC-USDT", "ETH-USDT", "ETH-BTC")
@@ -66,6 +70,52 @@ def test_a_flow_ends_with_every_row_in_the_database(database: str) -> None:
     run_main(flow_of(batches, sink))  # type: ignore[no-untyped-call]  # the engine's
     found = rows_of(database, "SELECT symbol, count(*) FROM trades GROUP BY 1 ORDER BY 1")
     assert found == [(symbol, 1000) for symbol in sorted(SYMBOLS)]
+    assert live_writers() == []
+
+
+def left(spool: Path, number: int) -> Writer:
+    """Leave rows and an alert of a partition on the disk."""
+    settings = StoreSettings(spool_free_bytes=0)
+    nowhere = "postgresql://nobody@127.0.0.1:1/nowhere"
+    writer = Writer(nowhere, settings, name=f"store-{number}", notify=True, spool=spool)
+    writer.put(trades(f"S{number}-USDT", 0, 100)[1])
+    writer.put(alert(f"of {number}")[1])
+    assert writer.barrier(0.0)
+    return writer
+
+
+def test_what_partitions_that_are_no_more_have_left_is_drained(
+    database: str, tmp_path: Path
+) -> None:
+    for number in (1, 2, 3):
+        left(tmp_path, number).close(0.3)
+    held = SpoolLock(tmp_path / "store-3")  # by a process that drains it, say
+    settings = StoreSettings(partitions=2, spool_free_bytes=0)
+    sink = TimescaleSink(database, settings, spool=tmp_path)
+    flow = flow_of([trades("BTC-USDT", 0, 100)], sink)
+    run_main(flow)  # type: ignore[no-untyped-call]  # the engine's
+    found = rows_of(database, "SELECT symbol, count(*) FROM trades GROUP BY 1 ORDER BY 1")
+    assert found == [("BTC-USDT", 100), ("S1-USDT", 100), ("S2-USDT", 100)]
+    assert rows_of(database, "SELECT key FROM alerts ORDER BY 1") == [("of 1",), ("of 2",)]
+    assert live_writers() == []
+    assert left_behind(tmp_path, 2) == ["store-3"]
+    held.release()
+    again = TimescaleSink(database, settings, spool=tmp_path)
+    run_main(flow_of([trades("BTC-USDT", 0, 100)], again))  # type: ignore[no-untyped-call]
+    assert left_behind(tmp_path, 0) == []
+    assert rows_of(database, "SELECT count(*) FROM trades") == [(400,)]
+
+
+def test_a_writer_that_has_drained_what_was_left_ends_with_the_next_epoch(
+    database: str, tmp_path: Path
+) -> None:
+    left(tmp_path, 7).close(0.3)
+    sink = TimescaleSink(database, StoreSettings(partitions=1), spool=tmp_path)
+    part = sink.build_part("store", "store-0", None)
+    assert [writer.name for writer in live_writers()] == ["store-0", "store-7"]
+    until(lambda: not left_behind(tmp_path, 0))
+    until(lambda: part.snapshot() is None and len(live_writers()) == 1)
+    part.close()
     assert live_writers() == []
 
 

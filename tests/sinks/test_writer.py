@@ -6,19 +6,17 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
 from prometheus_client import REGISTRY
 
 from market.errors import ConfigError, SinkError
-from migrations.upgrade import downgrade, upgrade
-from sinks.embedded_postgres import EmbeddedPostgres
 from sinks.row_totals import TableTotals, rows_written, store_totals
 from sinks.rows import Cell, RowBatch, pack
 from sinks.settings import StoreSettings
 from sinks.writer import Writer, live_writers
+from tests.servers.own_server import OwnServer, prepared
 
 START = 1_732_112_220_000_000_000
 PATIENCE_S = 20.0
@@ -103,23 +101,6 @@ def make_writer() -> Iterator[MakeWriter]:
     yield make
     for writer in made:
         writer.close(0.5)
-
-
-@pytest.fixture(scope="module")
-def own_server(kept_folder: Path) -> Iterator[EmbeddedPostgres]:
-    """A server of this module's own, which tests may kill."""
-    server = EmbeddedPostgres(kept_folder)
-    server.start()
-    yield server
-    server.stop()
-
-
-def emptied(server: EmbeddedPostgres) -> str:
-    """Start the server, empty its database, and return the address."""
-    dsn = server.start()
-    downgrade(dsn, "base")
-    upgrade(dsn)
-    return dsn
 
 
 def test_rows_in_are_rows_out(database: str, make_writer: MakeWriter) -> None:
@@ -280,9 +261,9 @@ def test_a_patient_writer_loses_nothing_for_want_of_room(
 
 
 def test_a_patient_writer_waits_for_a_database_that_is_away(
-    own_server: EmbeddedPostgres, make_writer: MakeWriter
+    own_server: OwnServer, make_writer: MakeWriter
 ) -> None:
-    dsn = emptied(own_server)
+    dsn = prepared(own_server)
     writer = make_writer(dsn, buffer_rows=1000, patient=True)
     writer.put(trades(0, 10))
     assert writer.barrier(0.0)
@@ -359,10 +340,8 @@ def test_there_is_no_such_table(database: str, make_writer: MakeWriter) -> None:
         make_writer(database).put(RowBatch("ticks", 1, b""))
 
 
-def test_a_killed_server_costs_no_row(
-    own_server: EmbeddedPostgres, make_writer: MakeWriter
-) -> None:
-    dsn = emptied(own_server)
+def test_a_killed_server_costs_no_row(own_server: OwnServer, make_writer: MakeWriter) -> None:
+    dsn = prepared(own_server)
     writer = make_writer(dsn, flush_rows=500)
     for first in range(0, 30_000, 250):
         writer.put(trades(first, 250))
@@ -382,9 +361,9 @@ def test_a_killed_server_costs_no_row(
 
 
 def test_a_full_buffer_loses_the_oldest_trades_and_says_so(
-    own_server: EmbeddedPostgres, make_writer: MakeWriter, caplog: pytest.LogCaptureFixture
+    own_server: OwnServer, make_writer: MakeWriter, caplog: pytest.LogCaptureFixture
 ) -> None:
-    dsn = emptied(own_server)
+    dsn = prepared(own_server)
     writer = make_writer(dsn, buffer_rows=1000)
     writer.put(trades(0, 100))
     assert writer.barrier(PATIENCE_S)

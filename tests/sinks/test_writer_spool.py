@@ -11,12 +11,12 @@ from prometheus_client import REGISTRY
 
 from market.errors import SinkError
 from sinks.alert_journal import open_journals
-from sinks.embedded_postgres import EmbeddedPostgres
 from sinks.row_totals import TableTotals
 from sinks.rows import pack
 from sinks.settings import StoreSettings
 from sinks.writer import Writer
-from tests.sinks.test_writer import alert, bar, count, emptied, trades, until
+from tests.servers.own_server import OwnServer, prepared
+from tests.sinks.test_writer import alert, bar, count, trades, until
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
 MakeWriter = Callable[..., Writer]
@@ -38,15 +38,6 @@ def make_writer(tmp_path: Path) -> Iterator[MakeWriter]:
         writer.close(0.3)
 
 
-@pytest.fixture(scope="module")
-def own_server(kept_folder: Path) -> Iterator[EmbeddedPostgres]:
-    """A server of this module's own, which tests may stop."""
-    server = EmbeddedPostgres(kept_folder)
-    server.start()
-    yield server
-    server.stop()
-
-
 def metric(name: str) -> float:
     return REGISTRY.get_sample_value(f"candlewax_store_{name}", {"partition": "store-7"}) or 0.0
 
@@ -58,9 +49,9 @@ def rows(writer: Writer) -> dict[str, int]:
 
 
 def test_an_alert_goes_to_the_journal_at_once_and_to_the_outbox_later(
-    own_server: EmbeddedPostgres, make_writer: MakeWriter, tmp_path: Path
+    own_server: OwnServer, make_writer: MakeWriter, tmp_path: Path
 ) -> None:
-    dsn = emptied(own_server)
+    dsn = prepared(own_server)
     writer = make_writer(dsn)
     writer.put(trades(0, 10))
     assert writer.barrier(20.0)
@@ -159,10 +150,31 @@ def test_a_bug_keeps_the_rows_for_when_it_is_mended(
     until(lambda: again.totals["trades"].written == 10)
 
 
-def test_a_newer_revision_that_overtakes_the_spool_stays(
-    own_server: EmbeddedPostgres, make_writer: MakeWriter
+def test_rows_that_a_slow_commit_and_the_disk_have_count_once(
+    make_writer: MakeWriter, database: str
 ) -> None:
-    dsn = emptied(own_server)
+    writer = make_writer(database)
+    writer.put(trades(0, 50))
+    writer.put(bar(0, 5.0))
+    assert writer.barrier(20.0)
+    with psycopg.connect(database) as holder:
+        holder.execute("LOCK TABLE trades IN SHARE MODE")
+        writer.put(trades(0, 350))
+        writer.put(bar(0, 5.0))
+        writer.put(bar(1, 6.0))
+        assert writer.barrier(0.3)  # the commit waits for the lock: on the disk, to be safe
+        assert rows(writer) == {"trades": 350, "bars": 2}
+        assert writer.totals["trades"] == TableTotals(handed=400, written=50, spooled=350)
+    until(lambda: not rows(writer))
+    until(lambda: writer.totals["trades"] == TableTotals(handed=400, written=350, known=50))
+    until(lambda: writer.totals["bars"] == TableTotals(handed=3, written=1, updated=1, known=1))
+    assert count(database, "trades") == 350
+
+
+def test_a_newer_revision_that_overtakes_the_spool_stays(
+    own_server: OwnServer, make_writer: MakeWriter
+) -> None:
+    dsn = prepared(own_server)
     writer = make_writer(NOWHERE)
     writer.put(bar(0, 5.0))
     assert writer.barrier(0.0)
