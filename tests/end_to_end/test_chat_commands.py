@@ -9,7 +9,6 @@ import pytest
 
 from simulator.telegram import FakeTelegram, Received, telegram_in_thread
 from tests.end_to_end.flow_runs import FlowRun, poll
-from tests.servers.schema import with_schema
 
 TOKEN = "123456789:AAE-fake_token_of_the_tests"
 GROUP, OPERATOR, VIEWER, STRANGER = -100, 11, 12, 13
@@ -56,11 +55,11 @@ class Chat:
 
 
 @pytest.fixture
-def chat(tmp_path: Path, make_database: Callable[[], str]) -> Iterator[Chat]:
+def chat(tmp_path: Path, make_whole_database: Callable[[], str]) -> Iterator[Chat]:
     folder = tmp_path / "specs"
     folder.mkdir()
     (folder / "quiet.yaml").write_text(SPECS)
-    dsn = with_schema(make_database())
+    dsn = make_whole_database()
     fake = FakeTelegram(TOKEN)
     with telegram_in_thread(fake) as address:
         telegram = {

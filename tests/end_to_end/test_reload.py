@@ -22,7 +22,6 @@ from flows.symbol_filters import SymbolFilters
 from tests.end_to_end.flow_runs import FlowRun, digest_at, poll, replay_run
 from tests.end_to_end.wire_recording import SECOND, START, WireRun, record_wire
 from tests.fixtures_database import Servers
-from tests.servers.schema import with_schema
 
 ALL = frozenset(KINDS)
 HEAD = "version: 1\nfilters:\n"
@@ -231,7 +230,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory, servers: Servers, server_kin
     file = folder / "some.yaml"
     file.write_text(BEFORE)
     (folder / "together.yaml").write_text(HEAD + TOGETHER)
-    database = with_schema(servers.make(server_kind))
+    database = servers.make_whole(server_kind)
     with FlowRun(
         "flows.crypto", home, environ=live_environ(folder, home, database), processes=2
     ) as live:

@@ -24,7 +24,6 @@ from tests.end_to_end.flow_runs import (
 )
 from tests.end_to_end.wire_recording import WireRun, record_wire
 from tests.fixtures_database import EMBEDDED, Servers
-from tests.servers.schema import with_schema
 
 ALL = frozenset(KINDS)
 OTHERS = """
@@ -126,7 +125,7 @@ def test_batches_workers_and_processes_change_nothing(
 @pytest.fixture
 def stores(servers: Servers, server_kind: str) -> tuple[str, str]:
     """Two databases to compare, the second on the server that the tests run on."""
-    return with_schema(servers.make(EMBEDDED)), with_schema(servers.make(server_kind))
+    return servers.make_whole(EMBEDDED), servers.make_whole(server_kind)
 
 
 def has_got_on(run: FlowRun) -> Callable[[], bool]:

@@ -22,7 +22,6 @@ from sinks.telegram.limits import pace_of
 from sinks.telegram.target import TelegramTarget
 from tests.fakes.outbox_rows import empty, until
 from tests.fakes.proxy import CuttableProxy
-from tests.servers.schema import with_schema
 
 TOKEN = "123456789:AAE-fake_token_of_the_tests"
 COUNT = 500
@@ -32,8 +31,8 @@ ALERT = re.compile(r"(possible repeat: )?alert (\d+)\.")
 
 
 @pytest.fixture(scope="module")
-def outbox_database(make_database: Callable[[], str]) -> str:
-    return with_schema(make_database())
+def outbox_database(make_whole_database: Callable[[], str]) -> str:
+    return make_whole_database()
 
 
 @pytest.fixture

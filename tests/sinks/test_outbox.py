@@ -17,15 +17,14 @@ from sinks import outbox, outbox_report
 from sinks.outbox import REPEAT_MARK, OutboxRow
 from tests.drawn_examples import examples
 from tests.fakes.outbox_rows import empty, fire, insert, read_states, states
-from tests.servers.schema import with_schema
 
 TARGETS = ["telegram/main"]
 MINUTE = 60_000_000_000
 
 
 @pytest.fixture(scope="module")
-def outbox_database(make_database: Callable[[], str]) -> str:
-    return with_schema(make_database())
+def outbox_database(make_whole_database: Callable[[], str]) -> str:
+    return make_whole_database()
 
 
 @pytest.fixture
