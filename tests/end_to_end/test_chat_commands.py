@@ -91,7 +91,6 @@ def chat(tmp_path: Path, make_whole_database: Callable[[], str]) -> Iterator[Cha
         assert TOKEN not in flow.words
 
 
-@pytest.mark.slow
 def test_a_chat_adds_a_spec_that_fires_asks_why_and_deletes_it(chat: Chat) -> None:
     # Who may not add does not: no row, and strangers get no answer at all.
     chat.fake.write(GROUP, "/alert BTC-USDT > 1", user_id=STRANGER)

@@ -19,7 +19,7 @@ from tests.end_to_end.flow_runs import content, counts, digest_at, replay_run
 from tests.end_to_end.live_scenario import CLUSTER_SYMBOLS, FAST, SILENT, Both, Ended
 from tests.fixtures_database import EMBEDDED, TIMESCALEDB, Servers
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture(scope="module")

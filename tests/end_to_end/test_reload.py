@@ -254,7 +254,6 @@ def told_in(home: Path) -> list[bytes]:
     return (home / "out.jsonl").read_bytes().splitlines()
 
 
-@pytest.mark.slow
 def test_a_live_run_of_two_processes_reloads_and_its_recordings_say_the_same(
     lived: Lived, tmp_path: Path
 ) -> None:
@@ -293,7 +292,6 @@ class StoredBar(NamedTuple):
     is_whole: bool
 
 
-@pytest.mark.slow
 def test_a_bar_of_both_venues_holds_the_stored_trades_of_both(lived: Lived) -> None:
     with psycopg.connect(lived.database) as connection:
         with connection.cursor(row_factory=args_row(StoredTrade)) as cursor:
@@ -332,7 +330,6 @@ def test_a_bar_of_both_venues_holds_the_stored_trades_of_both(lived: Lived) -> N
         assert [bar.volume for bar in whole] == pytest.approx(volumes, rel=1e-12)
 
 
-@pytest.mark.slow
 def test_each_whole_bar_of_both_venues_alerts_once(lived: Lived) -> None:
     lines = told_in(lived.home)
     fired = [alert for alert in alerts_of(lines) if alert.spec == "together"]

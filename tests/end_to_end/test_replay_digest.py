@@ -100,7 +100,6 @@ def test_the_recording_has_everything_that_can_differ(
     }
 
 
-@pytest.mark.slow
 def test_batches_workers_and_processes_change_nothing(
     recorded: WireRun, told: str, tmp_path: Path
 ) -> None:
@@ -139,8 +138,7 @@ def has_got_on(run: FlowRun) -> Callable[[], bool]:
     return got_on
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_killed_replay_resumes_and_nothing_is_lost_or_twice(
     processes: int,
     recorded: WireRun,
