@@ -40,7 +40,8 @@ $(READY): requirements-dev.lock pyproject.toml
 		exit 2; }
 ifneq ($(UV),)
 	@test -x $(BIN)/python || uv venv --quiet --python $(PYTHON) $(VENV)
-	uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	uv pip install --quiet --compile-bytecode --python $(BIN)/python \
+		--require-hashes -r requirements-dev.lock
 	uv pip install --quiet --python $(BIN)/python --no-deps -e .
 else
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { \
