@@ -56,8 +56,8 @@ demo: $(READY)  ## everything at work, with no network and no key; Ctrl-C ends i
 	@$(BIN)/candlewax demo $(ARGS)
 
 # Parts that run at once: some compute all the time, and some mostly wait for processes, sockets and
-# pauses. The longest come first. The live flows run as long as the other tests of `tests/end_to_end`
-# beside them, so they have none.
+# pauses. The longest come first, and what computes gives way to what waits: delays of live flows
+# are measured. These run as long as other tests of `tests/end_to_end` beside them, so they have none.
 LIVE := tests/end_to_end/test_live.py tests/cli
 WHOLE := tests/end_to_end
 STORE := tests/sinks tests/migrations tests/servers
@@ -75,25 +75,25 @@ else
 endif
 
 test-store: $(READY)
-	@$(BIN)/pytest -q $(QUICK) $(STORE)
+	@nice -n 5 $(BIN)/pytest -q $(QUICK) $(STORE)
 
 test-live: $(READY)
 	@$(BIN)/pytest -q $(QUICK) $(LIVE)
 
 test-whole: $(READY)
-	@$(BIN)/pytest -q $(QUICK) $(WHOLE) $(addprefix --ignore=,$(LIVE))
+	@nice -n 5 $(BIN)/pytest -q $(QUICK) $(WHOLE) $(addprefix --ignore=,$(LIVE))
 
 test-services: $(READY)
-	@$(BIN)/pytest -q $(QUICK) $(SERVICES)
+	@nice -n 10 $(BIN)/pytest -q $(QUICK) $(SERVICES)
 
 test-venues: $(READY)
-	@$(BIN)/pytest -q $(QUICK) $(VENUES)
+	@nice -n 5 $(BIN)/pytest -q $(QUICK) $(VENUES)
 
 test-faults: $(READY)
-	@$(BIN)/pytest -q $(QUICK) $(FAULTS) $(addprefix --ignore=,$(VENUES))
+	@nice -n 10 $(BIN)/pytest -q $(QUICK) $(FAULTS) $(addprefix --ignore=,$(VENUES))
 
 test-rest: $(READY)
-	@$(BIN)/pytest -q $(QUICK) tests \
+	@nice -n 10 $(BIN)/pytest -q $(QUICK) tests \
 		$(addprefix --ignore=,$(LIVE) $(WHOLE) $(STORE) $(SERVICES) $(VENUES) $(FAULTS))
 
 SLOW := -m "(slow or hypothesis) and not timescaledb"
