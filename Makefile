@@ -127,10 +127,12 @@ fuzz: $(READY)  ## any bytes, and a million book updates under drawn faults (min
 soak: $(READY)  ## all venues on real sockets, a fault every five seconds (five minutes)
 	@$(BIN)/python -m bench.soak $(ARGS)
 
-outage: $(READY)  ## the database away in every way, killed for 20 s, with its figures (minutes)
-	@CANDLEWAX_AWAY_S=20 $(BIN)/pytest -q -s tests/faults/test_store.py \
-		tests/end_to_end/test_outage.py tests/end_to_end/test_killed_while_draining.py \
-		tests/sinks/test_alert_outage.py $(ARGS)
+outage: $(READY)  ## the database away in every way, 20 s and 30 s, with its figures (five minutes)
+	@CANDLEWAX_AWAY_S=20 CANDLEWAX_ALERTS_AWAY_S=30 $(BIN)/pytest -q -s --timeout=300 \
+		tests/faults/test_store.py tests/end_to_end/test_outage.py \
+		tests/end_to_end/test_killed_while_draining.py \
+		tests/end_to_end/test_alert_outage.py tests/sinks/test_alert_outage.py \
+		tests/sinks/test_burst.py $(ARGS)
 
 check: lint types test  ## what the merge gate runs
 

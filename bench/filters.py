@@ -1,11 +1,14 @@
 """What filters cost: `python -m bench.filters [--rounds N] [--no-file]`.
 
-The same moments pass the same conditions, round after round; ratios are taken within a round, and
-the median of the rounds is shown. Prints a table and writes `bench/results/filters.json`.
+The same moments pass the same conditions, round after round; ratios are taken within a round, to
+the row by hand of the same condition (of the engine's rows: the first), and the median of the
+rounds is shown. Prints a table and writes `bench/results/filters.json`.
 
     by hand             a function that a person would write, which looks at what is missing too
     compiled            the same condition, as `filters.compile` makes it
-    compiled, crossing  with a crossing in it, and its memory
+    crossing, by hand   a condition with a crossing in it; it remembers the side of each series, and
+                        looks at what is missing, as the compiled one must
+    crossing, compiled  the same condition, and its memory
     engine, 1 spec      one spec, from the observation to the state machine
     engine, 1,000 specs one bar of one symbol that a thousand different specs look at; ns a bar
       a spec            the same, for each of them
@@ -24,7 +27,7 @@ from bench.__main__ import machine
 from filters.alerts import Observation
 from filters.compile import compile_condition
 from filters.engine import FilterEngine
-from filters.memory import fresh, step
+from filters.memory import Memory, fresh, step
 from filters.specs import Source, Spec, SpecsChanged
 from market.events import State
 
@@ -49,13 +52,52 @@ def by_hand(values: Mapping[str, float | None]) -> bool | None:
     return rsi < 30.0 and imbalance > 0.2
 
 
+class CrossingByHand:
+    """What a person would write for `CROSSING`, once for all series."""
+
+    def __init__(self) -> None:
+        self._sides: dict[str, int] = {}
+
+    def __call__(self, series: str, values: Mapping[str, float | None]) -> bool | None:
+        """Take a moment of a series."""
+        close = values.get("close")
+        average = values.get("ema(20)")
+        imbalance = values.get("book.imbalance(10)")
+        if close is None or average is None:
+            return None
+        has_crossed = False
+        if close != average:
+            side = 1 if close > average else -1
+            has_crossed = side > 0 and self._sides.get(series) == -1
+            self._sides[series] = side
+        if imbalance is None:
+            return None
+        return has_crossed and imbalance > 0.2
+
+
+class CrossingCompiled:
+    """The same, compiled: memories by series, as the engine's states have them."""
+
+    def __init__(self) -> None:
+        self._condition = compile_condition(CROSSING, "bar")
+        self._memories: dict[str, list[Memory]] = {}
+
+    def __call__(self, series: str, values: Mapping[str, float | None]) -> bool | None:
+        """Take a moment of a series."""
+        condition = self._condition
+        memories = self._memories.get(series)
+        if memories is None:
+            memories = self._memories[series] = fresh(condition.remembering)
+        return condition.evaluate(values, *step(condition.steps, memories, values, 0, 0))
+
+
 def moments(count: int) -> list[Values]:
     """Values at random, one in twenty of them not known."""
     draw = random.Random(5)
     return [
         {
             "close": draw.uniform(90, 110),
-            "ema(20)": 100.0,
+            "ema(20)": 100.0 if draw.random() > 0.05 else None,
             "rsi(14)": draw.uniform(0, 100) if draw.random() > 0.05 else None,
             "book.imbalance(10)": draw.uniform(-1, 1),
         }
@@ -81,16 +123,14 @@ def condition(evaluate: Callable[[Values], bool | None], given: list[Values]) ->
     return lambda: measured(run, len(given))
 
 
-def crossing(given: list[Values]) -> Row:
-    """A condition that remembers."""
-    compiled = compile_condition(CROSSING, "bar")
-    remembering = compiled.remembering
+def crossing(make: Callable[[], CrossingByHand | CrossingCompiled], given: list[Values]) -> Row:
+    """A condition that remembers, over two series by turns."""
+    series = (SERIES, "bybit:BTC-USDT")
 
     def run() -> None:
-        memories = fresh(remembering)
+        evaluate = make()
         for number, values in enumerate(given):
-            told = step(remembering, memories, values, number * MINUTE, number)
-            compiled.evaluate(values, *told)
+            evaluate(series[number % 2], values)
 
     return lambda: measured(run, len(given))
 
@@ -143,7 +183,8 @@ def rows() -> dict[str, Row]:
     return {
         "by hand": condition(by_hand, given),
         "compiled": condition(compiled.evaluate, given),
-        "compiled, crossing": crossing(given),
+        "crossing, by hand": crossing(CrossingByHand, given),
+        "crossing, compiled": crossing(CrossingCompiled, given),
         "engine, 1 spec": engine([CONDITION], given),
         "engine, 1,000 specs": engine(many, given[:BARS]),
     }
@@ -163,7 +204,8 @@ def main() -> None:
     print(f"{'row':20} {'ns':>12} {'x by hand':>10}")
     for name in rounds[0]:
         median = statistics.median(one[name] for one in rounds)
-        ratio = statistics.median(one[name] / one["by hand"] for one in rounds)
+        hand = "crossing, by hand" if name.startswith("crossing") else "by hand"
+        ratio = statistics.median(one[name] / one[hand] for one in rounds)
         figures.append(
             {"name": name.strip(), "median_ns": round(median, 1), "ratio_to_hand": round(ratio, 3)}
         )

@@ -12,6 +12,7 @@ import msgspec
 from cyclopts import Parameter
 
 from cli import options
+from cli.filter_homes import read_both
 from cli.options import Config
 from cli.preview_fetch import Asked, Fetcher, stored_series
 from cli.preview_progress import shown
@@ -35,7 +36,9 @@ Listed = Annotated[
 
 
 def preview(
-    spec: Annotated[str, Parameter(help="A file of specs, or the id of one in the folder.")],
+    spec: Annotated[
+        str, Parameter(help="A file of specs, or the id of one, in the folder or the database.")
+    ],
     /,
     *,
     last: Annotated[str, Parameter(help="So long up to now, as 7d or 12h.")] = "7d",
@@ -141,10 +144,10 @@ def _specs(place: str, told: "Configuration") -> list["Spec"]:
         return specs
     if path.suffix in (".yaml", ".yml"):
         raise ConfigError(f"{place}: no such file")
-    known = {each.id: each for each in read_place(told.specs_folder).specs}
+    known = {each.id: each for each in read_both(told).specs}
     if place not in known:
         hint = did_you_mean(place, known)
-        raise ConfigError(f"no spec {place!r} in {told.specs_folder}{hint}")
+        raise ConfigError(f"no spec {place!r} in {told.specs_folder} or the database{hint}")
     return [known[place]]
 
 

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -98,41 +98,73 @@ class Fetcher:
         self._progress = progress
 
     def fetch(self, spec: "Spec", series: Sequence[str]) -> None:
-        """Store what a spec lacks; what cannot be had is told on standard error."""
+        """Store what a spec lacks; what cannot be had is told on standard error.
+
+        Where no venue is named, only the one is asked that the preview then looks at.
+
+        Args:
+            spec: to be tried.
+            series: that it means, of those in the store.
+        """
         from filters.places import split
 
-        intervals = {spec.source.interval}
-        for name in spec.fields:
-            place = split(name)[1]
-            if place is not None and place.interval:
-                intervals.add(place.interval)
-        for venue, symbols in self._wanted(spec, series).items():
-            for interval in sorted(intervals):
-                for symbol in symbols:
-                    try:
-                        self._one(venue, symbol, interval)
-                    except (ConfigError, HistoryError) as error:
-                        print(f"note: {venue} {symbol} {interval}: {error}", file=sys.stderr)
+        places = [place for name in spec.fields if (place := split(name)[1]) is not None]
+        intervals = {place.interval for place in places if place.interval}
+        intervals.add(spec.source.interval)
+        asked: dict[str, None] = {}
+        for symbol, venues in self._wanted(spec, series):
+            for number, venue in enumerate(venues, start=1):
+                is_last = number == len(venues)
+                if self._all(venue, symbol, intervals, is_told=is_last) or is_last:
+                    asked[venue] = None
+                    break
+        for place in places:
+            if place.symbol:
+                for venue in [place.venue] if place.venue else list(asked):
+                    self._all(venue, place.symbol, intervals)
 
-    def _wanted(self, spec: "Spec", series: Sequence[str]) -> dict[str, list[str]]:
-        """Return which symbols to ask which venue for."""
-        from filters.places import split
+    def _wanted(self, spec: "Spec", series: Sequence[str]) -> list[tuple[str, list[str]]]:
+        """Return symbols, each with the venues of which the first that lists it is asked."""
         from market.instruments import MERGED
 
-        found: dict[str, dict[str, None]] = {}
+        named = self._asked.venues or spec.source.venues
+        if MERGED in named:
+            print(f"note: {spec.id}: no venue has bars over all venues", file=sys.stderr)
+            return []
+        stored: dict[str, list[str]] = {}
         for each in series:
-            if venue_of(each) != MERGED:
-                found.setdefault(venue_of(each), {})[symbol_of(each)] = None
-        if not found:
-            literal = [name for name in spec.source.symbols if not set(name) & set("*?")]
-            for venue in self._asked.venues or spec.source.venues or self._told.settings.feeds:
-                found[venue] = dict.fromkeys(self._asked.symbols or literal)
-        for name in spec.fields:
-            place = split(name)[1]
-            if place is not None and place.symbol:
-                for venue in [place.venue] if place.venue else list(found):
-                    found.setdefault(venue, {})[place.symbol] = None
-        return {venue: list(symbols) for venue, symbols in found.items()}
+            stored.setdefault(symbol_of(each), []).append(venue_of(each))
+        literal = [name for name in spec.source.symbols if not set(name) & set("*?")]
+        known = {_plain(symbol) for symbol in stored}
+        missing = (each for each in self._asked.symbols or literal if _plain(each) not in known)
+        symbols = dict.fromkeys((*stored, *missing))
+        if named:
+            return [(symbol, [venue]) for symbol in symbols for venue in named]
+        return [(symbol, self._primary(symbol, stored.get(symbol, []))) for symbol in symbols]
+
+    def _primary(self, symbol: str, stored: Sequence[str]) -> list[str]:
+        """Return the venue that speaks for a symbol; all, in their order, if none follows it."""
+        settings = self._told.settings
+        for venue in settings.primary:
+            followed = map(_plain, settings.feeds[venue].symbols)
+            if venue in stored or _plain(symbol) in followed:
+                return [venue]
+        return list(stored or settings.primary)
+
+    def _all(
+        self, venue: str, symbol: str, intervals: Iterable[str], *, is_told: bool = True
+    ) -> bool:
+        """Ask a venue for bars of several lengths; return whether it lists the symbol."""
+        for interval in sorted(intervals):
+            try:
+                self._one(venue, symbol, interval)
+            except (ConfigError, HistoryError) as error:
+                is_listed = isinstance(error, HistoryError)
+                if is_listed or is_told:
+                    print(f"note: {venue} {symbol} {interval}: {error}", file=sys.stderr)
+                if not is_listed:
+                    return False
+        return True
 
     def _one(self, name: str, symbol: str, interval: str) -> None:
         from cli.backfill import asked_address
@@ -170,3 +202,7 @@ class Fetcher:
                 key=key,
                 report=lambda done: show(done.done, done.wanted),
             )
+
+
+def _plain(symbol: str) -> str:
+    return symbol.upper().translate(str.maketrans("", "", "-/_"))

@@ -105,6 +105,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=T
         chart: a target is to get a picture with it.
         clauses: the parts of the condition then; empty in recordings of before they were told.
         signal: of a strategy `entry`, or why it left: `stop`, `target` or `exit`; else empty.
+        labels: free words of the spec, for people and programs.
     """
 
     key: str
@@ -121,3 +122,4 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=T
     chart: bool = False
     clauses: tuple[Clause, ...] = ()
     signal: str = ""
+    labels: dict[str, str] = {}

@@ -14,6 +14,7 @@ import msgspec
 
 from filters.fields import Stream
 from filters.grammar import LONGEST_CANONICAL, parse
+from filters.memory import Step, steps_of
 from filters.trees import (
     All,
     AnyOf,
@@ -106,6 +107,7 @@ class Condition(msgspec.Struct, frozen=True):
             each of `remembering`, in their order; returns whether the condition holds, or None
             when one of `fields` is missing or None.
         remembering: its crossings and moves, in the order they are written.
+        steps: what takes a moment for each of them.
     """
 
     text: str
@@ -113,6 +115,7 @@ class Condition(msgspec.Struct, frozen=True):
     clauses: tuple[Clause, ...]
     evaluate: Evaluate
     remembering: tuple[Remembering, ...] = ()
+    steps: tuple[Step, ...] = ()
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -145,7 +148,9 @@ def compile_tree(tree: Tree) -> Condition:
         clauses.append(_clause(leaf, count))
         count += not isinstance(leaf, Comparison)
     evaluate = _function(tree, fields, len(remembering))
-    return Condition(print_tree(tree), fields, tuple(clauses), evaluate, remembering)
+    return Condition(
+        print_tree(tree), fields, tuple(clauses), evaluate, remembering, steps_of(remembering)
+    )
 
 
 def _clause(leaf: Leaf, place: int) -> Clause:

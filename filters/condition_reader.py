@@ -8,7 +8,7 @@ when:
     - not: close > ema(50)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from filters import grammar, relations
@@ -19,7 +19,8 @@ from filters.node_reader import NodeReader, WrongError, shown
 from filters.places import Place, PlaceError, parse_place
 from filters.relations import CROSSINGS, MOVES, GrammarError, Operand
 from filters.trees import OPERATORS, Operator, Tree, all_of, any_of, depth_of, not_of, print_tree
-from filters.yaml_nodes import Mapping, Node, Scalar, Sequence
+from filters.yaml_nodes import Mapping as MappingNode
+from filters.yaml_nodes import Node, Scalar, Sequence
 from indicators.spelling import did_you_mean
 
 MOST_NESTED = 20
@@ -56,18 +57,30 @@ class ConditionReader:
 
     Args:
         nodes: reads its nodes and collects errors.
+        named: conditions that have names already, by stream.
     """
 
-    def __init__(self, nodes: NodeReader) -> None:
+    def __init__(self, nodes: NodeReader, named: Mapping[Stream, Named] | None = None) -> None:
         self._nodes = nodes
-        self._defined: dict[str, Node] = {}
-        self._named: dict[Stream, Named] = {}
+        self._named: dict[Stream, Named] = dict(named or {})
+        self._lines: dict[str, int] = {}
+
+    @property
+    def named(self) -> dict[Stream, Named]:
+        """Conditions that have names, by stream."""
+        return self._named
+
+    @property
+    def lines(self) -> dict[str, int]:
+        """The line on which each name that the document gives stands."""
+        return self._lines
 
     def define(self, node: Node) -> None:
         """Take the named conditions of a file; each may use those before it."""
-        if not isinstance(node, Mapping):
+        if not isinstance(node, MappingNode):
             raise self._nodes.wrong("define: expected names and conditions", node)
         for key, value in node.items:
+            self._lines.setdefault(key.text, key.place.line)
             if not key.text.isidentifier() or key.text in RESERVED:
                 self._nodes.report(
                     f"define {shown(key.text)}: expected a name of letters, digits and _", key
@@ -156,7 +169,7 @@ class ConditionReader:
         join = all_of if word.text == "all" else any_of
         return join(self._conditions(inner, stream, depth, place, key))
 
-    def _refuse_keys(self, node: Mapping, stream: Stream) -> None:
+    def _refuse_keys(self, node: MappingNode, stream: Stream) -> None:
         for word, _ in node.items:
             if word.text not in JOINS:
                 self._place(word, stream)
@@ -187,7 +200,7 @@ class ConditionReader:
             node, lambda: grammar.parse(node.text, stream, named=named, place=place)
         )
 
-    def _long(self, node: Mapping, stream: Stream, place: Place) -> Tree:
+    def _long(self, node: MappingNode, stream: Stream, place: Place) -> Tree:
         nodes = self._nodes
         keys = nodes.mapping(node, LONG_KEYS, "a comparison")
         why = "as in '{field: rsi(14), op: lt, value: 30}'"

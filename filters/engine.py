@@ -120,11 +120,30 @@ class FilterEngine:
         self._by_series = {}
         self._looked_at = {}
 
-    def looks_at_others(self, spec: str) -> bool:
-        """Whether a spec in force, by its id, looks at other bars than its own."""
+    def looks_at_others(self, spec: str = "") -> bool:
+        """Whether a spec in force looks at other bars than its own: this one by its id, or any."""
         return self._looks_at_others and any(
-            running.others for running in self._running if running.spec.id == spec
+            running.others for running in self._running if spec in ("", running.spec.id)
         )
+
+    def unanswered(self) -> set[str]:
+        """Return the moments that specs which look at other bars may still fire on.
+
+        Each as an alert's key ends: series, interval and moment, with `/` between.
+        """
+        if not self._looks_at_others:
+            return set()
+        found = {
+            moment_key(moment)
+            for waiting in self._waiting.values()
+            for moment in waiting
+            if isinstance(moment, Observation)
+        }
+        for key, state in self._states.items():
+            if state.seen is not None:
+                series = key.split(":", 2)[2]
+                found.add(f"{series}/{state.seen.interval}/{state.seen.moment}")
+        return found
 
     def needs(self, series: str) -> Needs:
         """Return what the specs in force want to know of a series."""
@@ -323,6 +342,11 @@ class FilterEngine:
     def _waits_for(self, watch: Watch) -> tuple[str, ...]:
         first = next((each for each in watch.waiting if isinstance(each, Observation)), None)
         return () if first is None else tuple(self._unknown(watch, first))
+
+
+def moment_key(observation: Observation) -> str:
+    """Return how the key of an alert on a moment ends."""
+    return f"{observation.series}/{observation.interval}/{observation.moment}"
 
 
 def _look(watch: Watch, observation: Observation, values: dict[str, float | None]) -> Alert | None:

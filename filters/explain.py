@@ -32,6 +32,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         because: one line for people: why it is not speaking now, or that it has spoken.
         spec_hash: of its content.
         over: why it can never fire again; empty while it can.
+        ends: the parts of what would end it then: the exit of a position that is held, the `until`
+            of what has fired; else empty.
         cooling_until: our time until which it is silent after it has fired, ns; 0 for no such time.
     """
 
@@ -53,6 +55,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     spec_hash: str = ""
     over: str = ""
     cooling_until: int = 0
+    ends: tuple[ClauseSeen, ...] = ()
 
 
 def explain(
@@ -79,6 +82,7 @@ def explain(
         spec_hash=running.hash,
         over=state.is_over(running.timing, state.looked_at),
         cooling_until=_cooling_until(running, state),
+        ends=_ends(running, state),
     )
 
 
@@ -96,6 +100,15 @@ def clause_text(clause: ClauseSeen) -> str:
 def explanation_text(explanation: Explanation) -> str:
     """Return an explanation in a few lines for people."""
     return "\n".join(_lines(explanation))
+
+
+def _ends(running: Running, state: SpecState) -> tuple[ClauseSeen, ...]:
+    position = state.position
+    is_held = position is not None and position.is_open
+    has_fired = running.strategy is None and state.phase is Phase.FIRING
+    if running.until is None or not (is_held or has_fired):
+        return ()
+    return clauses_seen(running.until, state.values, state.until_remembered)
 
 
 def _because(
@@ -164,6 +177,10 @@ def _lines(told: Explanation) -> Iterator[str]:
     yield f"{told.spec} on {told.series}: {told.phase}: {told.because}"
     for clause in told.clauses:
         yield f"  {clause_text(clause)}"
+    if told.ends:
+        yield "  it ends when:"
+        for clause in told.ends:
+            yield f"  {clause_text(clause)}"
     yield f"  fired {told.fired}, suppressed {told.suppressed}"
     if told.held:
         counts = ", ".join(f"{kind} {count}" for kind, count in sorted(told.held.items()))

@@ -107,10 +107,12 @@ class Named(msgspec.Struct, frozen=True):
     Attributes:
         trees: conditions by name.
         wrong: names whose condition cannot be read for this stream, and why.
+        else_unknown: what is said of a name that is neither here nor a field; empty for nothing.
     """
 
     trees: Mapping[str, Tree] = {}
     wrong: Mapping[str, str] = {}
+    else_unknown: str = ""
 
 
 NOTHING_NAMED = Named()
@@ -371,10 +373,12 @@ class _Parser:
 
     def _or_defined(self, error: FieldError, written: str) -> str:
         """Return an error's message, with the defined name that may have been meant."""
+        if "did you mean" in error.message:
+            return error.message
         near = did_you_mean(written, self._named.trees)
-        return (
-            error.message + near if near and "did you mean" not in error.message else error.message
-        )
+        if not near and written.isidentifier():
+            return error.message + self._named.else_unknown
+        return error.message + near
 
     def _end_of_call(self, at: int) -> int:
         """Return where a field ends whose word ends at `at`: after its parentheses and output."""

@@ -9,6 +9,8 @@ import msgspec
 
 from filters.compile import compile_condition
 from filters.fields import OWN
+from filters.grammar import LONGEST_CANONICAL
+from filters.grammar import parse as parse_text
 from filters.node_reader import NodeReader
 from filters.places import split
 from filters.specs import Spec
@@ -56,6 +58,11 @@ def judge(
         nodes.report(message, keys[key])
     for message in contradictions(when):
         nodes.warn(message, keys["when"])
+    if spec.until:
+        for message in contradictions(
+            parse_text(spec.until, spec.source.stream, longest=LONGEST_CANONICAL)
+        ):
+            nodes.warn(message, keys["until"])
     for message in _cold(spec, known):
         nodes.warn(message, keys["when"])
     if spec.is_enabled:
@@ -115,7 +122,9 @@ def _cold(spec: Spec, known: Known) -> Iterator[str]:
     if spec.source.stream != "bar":
         return
     conditions = [spec.when, spec.until] if spec.until else [spec.when]
-    names = (name for each in conditions for name in compile_condition(each, "bar").fields)
+    names = [name for each in conditions for name in compile_condition(each, "bar").fields]
+    if spec.strategy is not None:
+        names += spec.strategy.risk.fields
     for name in dict.fromkeys(names):
         own, place = split(name)
         if own in OWN["bar"] or parse(own).reads != "bar":

@@ -42,13 +42,11 @@ def look(watch: Watch, observation: Observation, values: dict[str, float | None]
         state.became_false(running.timing, ts)
         return None
     condition = running.condition
-    remembered: list[bool | None] = []
+    remembered: tuple[bool | None, ...] = ()
     if condition.remembering:
         if not state.memory:
             state.memory = fresh(condition.remembering)
-        remembered = step(
-            condition.remembering, state.memory, values, observation.ts_event, state.looked
-        )
+        remembered = step(condition.steps, state.memory, values, observation.ts_event, state.looked)
     is_released = released(running, state, observation, values)
     holds = condition.evaluate(values, *remembered)
     state.looked_at, state.values, state.remembered, state.holds = ts, values, remembered, holds
@@ -70,7 +68,7 @@ def _held(
     watch: Watch,
     observation: Observation,
     values: dict[str, float | None],
-    remembered: list[bool | None],
+    remembered: tuple[bool | None, ...],
 ) -> Alert | None:
     """Take a moment at which the condition holds."""
     running, state = watch.running, watch.state
@@ -89,7 +87,7 @@ def missing_value(
     running, state = watch.running, watch.state
     if running.spec.missing == "fire":
         state.reason = ""
-        return _held(watch, observation, values, [])
+        return _held(watch, observation, values, ())
     state.hold_back("missing", missing(running.condition, values, observation.reason))
     if running.spec.missing == "reset":
         state.forget(running.timing, observation.ts_recv)
@@ -112,7 +110,8 @@ def released(
         return until.evaluate(values)
     if not state.until_memory:
         state.until_memory = fresh(until.remembering)
-    told = step(until.remembering, state.until_memory, values, observation.ts_event, state.looked)
+    told = step(until.steps, state.until_memory, values, observation.ts_event, state.looked)
+    state.until_remembered = told
     return until.evaluate(values, *told)
 
 

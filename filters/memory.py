@@ -1,12 +1,13 @@
 """What conditions remember of earlier moments: on which side a value was, how far it has come."""
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeAlias
 
 import msgspec
 
 from filters.trees import Crossing, Move, Remembering
-from indicators.crosses import crossing
 
 STEPS = 1024
 """A window of time is as exact as its length over this: what it keeps is bounded."""
@@ -31,47 +32,72 @@ class Memory(msgspec.Struct):
         return Memory(self.side, list(self.at), list(self.kept))
 
 
+Step: TypeAlias = Callable[[Memory, Mapping[str, float | None], int, int], bool | None]
+"""Takes a moment for one part: its memory, the values, the moment's time and number."""
+
+
+def steps_of(remembering: Sequence[Remembering]) -> tuple[Step, ...]:
+    """Make each of some parts of a condition ready to take moments."""
+    return tuple(
+        _crosses(part) if isinstance(part, Crossing) else partial(_moves, part)
+        for part in remembering
+    )
+
+
 def fresh(remembering: Sequence[Remembering]) -> list[Memory]:
     """Return a memory without anything in it for each of some parts of a condition."""
     return [Memory() for _ in remembering]
 
 
 def step(
-    remembering: Sequence[Remembering],
+    steps: Sequence[Step],
     memories: Sequence[Memory],
     values: Mapping[str, float | None],
     ts: int,
     number: int,
-) -> list[bool | None]:
+) -> tuple[bool | None, ...]:
     """Take a moment; return whether each part is true at it, None where a value is missing.
 
     Args:
-        remembering: parts of a condition.
+        steps: of the parts of a condition, from `steps_of`.
         memories: one for each.
         values: by canonical field name.
         ts: the moment's time, ns.
         number: the moment's number.
     """
-    told: list[bool | None] = []
-    for part, memory in zip(remembering, memories, strict=True):
-        if isinstance(part, Crossing):
-            told.append(_crosses(part, memory, values))
-        else:
-            told.append(_moves(part, memory, values.get(part.field), ts, number))
-    return told
+    if len(steps) == 1:  # nearly always, and a loop would cost as much as the crossing in it
+        return (steps[0](memories[0], values, ts, number),)
+    return tuple(
+        [take(memory, values, ts, number) for take, memory in zip(steps, memories, strict=True)]
+    )
 
 
-def _crosses(part: Crossing, memory: Memory, values: Mapping[str, float | None]) -> bool | None:
+def _crosses(part: Crossing) -> Step:
+    field, operand = part.field, part.operand
+    name, fixed = (operand, None) if isinstance(operand, str) else (None, operand)
+    wanted = 1 if part.direction == "crosses_above" else -1
+
+    def take(
+        memory: Memory, values: Mapping[str, float | None], _ts: int, _number: int
+    ) -> bool | None:
+        value = values.get(field)
+        level = fixed if name is None else values.get(name)
+        if value is None or level is None:
+            return None
+        # The rule of `indicators.crosses.crossing`, in place: this runs at every moment.
+        if value == level:
+            return False
+        before = memory.side
+        memory.side = side = 1 if value > level else -1
+        return side == wanted and before == -side
+
+    return take
+
+
+def _moves(
+    part: Move, memory: Memory, values: Mapping[str, float | None], ts: int, number: int
+) -> bool | None:
     value = values.get(part.field)
-    operand = part.operand
-    level = values.get(operand) if isinstance(operand, str) else operand
-    if value is None or level is None:
-        return None
-    event, memory.side = crossing(memory.side, value, level)
-    return event == (1 if part.direction == "crosses_above" else -1)
-
-
-def _moves(part: Move, memory: Memory, value: float | None, ts: int, number: int) -> bool | None:
     if value is None:
         return None
     at, kept = memory.at, memory.kept

@@ -154,6 +154,7 @@ def make_alert(running: Running, series: str, seen: Seen, ts: int) -> Alert:
         text=text,
         values={name: seen.values.get(name) for name in running.condition.fields},
         chart=any(each.chart for each in spec.notify),
+        labels=spec.labels,
         clauses=tuple(
             AlertClause(told.text, told.value, told.limit, told.holds)
             for told in clauses_seen(running.condition, seen.values, seen.remembered)

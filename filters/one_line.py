@@ -10,12 +10,12 @@ where they can be read of bars, then trades, best prices, books.
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
 
 from filters.fields import STREAMS, Stream
-from filters.grammar import parse
+from filters.grammar import NOTHING_NAMED, Named, parse
 from filters.relations import CROSSINGS, MOVES, GrammarError
 from filters.spec_store import StoredSpec
 from indicators.spelling import did_you_mean
@@ -62,6 +62,7 @@ def spec_of_line(
     *,
     symbols: Collection[str] = (),
     taken: Collection[str] = (),
+    named: Mapping[Stream, Named] | None = None,
     by: str = "",
 ) -> StoredSpec:
     """Make a spec of a line; what else is wrong with it, its reader tells.
@@ -71,6 +72,7 @@ def spec_of_line(
         wishes: what is said beside it.
         symbols: that are followed, to know `btcusdt` by.
         taken: ids that a new one must differ from.
+        named: conditions that have names, by stream.
         by: who wants it.
 
     Raises:
@@ -95,7 +97,8 @@ def spec_of_line(
     interval = wishes.interval or found[3] or ""
     is_bare = rest.startswith(_BEGINNINGS)
     prefix = ("close " if interval else "price ") if is_bare else ""
-    stream = _stream(prefix + rest, ("bar",) if interval else STREAMS, line, start - len(prefix))
+    streams: tuple[Stream, ...] = ("bar",) if interval else STREAMS
+    stream = _stream(prefix + rest, streams, named or {}, line, start - len(prefix))
     ident = wishes.ident or _free(_id_of(symbol, interval, rest), taken)
     source = [f"stream: {stream}", f"symbols: [{_text(symbol)}]"]
     if stream == "bar":
@@ -138,12 +141,18 @@ def _symbol(written: str, symbols: Collection[str], line: str, at: int) -> str:
     raise _wrong(f"{written!r} is no symbol{hint}: write it as in 'BTC-USDT'", line, at)
 
 
-def _stream(condition: str, streams: tuple[Stream, ...], line: str, start: int) -> Stream:
+def _stream(
+    condition: str,
+    streams: tuple[Stream, ...],
+    named: Mapping[Stream, Named],
+    line: str,
+    start: int,
+) -> Stream:
     """Return the first stream of which a condition can be read."""
     errors: list[GrammarError] = []
     for stream in sorted(streams, key=("bar", "trade", "quote", "book").index):
         try:
-            parse(condition, stream)
+            parse(condition, stream, named=named.get(stream, NOTHING_NAMED))
         except GrammarError as error:
             errors.append(error)
         else:

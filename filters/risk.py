@@ -116,7 +116,16 @@ PRICES: dict[Stream, tuple[str, ...]] = {
 
 
 class RiskError(ValueError):
-    """A stop or target that cannot be read; lower case, no full stop."""
+    """A stop or target that cannot be read.
+
+    Args:
+        message: for a person; lower case, no full stop.
+        offset: of the wrong character in the text.
+    """
+
+    def __init__(self, message: str, offset: int = 0) -> None:
+        super().__init__(message)
+        self.offset = offset
 
 
 def parse_rule(text: str, stream: Stream) -> PriceRule:
@@ -159,9 +168,17 @@ def _field(text: str, stream: Stream) -> str:
     try:
         operand = grammar.parse_operand(text, stream)
     except GrammarError as error:
-        raise RiskError(error.message) from None
+        is_told = "did you mean" in error.message or "`" in error.message
+        hint = "" if is_told else f": write one {_EXAMPLES}"
+        raise RiskError(f"{error.message}{hint}", error.offset) from None
     name = operand.value
-    if not isinstance(name, str) or "@" in name:
+    if isinstance(name, str) and "@" in name:
+        place = name.index("@")
+        raise RiskError(
+            f"a stop or target is of the filter's own bars: leave out {name[place:]!r}",
+            text.index("@"),
+        )
+    if not isinstance(name, str):
         raise RiskError(f"{text!r}: expected a price or a distance, {_EXAMPLES}")
     own = OWN[stream].get(name)
     unit = own.unit if own is not None else output_of(parse(name)).unit

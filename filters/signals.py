@@ -1,9 +1,11 @@
 """Alerts of strategies: what is entered or left, with stop, target and size."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from filters.alerts import Alert, Clause
-from filters.messages import Running, clauses_seen, make_alert
+from filters.messages import ClauseSeen, Running, make_alert
 from filters.position import Position, Reason
 from filters.risk import Strategy
 from filters.state import Seen
@@ -40,6 +42,7 @@ def exit_signal(
     before: Position,
     after: Position,
     reason: Reason,
+    clauses: Sequence[ClauseSeen] = (),
 ) -> Alert:
     """Make the alert of an exit.
 
@@ -52,6 +55,7 @@ def exit_signal(
         before: the position that was left.
         after: what there is afterwards.
         reason: why it was left.
+        clauses: parts of the ways out that were open; none at a stop or target.
     """
     alert = make_alert(running, series, seen, ts)
     gain = after.realised - before.realised
@@ -67,14 +71,9 @@ def exit_signal(
         f"{PREFIX}target": before.target,
         f"{PREFIX}profit": gain,
     }
-    clauses: tuple[Clause, ...] = ()
-    if reason == "exit" and running.until is not None:
-        clauses = tuple(
-            Clause(each.text, each.value, each.limit, each.holds is True)
-            for each in clauses_seen(running.until, seen.values)
-        )
     made = _signal(alert, running, seen, said=said, signal=reason, numbers=numbers)
-    return msgspec.structs.replace(made, clauses=clauses)
+    told = tuple(Clause(each.text, each.value, each.limit, each.holds) for each in clauses)
+    return msgspec.structs.replace(made, clauses=told)
 
 
 def _signal(

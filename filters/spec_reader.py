@@ -7,15 +7,18 @@ It is long because it reads every key of a spec.
 
 import re
 from collections.abc import Iterable
+from collections.abc import Mapping as MappingOf
 from datetime import UTC, datetime
 
 import msgspec
 
 from filters.condition_reader import ConditionReader
 from filters.fields import STREAMS, Stream
+from filters.grammar import Named
 from filters.judge import Known, judge
 from filters.node_reader import NodeReader, WrongError, shown
 from filters.relations import MOST_BARS
+from filters.shared_names import UNKNOWN, SharedNames
 from filters.spec_set_error import SpecSetError
 from filters.spec_store import StoredSpec
 from filters.spec_test_reader import SpecTestReader
@@ -110,6 +113,7 @@ def read(
     files: Iterable[tuple[str, str]],
     known: Known | None = None,
     stored: Iterable[StoredSpec] = (),
+    named: MappingOf[Stream, Named] | None = None,
 ) -> Reading:
     """Read specs from files' texts, and judge whether they can do what they say.
 
@@ -117,7 +121,10 @@ def read(
         files: path, as messages call it, and text.
         known: what is listed and kept; what is not given is not judged.
         stored: those of the database, which are read last: an id that both homes have is told at
-            the database's, with the place in the file.
+            the database's, with the place in the file. What is wrong with one that is switched
+            off is a warning.
+        named: conditions with names that those of the database may use; without, the ones that
+            the files define.
 
     Raises:
         SpecSetError: something is wrong in them; it has all that was found.
@@ -127,39 +134,80 @@ def read(
     specs: list[Spec] = []
     taken: dict[str, str] = {}
 
-    def reader_of(path: str, text: str) -> _FileReader | None:
-        try:
-            document = Document(text, path)
-        except SpecError as error:
-            errors.append(error)
-            return None
-        nodes = NodeReader(document, errors, warnings)
-        return _FileReader(document, nodes, taken, known or Known())
-
+    names = SharedNames()
     for path, text in files:
-        reader = reader_of(path, text)
+        reader = _reader_of(path, text, errors=errors, warnings=warnings, taken=taken, known=known)
         if reader is not None:
             specs.extend(reader.specs())
+            reader.share(names)
+    shared = names.named() if named is None else named
     for each in stored:
-        reader = reader_of(each.place, each.text)
+        wrong: list[SpecError] = []
+        is_in_file = each.id in taken
+        reader = _reader_of(
+            each.place, each.text,
+            errors=wrong, warnings=warnings, taken=taken, known=known, named=shared,
+        )  # fmt: skip
         one = None if reader is None else reader.stored(each)
-        if one is not None:
+        if one is not None and not wrong:
             specs.append(one)
+        (errors if each.is_enabled or is_in_file else warnings).extend(wrong)
     if errors:
         raise SpecSetError(errors)
     warnings.sort(key=lambda warning: (warning.path, warning.line, warning.column))
     return Reading(tuple(specs), tuple(warnings), taken)
 
 
+def read_names(files: Iterable[tuple[str, str]], *, unknown: str = UNKNOWN) -> dict[Stream, Named]:
+    """Return the named conditions of files' texts, as specs of the database see them.
+
+    Args:
+        files: path, as messages call it, and text; what is wrong in them is left to `read`.
+        unknown: what is said behind a word that is neither a field nor such a name.
+    """
+    names = SharedNames(unknown)
+    taken: dict[str, str] = {}
+    for path, text in files:
+        reader = _reader_of(path, text, errors=[], warnings=[], taken=taken)
+        if reader is not None:
+            reader.specs()
+            reader.share(names)
+    return names.named()
+
+
+def _reader_of(
+    path: str,
+    text: str,
+    *,
+    errors: list[SpecError],
+    warnings: list[SpecError],
+    taken: dict[str, str],
+    known: Known | None = None,
+    named: MappingOf[Stream, Named] | None = None,
+) -> "_FileReader | None":
+    try:
+        document = Document(text, path)
+    except SpecError as error:
+        errors.append(error)
+        return None
+    nodes = NodeReader(document, errors, warnings)
+    return _FileReader(document, nodes, taken, known or Known(), named)
+
+
 class _FileReader:
     """Reads one document; `taken` has the ids of all documents and their places."""
 
     def __init__(
-        self, document: Document, nodes: NodeReader, taken: dict[str, str], known: Known
+        self,
+        document: Document,
+        nodes: NodeReader,
+        taken: dict[str, str],
+        known: Known,
+        named: MappingOf[Stream, Named] | None,
     ) -> None:
         self._document = document
         self._nodes = nodes
-        self._conditions = ConditionReader(nodes)
+        self._conditions = ConditionReader(nodes, named)
         self._strategies = StrategyReader(nodes, self._conditions)
         self._tests = SpecTestReader(nodes)
         self._taken = taken
@@ -170,6 +218,10 @@ class _FileReader:
         root = self._document.root
         made = None if root is None else self._nodes.attempt(self._file, root)
         return made or []
+
+    def share(self, names: SharedNames) -> None:
+        """Give away the names of the document, after it has been read."""
+        names.add(self._document.path, self._conditions.named, self._conditions.lines)
 
     def stored(self, row: StoredSpec) -> Spec | None:
         """Return the one spec that the document is, if it is right."""

@@ -86,6 +86,7 @@ class SpecState(msgspec.Struct):
         looked_at: our time of the last of them, ns; 0 for none.
         values: by field, at the last moment that counted.
         remembered: what each crossing and move said then.
+        until_remembered: what those of `until`, or of an exit, said then.
         holds: what the condition said then.
         position: of a strategy; None before its first.
         told: key of the alert that it fired and that is still true; empty for none.
@@ -105,7 +106,8 @@ class SpecState(msgspec.Struct):
     looked: int = 0
     looked_at: int = 0
     values: dict[str, float | None] = {}
-    remembered: list[bool | None] = []
+    remembered: tuple[bool | None, ...] = ()
+    until_remembered: tuple[bool | None, ...] = ()
     holds: bool | None = None
     position: Position | None = None
     told: str = ""
@@ -188,7 +190,6 @@ class SpecState(msgspec.Struct):
             memory=[each.copy() for each in self.memory],
             until_memory=[each.copy() for each in self.until_memory],
             values=dict(kept) if self.values else {},
-            remembered=list(self.remembered),
         )
 
     def _ends_wait(self, timing: Timing, ts: int) -> bool:

@@ -11,16 +11,24 @@ at which it was left. A book that is not live shows no true price: the stop wait
 one, and the position is left at that, however far beyond the stop it is.
 """
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import msgspec
 
 from filters.alerts import Alert, Observation
+from filters.compile import Condition
 from filters.looking import Beat, Watch, missing_value, pass_time, seen_of
 from filters.memory import fresh, step
+from filters.messages import clauses_seen
 from filters.position import Plan, Position, Reason, leaving, plan_entry, quote_of
 from filters.risk import Strategy
 from filters.signals import entry_signal, exit_signal
 from filters.state import Phase, Seen
 from market.events import State
+
+WayOut: TypeAlias = tuple[Condition, Sequence[bool | None]]
+"""One condition of an exit, with what its crossings and moves say at a moment."""
 
 
 def look_at_strategy(
@@ -44,17 +52,20 @@ def look_at_strategy(
         state.hold_back(observation.state.value, observation.reason)
         return None if left is None else _leave(watch, strategy, observation, values, left)
     remembered = _remembered(watch, observation, values)
-    is_exit = _is_exit(watch, observation, values)
+    ways = _ways_out(watch, observation, values)
     holds = running.condition.evaluate(values, *remembered)
     ts = observation.ts_recv
     state.looked_at, state.values, state.remembered, state.holds = ts, values, remembered, holds
     if position.is_open:
         if holds is False:
             state.became_false(running.timing, ts)
-        if left is None and is_exit and quote is not None:
-            left = ("exit", quote.last)
         state.reason = ""
-        return None if left is None else _leave(watch, strategy, observation, values, left)
+        if left is not None:
+            return _leave(watch, strategy, observation, values, left)
+        if ways and quote is not None:
+            way_out: tuple[Reason, float] = ("exit", quote.last)
+            return _leave(watch, strategy, observation, values, way_out, ways=ways)
+        return None
     if running.ends and state.is_over(running.timing, ts):
         state.became_false(running.timing, ts)
         return None
@@ -103,6 +114,8 @@ def _leave(
     observation: Observation,
     values: dict[str, float | None],
     left: tuple[Reason, float],
+    *,
+    ways: Sequence[WayOut] = (),
 ) -> Alert:
     state = watch.state
     reason, price = left
@@ -118,33 +131,38 @@ def _leave(
         before=before,
         after=after,
         reason=reason,
+        clauses=tuple(
+            clause for way, told in ways for clause in clauses_seen(way, seen.values, told)
+        ),
     )
 
 
-def _is_exit(watch: Watch, observation: Observation, values: dict[str, float | None]) -> bool:
-    """Whether one of the ways out is open; one of which a value is not known is not."""
+def _ways_out(
+    watch: Watch, observation: Observation, values: dict[str, float | None]
+) -> list[WayOut]:
+    """Return the ways out that are open; one of which a value is not known is not."""
     until, state = watch.running.until, watch.state
-    told: list[bool | None] = []
+    told: tuple[bool | None, ...] = ()
     if until is not None and until.remembering:
         if not state.until_memory:
             state.until_memory = fresh(until.remembering)
-        told = step(
-            until.remembering, state.until_memory, values, observation.ts_event, state.looked
-        )
-    is_open = False
+        told = step(until.steps, state.until_memory, values, observation.ts_event, state.looked)
+        state.until_remembered = told
+    found: list[WayOut] = []
     for way in watch.running.exits:
         count = len(way.remembering)
-        is_open = bool(way.evaluate(values, *told[:count])) or is_open
+        if way.evaluate(values, *told[:count]):
+            found.append((way, told[:count]))
         told = told[count:]
-    return is_open
+    return found
 
 
 def _remembered(
     watch: Watch, observation: Observation, values: dict[str, float | None]
-) -> list[bool | None]:
+) -> tuple[bool | None, ...]:
     condition, state = watch.running.condition, watch.state
     if not condition.remembering:
-        return []
+        return ()
     if not state.memory:
         state.memory = fresh(condition.remembering)
-    return step(condition.remembering, state.memory, values, observation.ts_event, state.looked)
+    return step(condition.steps, state.memory, values, observation.ts_event, state.looked)

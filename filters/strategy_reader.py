@@ -108,13 +108,16 @@ class StrategyReader:
         try:
             return parse_rule(self._nodes.text(node, key), stream)
         except RiskError as error:
-            raise self._nodes.wrong(f"{key}: {error}", node) from None
+            raise self._nodes.wrong(f"{key}: {error}", node, offset=error.offset) from None
 
     def _budget(self, node: Node) -> float:
-        found = _SHARE.fullmatch(node.text.strip() if isinstance(node, Scalar) else "")
+        text = node.text.strip() if isinstance(node, Scalar) else ""
+        found = _SHARE.fullmatch(text)
         if found is None or not 0 < float(found[1]) <= LARGEST_BUDGET:
+            is_bare = found is None and _SHARE.fullmatch(f"{text}%") is not None
+            hint = f"; did you mean '{text}%'?" if is_bare else ", as in '1%'"
             raise self._nodes.wrong(
-                "budget: expected a share of the equity above 0% and at most 100%, as in '1%'", node
+                f"budget: expected a share of the equity above 0% and at most 100%{hint}", node
             )
         return float(found[1])
 
@@ -124,6 +127,6 @@ class StrategyReader:
             raise self._nodes.wrong("equity: expected a number, as in '10000'", node)
         if not 0 < value <= LARGEST_EQUITY:
             raise self._nodes.wrong(
-                f"equity: expected above 0 and at most {LARGEST_EQUITY:g}", node
+                f"equity: expected above 0 and at most {LARGEST_EQUITY:,.0f}", node
             )
         return float(value)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 from typing import TextIO
 
 from flows.configuration import Configuration
@@ -23,6 +24,7 @@ def make_sender(
     *,
     services: Services | None = None,
     picture: Picture | None = None,
+    mutes_file: Path | None = None,
 ) -> Sender:
     """Return the sender of alerts, not started.
 
@@ -32,6 +34,7 @@ def make_sender(
         stream: what the console prints to.
         services: what the bot's commands need; those that lack theirs say so.
         picture: draws an alert; None for texts alone.
+        mutes_file: where it is kept what is muted; None for memory alone.
 
     Raises:
         ConfigError: the bot's token cannot be right.
@@ -47,6 +50,7 @@ def make_sender(
         pacer=pacer,
         link=market_page,
         picture=picture,
+        mutes_file=mutes_file,
         companion=_poller(settings, dsn, pacer, services if services is not None else Services()),
     )
 

@@ -74,6 +74,7 @@ def bot_services(
         add_spec=add,
         delete_spec=delete,
         list_specs=listing,
+        spec_ids=lambda: {spec.id for spec in desk.read().specs},
         why=why.answer,
         chart=lambda symbol: chart_of_symbol(dsn, symbol, settings),
         status=lambda: status_text(home.status),

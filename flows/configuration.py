@@ -20,6 +20,7 @@ import msgspec
 
 from connectors import VENUES
 from flows.settings import Settings, demo_feeds
+from flows.toml_lines import line_of, toml_lines
 from flows.venue_keys import read_key
 from indicators.names import IndicatorNameError, parse
 from market.errors import ConfigError
@@ -125,7 +126,9 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     """
     environ = os.environ if environ is None else environ
     file = _find(path, environ)
-    table = _read(file) if file is not None else {}
+    text = _read(file) if file is not None else ""
+    table = _parse_file(file, text)
+    places = _Places(file, toml_lines(text))
     sources: dict[str, str] = {}
     if file is not None:
         sources.update(dict.fromkeys(_leaves(table, Settings), str(file)))
@@ -133,20 +136,19 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         table["feeds"] = msgspec.to_builtins(demo_feeds())
         sources.update(dict.fromkeys(_leaves({"feeds": table["feeds"]}, Settings), DEFAULT))
     mistakes = _override(table, sources, environ)
-    mistakes += _mistakes(table, Settings, (), sources, _name(file))
+    mistakes += _mistakes(table, Settings, (), sources, places)
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     try:
         settings = msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:
-        text, _, place = str(error).partition(" - at ")
-        raise ConfigError(
-            f"{_name(file)}: {place.removeprefix('`$.').rstrip('`')}: {text}"
-        ) from None
+        told, _, place = str(error).partition(" - at ")
+        key = place.removeprefix("`$.").rstrip("`")
+        raise ConfigError(f"{places.of(key)}: {key}: {told}") from None
     faults = list(_check(settings))
     if faults:
         raise ConfigError(
-            "\n".join(f"{_source(key, sources, file)}: {key}: {text}" for key, text in faults)
+            "\n".join(f"{_source(key, sources, places)}: {key}: {told}" for key, told in faults)
         )
     for key in _leaves(msgspec.to_builtins(settings), Settings):
         sources.setdefault(key, DEFAULT)
@@ -175,14 +177,25 @@ def near(name: str, known: list[str]) -> str:
     return f"; known: {', '.join(known)}" if known else ""
 
 
-def _name(file: Path | None) -> str:
-    return str(file) if file is not None else "settings"
+class _Places(msgspec.Struct, frozen=True):
+    """Where keys stand in the file, for messages."""
+
+    file: Path | None
+    lines: dict[str, int]
+
+    def of(self, key: str, source: str = "") -> str:
+        """Return file and line of a key; `source` as it is if a variable set it."""
+        name = str(self.file) if self.file is not None else "settings"
+        if source not in ("", DEFAULT, name):
+            return source
+        line = line_of(self.lines, key)
+        return name if line is None else f"{name}:{line}"
 
 
-def _source(key: str, sources: Mapping[str, str], file: Path | None) -> str:
+def _source(key: str, sources: Mapping[str, str], places: _Places) -> str:
     """Return who set the last key of a table, or the key itself."""
     within = [source for name, source in sources.items() if name.startswith(f"{key}.")]
-    return within[-1] if within else sources.get(key, _name(file))
+    return places.of(key, within[-1] if within else sources.get(key, ""))
 
 
 def _find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -200,11 +213,16 @@ def _find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
     return file.resolve()
 
 
-def _read(file: Path) -> Table:
+def _parse_file(file: Path | None, text: str) -> Table:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: not TOML: {error}") from error
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file}: not UTF-8 text: {error}") from error
     except OSError as error:
@@ -240,20 +258,19 @@ def _leaves(table: Table, kind: Kind, path: tuple[str, ...] = ()) -> Iterator[st
 
 
 def _mistakes(
-    table: Table, kind: Kind, path: tuple[str, ...], sources: Mapping[str, str], file: str
+    table: Table, kind: Kind, path: tuple[str, ...], sources: Mapping[str, str], places: _Places
 ) -> list[str]:
     told: list[str] = []
     fields = _fields(kind)
     for key, value in table.items():
         place = ".".join((*path, key))
-        source = sources.get(place, file)
-        where = file if source == DEFAULT else source
+        where = places.of(place, sources.get(place, ""))
         inner = _kind(kind, key)
         if fields is not None and (key not in fields or _is_secret(path, key)):
             told.append(f"{where}: {_unknown(path, key, list(fields))}")
         elif (_fields(inner) or _values(inner)) is not None:
             if isinstance(value, dict):
-                told += _mistakes(value, inner, (*path, key), sources, file)
+                told += _mistakes(value, inner, (*path, key), sources, places)
             else:
                 told.append(f"{where}: {place}: expected a table, as in [{place}]")
         else:

@@ -170,6 +170,7 @@ def _flow() -> Dataflow:
         sys.stdout,
         services=bot_services(settings, home, homes, embedded.database_url, routes.check),
         picture=stored_pictures(settings, embedded.database_url),
+        mutes_file=home.mutes,
     )
     sender.start()
     atexit.register(sender.stop)

@@ -6,6 +6,7 @@
     pg/          the embedded PostgreSQL
     recovery/    Bytewax's recovery store
     spool/       rows and alerts that wait for the database
+    mutes.json   what was muted when the database last said it
     recordings/  recordings of feeds
     dead/        messages that could not be understood
     status/      one small file a flow process, for the display
@@ -109,6 +110,7 @@ class Home:
         self.pg = self.path / "pg"
         self.recovery = self.path / "recovery"
         self.spool = self.path / "spool"
+        self.mutes = self.path / "mutes.json"
         self.recordings = self.path / "recordings"
         self.dead = self.path / "dead"
         self.status = self.path / "status"

@@ -1,17 +1,19 @@
 """Adding, removing and switching specs, for the command line and for a chat."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import msgspec
 
+from filters.fields import Stream
+from filters.grammar import Named
 from filters.judge import Known
 from filters.one_line import Wishes, spec_of_line
 from filters.spec_reader import Reading, read
 from filters.spec_set_error import SpecSetError
 from filters.spec_store import DATABASE, SpecStore, StoredSpec
 from filters.specs import Spec
-from flows.spec_files import add_to_file, other_ids, remove_file_of, switch_in_file
+from flows.spec_files import add_to_file, names_in, other_ids, remove_file_of, switch_in_file
 from flows.spec_homes import KNOWN, SpecHomes
 from indicators.spelling import did_you_mean
 from market.errors import ConfigError, SpecError
@@ -81,14 +83,15 @@ class SpecDesk:
         taken = other_ids(self._homes.folder)
         if self._homes.store is not None:
             taken |= {one.id for one in self._homes.store.list()}
-        stored = spec_of_line(line, wishes, symbols=symbols, taken=taken, by=by)
+        named = names_in(self._homes.folder, file)
+        stored = spec_of_line(line, wishes, symbols=symbols, taken=taken, named=named, by=by)
         if stored.id in taken:
             raise ConfigError(
                 f"id {stored.id!r} is taken already{self._where(stored.id)}: choose another with"
                 " --id"
             )
         known = Known(venues=KNOWN.venues, symbols=frozenset(symbols) or None)
-        reading = _checked(stored, line, known)
+        reading = _checked(stored, line, known, named)
         [spec] = reading.specs
         self._check(spec.targets)
         notes = tuple(warning.message for warning in reading.warnings)
@@ -168,10 +171,10 @@ class SpecDesk:
         return Path(place.rpartition(":")[0])
 
 
-def _checked(stored: StoredSpec, line: str, known: Known) -> Reading:
+def _checked(stored: StoredSpec, line: str, known: Known, named: Mapping[Stream, Named]) -> Reading:
     """Read a spec that was made of a line; a mistake of its condition is shown in the line."""
     try:
-        return read((), known, stored=[stored])
+        return read((), known, stored=[stored], named=named)
     except SpecSetError as error:
         raise SpecSetError([_in_line(each, line) for each in error.errors]) from None
 

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import msgspec
 
+from filters.fields import Stream
+from filters.grammar import Named
 from filters.load import spec_files
-from filters.spec_reader import read
+from filters.shared_names import UNKNOWN
+from filters.spec_reader import read, read_names
 from filters.spec_set_error import SpecSetError
 from filters.specs import Spec
 from filters.yaml_nodes import Document, Mapping, Scalar, Sequence
@@ -95,6 +98,23 @@ def other_ids(folder: Path) -> set[str]:
         specs = _specs_or_none(path, path.read_text(encoding="utf-8-sig", errors="replace"))
         found.update(spec.id for spec in specs or ())
     return found
+
+
+def names_in(folder: Path, file: str = "") -> dict[Stream, Named]:
+    """Return the named conditions that a new spec can use.
+
+    Args:
+        folder: of specs.
+        file: that it goes into, and whose names it sees; empty for the database, which sees all.
+    """
+    return read_names(
+        (
+            (str(path), path.read_text(encoding="utf-8-sig", errors="replace"))
+            for path in spec_files(folder)
+            if file in ("", path.name)
+        ),
+        unknown=f", and {file} defines no condition of this name" if file else UNKNOWN,
+    )
 
 
 def _specs(path: Path, text: str) -> list[Spec]:

@@ -9,11 +9,14 @@ from collections.abc import Iterable
 import msgspec
 
 from filters.alerts import Alert, Copied, Observation, Passed
-from filters.engine import EngineState, FilterEngine
+from filters.engine import EngineState, FilterEngine, moment_key
 from filters.explain import Explanation
 from flows.market_output import FilterOutput, MarketOutput
 from flows.symbol_market import SnapshotError
 from market.events import BookTop, Heartbeat, State, StateChange
+
+FEW_TOPS = 64
+"""Books of moments that wait for other bars, before it is looked which of them still do."""
 
 
 class _Remembered(msgspec.Struct):
@@ -21,6 +24,7 @@ class _Remembered(msgspec.Struct):
     engine: EngineState
     states: dict[str, tuple[State, str]]
     tops: dict[str, BookTop]
+    tops_of: dict[str, BookTop]
 
 
 class SeriesStanding(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,12 +48,14 @@ class SeriesStanding(msgspec.Struct, frozen=True, kw_only=True):
 class SymbolFilters:
     """The filter engine of one symbol, and what it must know of the books meanwhile."""
 
-    SCHEMA = 3
+    SCHEMA = 4
 
     def __init__(self) -> None:
         self._engine = FilterEngine()
         self._states: dict[str, tuple[State, str]] = {}
         self._tops: dict[str, BookTop] = {}
+        self._tops_of: dict[str, BookTop] = {}  # of moments that wait for other bars
+        self._most_tops = FEW_TOPS
         self._heard: dict[str, int] = {}  # for people only: no part of the state
 
     @property
@@ -81,6 +87,8 @@ class SymbolFilters:
             for moment in output.moments:
                 if isinstance(moment, Observation):
                     self._heard[moment.series] = moment.ts_recv
+                    if moment.stream == "bar" and engine.looks_at_others():
+                        self._keep_top(moment)
                     fired = engine.observe(moment)
                 elif isinstance(moment, BookTop):
                     self._tops[moment.instrument] = moment
@@ -119,7 +127,13 @@ class SymbolFilters:
     def snapshot(self) -> bytes:
         """Return the state for recovery."""
         return pickle.dumps(
-            _Remembered(self.SCHEMA, self._engine.snapshot(), dict(self._states), dict(self._tops))
+            _Remembered(
+                self.SCHEMA,
+                self._engine.snapshot(),
+                dict(self._states),
+                dict(self._tops),
+                dict(self._tops_of),
+            )
         )
 
     def restore(self, snapshot: bytes) -> None:
@@ -135,6 +149,7 @@ class SymbolFilters:
             self._engine = FilterEngine(state=kept.engine)
             self._states = dict(kept.states)
             self._tops = dict(kept.tops)
+            self._tops_of = dict(kept.tops_of)
         except (
             pickle.UnpicklingError,
             AttributeError,
@@ -148,9 +163,22 @@ class SymbolFilters:
             self._states = {}
             raise SnapshotError(f"filters snapshot: {error}") from error
 
+    def _keep_top(self, moment: Observation) -> None:
+        """Keep the book of a moment that may be answered late, when the book is another one."""
+        top = self._tops.get(moment.series)
+        if top is None:
+            return
+        self._tops_of[moment_key(moment)] = top
+        if len(self._tops_of) > self._most_tops:
+            unanswered = self._engine.unanswered() | {moment_key(moment)}
+            self._tops_of = {key: top for key, top in self._tops_of.items() if key in unanswered}
+            self._most_tops = FEW_TOPS + 2 * len(self._tops_of)
+
     def _tell(self, alert: Alert, out: FilterOutput) -> None:
         out.alerts.append(alert)
-        top = self._tops.get(alert.series)
-        # A spec that had to wait for other bars may fire late: that book is another one.
-        if top is not None and not self._engine.looks_at_others(alert.spec):
+        if self._engine.looks_at_others(alert.spec):
+            top = self._tops_of.get(alert.key.split("/", 2)[2])
+        else:
+            top = self._tops.get(alert.series)
+        if top is not None:
             out.tops.append(top)

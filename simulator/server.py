@@ -26,7 +26,8 @@ from simulator.listings import choose
 from simulator.market_model import MarketModel
 from simulator.script import Script, load_script
 from simulator.settings import Addresses, SimulatorSettings
-from simulator.telegram import FakeTelegram, serve_telegram
+from simulator.telegram.bot_api import FakeTelegram
+from simulator.telegram.server import serve_telegram
 from simulator.true_book import Change
 
 log = logging.getLogger("simulator.server")

@@ -6,7 +6,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from sinks.outbox import COLUMNS, OutboxRow, timestamp
+from sinks.outbox_row import COLUMNS, OutboxRow, timestamp
 
 WINDOW_NS = 3_600_000_000_000
 """An alert that could not be escalated for so long, with nobody to send it, is not any more."""

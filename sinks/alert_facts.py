@@ -1,20 +1,24 @@
 """What the store knows of an alert beyond its text."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import psycopg
 
 from filters.alerts import Clause
+from sinks.rows import Cell
 
 _NS = "(extract(epoch FROM {}) * 1000000)::bigint * 1000"
 _PRICES = ("close", "price", "book.mid", "mid", "book.microprice")
 """Fields that are a price of the series, the best first."""
 
+_NAMES = ("key", "spec", "venue", "symbol", "interval", "severity", "text", "time", "fired_at")
+
 _QUERY = f"""
 SELECT
     a.key, a.spec, a.venue, a.symbol, a."interval", a.severity, a.text,
     {_NS.format("a.time")}, {_NS.format("a.fired_at")}, a."values", a.chart, a.clauses,
+    a.signal, a.labels,
     {_NS.format("e.ended_at")},
     coalesce(
         (SELECT close FROM bars b
@@ -46,6 +50,8 @@ class AlertFacts(msgspec.Struct, frozen=True, kw_only=True):
         values: fields that the condition looked at.
         chart: the spec wants a picture.
         clauses: parts of the condition; empty where the filters did not tell them.
+        signal: of a strategy `entry`, or why it left: `stop`, `target` or `exit`; else empty.
+        labels: free words of the spec.
         ended_at: our time when it was true no more, ns UTC; None when no end was told.
         price: of the series when it fired, as far as it is stored.
     """
@@ -62,6 +68,8 @@ class AlertFacts(msgspec.Struct, frozen=True, kw_only=True):
     values: dict[str, float | None]
     chart: bool = False
     clauses: tuple[Clause, ...] = ()
+    signal: str = ""
+    labels: dict[str, str] = {}
     ended_at: int | None = None
     price: float | None = None
 
@@ -83,12 +91,34 @@ def read_facts(connection: psycopg.Connection, keys: Iterable[str]) -> dict[str,
     return found
 
 
+def facts_of_row(cells: Mapping[str, Cell]) -> AlertFacts:
+    """Return what the row of an alert says of it, before it is stored.
+
+    Args:
+        cells: by column of the table `alerts`; an older version's has fewer.
+    """
+    told = {name: cells[name] for name in (*_NAMES, "values")}
+    facts = msgspec.convert(
+        {
+            **told,
+            "chart": cells.get("chart") is True,
+            "clauses": msgspec.json.decode(str(cells.get("clauses") or "[]")),
+            "signal": cells.get("signal") or "",
+            "labels": msgspec.json.decode(str(cells.get("labels") or "{}")),
+        },
+        AlertFacts,
+    )
+    return msgspec.structs.replace(facts, price=_own_price(facts))
+
+
 def _facts(row: Sequence[object]) -> AlertFacts:
     *told, stored_price = row
-    names = ("key", "spec", "venue", "symbol", "interval", "severity", "text", "time", "fired_at")
-    facts = msgspec.convert(
-        dict(zip((*names, "values", "chart", "clauses", "ended_at"), told, strict=True)), AlertFacts
-    )
-    own = next((facts.values[name] for name in _PRICES if name in facts.values), None)
+    more = ("values", "chart", "clauses", "signal", "labels", "ended_at")
+    facts = msgspec.convert(dict(zip((*_NAMES, *more), told, strict=True)), AlertFacts)
+    own = _own_price(facts)
     price = own if own is not None else stored_price
     return msgspec.structs.replace(facts, price=None if price is None else float(str(price)))
+
+
+def _own_price(facts: AlertFacts) -> float | None:
+    return next((facts.values[name] for name in _PRICES if name in facts.values), None)

@@ -4,31 +4,28 @@ The store's writer keeps alerts here, each synced, and moves them into `alerts` 
 the database is back. Until then the process that fired a critical one may send it itself:
 
     for journal in open_journals():                   # those of this process
-        alert = journal.claim(targets=names, oldest=ns)   # the attempt is on the disk now
-        if alert is not None:
-            ...call the target...
-            journal.record(alert, "sent", detail=message_id)
+        alerts = journal.claim(journal.due(target=name, oldest=ns))
+        if alerts:                                    # the attempt is on the disk now
+            ...call the target, with all of them in one message...
+            journal.record(alerts, "sent", detail=message_id)
 
-What `record` was told becomes the state of the outbox row when it is inserted, in one transaction:
-`sent` and `failed` are final, `pending` (it did not arrive for sure) is left to the sender. So is
-an attempt without an answer, with the mark of a repeat: it goes out once more, or becomes `unknown`
-where that is too late. A row is claimed once more only after `pending`. Nothing is claimed while
-alerts are moved, and nothing is moved while an attempt waits for its answer, at most `ANSWER_S`. An
-alert that the database may have, because it went away during the commit, is never claimed: its
-outbox row may have a sender already.
+What `record` was told becomes the state of the outbox row when it is inserted, in one transaction
+(`sinks.journal_settlement`). A row is claimed once more only after `pending`. Nothing is claimed
+while alerts are moved, and nothing is moved while an attempt waits for its answer, at most
+`ANSWER_S`. An alert that the database may have, because it went away during the commit, is never
+claimed: its outbox row may have a sender already.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
 
 import msgspec
-import psycopg
 
-from sinks.outbox import REPEAT_MARK
+from sinks.alert_facts import facts_of_row
+from sinks.journaled_alert import JournaledAlert, Mark, Outcome
 from sinks.rows import ALERTS, Cell, Row
 from sinks.spool import Appended, Spool
 from sinks.spool_lane import Chunk, Entry
@@ -41,46 +38,6 @@ _DOUBTFUL = "alerts in doubt"
 _MARKS = "marks"
 _ALL = 1_000_000
 _COLUMNS = [name for name, _ in TABLES[ALERTS].columns]
-
-Outcome = Literal["sent", "failed", "unknown", "pending"]
-
-
-class JournaledAlert(msgspec.Struct, frozen=True, kw_only=True):
-    """One critical alert for one target.
-
-    Attributes:
-        key: the alert's identity.
-        target: name of the target, `"telegram/main"`.
-        severity: `critical`.
-        text: what is sent.
-        fired_at: our time when the spec fired, ns UTC.
-        attempts: calls to the target so far; of a claimed one, this one included.
-    """
-
-    key: str
-    target: str
-    severity: str
-    text: str
-    fired_at: int
-    attempts: int = 0
-
-
-class Mark(msgspec.Struct, frozen=True):
-    """What became of an alert that was sent from here.
-
-    Attributes:
-        key: the alert's identity.
-        target: name of the target.
-        state: `sending` until there is an answer.
-        attempts: calls to the target so far.
-        detail: the target's id of the message, or what went wrong; None for neither.
-    """
-
-    key: str
-    target: str
-    state: Literal["sending", "sent", "failed", "unknown", "pending"]
-    attempts: int
-    detail: str | None = None
 
 
 class Moving(msgspec.Struct, frozen=True):
@@ -212,6 +169,7 @@ class AlertJournal:
                 severity="critical",
                 text=str(cells["text"]),
                 fired_at=fired_at,
+                facts=facts_of_row(cells),
             )
 
     def take(self) -> Moving | None:
@@ -267,103 +225,116 @@ class AlertJournal:
 
     # -- for the sender ----------------------------------------------------------------------
 
-    def claim(self, *, targets: Collection[str], oldest: int) -> JournaledAlert | None:
-        """Take the next critical alert that waits and put the attempt on the disk.
+    def due(self, *, target: str, oldest: int) -> list[JournaledAlert]:
+        """Return the critical alerts that wait for a target, the first fired first.
 
         Args:
-            targets: names of the targets that can be called now.
+            target: its name.
             oldest: alerts fired before this, ns UTC, are left to expire.
-
-        Returns:
-            The alert, the first fired first; None when there is none, or the disk fails.
         """
         with self._mutex:
             if self._is_moving or self not in _open:
-                return None
+                return []
             due = [
                 alert
-                for name, alert in self._critical.items()
-                if alert.target in targets
-                and alert.fired_at >= oldest
-                and (name not in self._marks or self._marks[name].state == "pending")
+                for alert in self._critical.values()
+                if alert.target == target and alert.fired_at >= oldest and self._is_due(alert)
             ]
-            if not due:
-                return None
-            alert = min(due, key=lambda each: (each.fired_at, each.key, each.target))
-            known = self._marks.get((alert.key, alert.target))
-            attempts = 1 + (known.attempts if known is not None else 0)
-            if not self._mark(Mark(alert.key, alert.target, "sending", attempts)):
-                return None
-            self._asked[alert.key, alert.target] = self._clock()
-            return msgspec.structs.replace(alert, attempts=attempts)
+        return sorted(due, key=lambda each: (each.fired_at, each.key))
 
-    def record(self, alert: JournaledAlert, state: Outcome, *, detail: str | None = None) -> bool:
-        """Put on the disk what came of a claimed alert.
+    def claim(self, alerts: Sequence[JournaledAlert]) -> list[JournaledAlert]:
+        """Put an attempt on the disk, for alerts that go out in one message.
 
         Args:
-            alert: as claimed.
-            state: `pending` where it did not arrive and may be tried again.
+            alerts: as `due` gives them; the first carries the others.
+
+        Returns:
+            Those that are still due, this attempt counted; none when the disk fails.
+        """
+        with self._mutex:
+            if self._is_moving or self not in _open:
+                return []
+            begun = [
+                msgspec.structs.replace(alert, attempts=1 + self._attempts(alert))
+                for alert in alerts
+                if self._is_due(alert)
+            ]
+            kept = self._mark(
+                [Mark(each.key, each.target, "sending", each.attempts) for each in begun]
+            )
+            now = self._clock()
+            self._asked.update({(each.key, each.target): now for each in begun[:kept]})
+            return begun[:kept]
+
+    def record(
+        self, alerts: Sequence[JournaledAlert], state: Outcome, *, detail: str | None = None
+    ) -> bool:
+        """Put on the disk what came of claimed alerts.
+
+        Args:
+            alerts: as claimed.
+            state: `pending` where they did not arrive and may be tried again.
             detail: the target's id of the message, or what went wrong.
 
         Returns:
-            Whether it was still here; if not, it is in the outbox, to be repeated.
+            Whether they were still here; if not, they are in the outbox, to be repeated.
         """
-        name = (alert.key, alert.target)
         with self._mutex:
-            mark = self._marks.get(name)
-            if mark is None or mark.attempts != alert.attempts or self not in _open:
+            if self._is_moving or self not in _open:
+                return False  # their time was over: they go in as ones without an answer
+            here = [alert for alert in alerts if self._is_attempt(alert)]
+            for alert in here:
+                self._asked.pop((alert.key, alert.target), None)
+            self._mark(
+                [
+                    Mark(alert.key, alert.target, state, alert.attempts, detail)
+                    if state != "sent" or alert is alerts[0]
+                    else Mark(
+                        alert.key, alert.target, "digested", alert.attempts, detail, alerts[0].key
+                    )
+                    for alert in here
+                ]
+            )
+            return bool(here)
+
+    def suppress(self, alert: JournaledAlert, *, reason: str) -> bool:
+        """Note that an alert is muted, and not to be sent; return whether it was still due."""
+        with self._mutex:
+            if self._is_moving or self not in _open or not self._is_due(alert):
                 return False
-            if self._is_moving:
-                return False  # its time was over: it is being inserted as one without an answer
-            self._asked.pop(name, None)
-            self._mark(Mark(alert.key, alert.target, state, alert.attempts, detail))
+            attempts = self._attempts(alert)
+            self._mark([Mark(alert.key, alert.target, "suppressed", attempts, reason)])
             return True
 
-    def _mark(self, mark: Mark) -> bool:
+    def _is_due(self, alert: JournaledAlert) -> bool:
+        name = (alert.key, alert.target)
+        known = self._marks.get(name)
+        return name in self._critical and (known is None or known.state == "pending")
+
+    def _is_attempt(self, alert: JournaledAlert) -> bool:
+        mark = self._marks.get((alert.key, alert.target))
+        return mark is not None and mark.attempts == alert.attempts
+
+    def _attempts(self, alert: JournaledAlert) -> int:
+        known = self._marks.get((alert.key, alert.target))
+        return known.attempts if known is not None else 0
+
+    def _mark(self, marks: Sequence[Mark]) -> int:
+        """Put marks of one state on the disk; return how many are there, from the first on."""
+        now = time.time_ns()
         try:
-            kept = self.spool.append(0, [Entry(_MARKS, 1, time.time_ns(), _encode(mark))])
+            kept = self.spool.append(0, [Entry(_MARKS, 1, now, _encode(mark)) for mark in marks])
             self.spool.sync()
         except OSError:
-            is_kept = False
+            taken = 0
         else:
-            is_kept = kept.taken == 1
-        if is_kept or mark.state != "sending":
-            self._marks[mark.key, mark.target] = mark  # an answer counts, on the disk or not
-        return is_kept
+            taken = kept.taken
+        for place, mark in enumerate(marks):
+            if place < taken or mark.state != "sending":
+                self._marks[mark.key, mark.target] = mark  # an answer counts, on the disk or not
+        return taken
 
 
 def _targets(row: Sequence[Cell]) -> list[str]:
     targets = row[_COLUMNS.index("targets")]
     return [str(target) for target in targets] if isinstance(targets, list) else []
-
-
-def settle(connection: psycopg.Connection, marks: Iterable[Mark]) -> None:
-    """Give outbox rows the states of what was sent from a journal, in the caller's transaction.
-
-    Rows that someone else has begun to send are left as they are. What has no answer is critical:
-    it is left to the sender, to be repeated once with `REPEAT_MARK`.
-    """
-    for mark in marks:
-        is_unanswered = mark.state in ("sending", "unknown")
-        state = "pending" if is_unanswered else mark.state
-        error = mark.detail if state != "sent" else None
-        if mark.state == "sending":
-            error = "sent while the database was away, without an answer on record"
-        connection.execute(
-            "UPDATE outbox SET state = %(state)s, attempts = %(attempts)s, attempted_at = now(),"
-            " message_id = %(message_id)s, error = %(error)s,"
-            " text = CASE WHEN %(repeats)s AND NOT starts_with(text, %(mark)s)"
-            " THEN %(mark)s || text ELSE text END,"
-            " finished_at = CASE WHEN %(state)s = 'pending' THEN NULL ELSE now() END"
-            " WHERE alert_key = %(key)s AND target = %(target)s AND state = 'pending'",
-            {
-                "state": state,
-                "attempts": mark.attempts,
-                "message_id": mark.detail if state == "sent" else None,
-                "error": error,
-                "repeats": is_unanswered,
-                "mark": REPEAT_MARK,
-                "key": mark.key,
-                "target": mark.target,
-            },
-        )

@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Sequence
 
+import msgspec
 import psycopg
 from prometheus_client import Counter, Gauge, Histogram
 
-from sinks.outbox import OutboxRow
+from sinks.outbox_row import OutboxRow
 from sinks.redaction import redact
 
 _SECOND = 1_000_000_000
@@ -67,6 +68,11 @@ def report_unanswered(rows: Sequence[OutboxRow], reason: str) -> None:
             _alerts.labels("unknown").inc()
             action = "alert unanswered: it may have arrived; not repeated"
         _log.warning(action, extra={**_facts(row), "reason": reason})
+
+
+def report_to_repeat(rows: Sequence[OutboxRow], reason: str) -> None:
+    """Tell that nobody knows whether critical alerts arrived, which no table can say yet."""
+    report_unanswered([msgspec.structs.replace(row, state="pending") for row in rows], reason)
 
 
 def report_expired(rows: Sequence[OutboxRow], known: Sequence[str]) -> None:

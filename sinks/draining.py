@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import psycopg
 
-from sinks.alert_journal import Moving, settle
+from sinks.alert_journal import Moving
 from sinks.commit import Commit
 from sinks.insertion import Written, insert_alerts, insert_batches, insert_loss
+from sinks.journal_settlement import settle
 from sinks.overflow import LOSSES, Parcel
 from sinks.rows import ALERTS, Cell, RowBatch, unpack
 from sinks.tables import TABLES

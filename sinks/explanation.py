@@ -4,6 +4,8 @@ from filters.alerts import Clause
 from sinks.alert_facts import AlertFacts
 from sinks.message import Composer, number
 
+DIGITS = 9
+"""Of a value: enough for every price, and no more than a phone has room for."""
 _SECOND = 1_000_000_000
 
 
@@ -42,4 +44,4 @@ def _clause(clause: Clause) -> str:
 
 
 def _value(value: float | None) -> str:
-    return "not known" if value is None else number(value)
+    return "not known" if value is None else number(float(f"{value:.{DIGITS}g}"))

@@ -105,17 +105,19 @@ def insert_alerts(
         for row in rows:
             key, *start = row[:6]
             time, fired_at, severity, text, values, names = row[6:12]
-            # A row that an older version has spooled ends here.
-            chart, clauses = row[12:] or (False, "[]")
+            # A row that an older version has spooled ends here, or before the signal.
+            chart, clauses = row[12:14] or (False, "[]")
+            signal, labels = row[14:16] or ("", "{}")
             when = _moment(fired_at)
             cursor.execute(
                 f"INSERT INTO alerts ({columns}) VALUES "
                 "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s::text[], %s, "
-                "%s::jsonb) "
+                "%s::jsonb, %s, %s::jsonb) "
                 "ON CONFLICT (key) DO NOTHING",
                 (
                     *(key, *start, _moment(time), when, severity, text),
                     *(msgspec.json.encode(values).decode(), names, chart, clauses),
+                    *(signal, labels),
                 ),
             )
             new += cursor.rowcount

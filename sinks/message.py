@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from sinks.alert_facts import AlertFacts
-from sinks.outbox import REPEAT_MARK, OutboxRow
+from sinks.outbox_row import REPEAT_MARK, OutboxRow
 
 _SECOND = 1_000_000_000
 MOST = 30
@@ -22,7 +22,7 @@ TEXT_LIMIT = 3500
 """UTF-16 units of a body; with its details it fits into Telegram's 4,096."""
 PICTURE_NAME = "chart.png"
 CUT = "…"
-STORE_AWAY = "the database is away: no price, picture or buttons"
+STORE_AWAY = "the database is away: no picture or buttons"
 
 Link = Callable[[str, str], str]
 """From venue and symbol to the address of the market's page; empty where there is none."""
@@ -80,16 +80,22 @@ class Composer(msgspec.Struct, frozen=True):
             facts={} if facts is None else {facts.key: facts},
         )
 
-    def without_store(self, row: OutboxRow) -> Message:
-        """Return the message of one alert of which nothing can be looked up now."""
-        lines = [row.severity, self.moment(row.fired_at), STORE_AWAY]
-        return msgspec.structs.replace(self.one(row, None), details="\n".join(lines))
+    def without_store(self, rows: Sequence[OutboxRow], facts: Mapping[str, AlertFacts]) -> Message:
+        """Return one message of alerts of which nothing can be looked up now.
+
+        Args:
+            rows: as in `digest`, one or more.
+            facts: what is known of them without the store.
+        """
+        message = self.digest(rows, facts)
+        details = "\n".join(part for part in (message.details, STORE_AWAY) if part)
+        return msgspec.structs.replace(message, details=details)
 
     def digest(self, rows: Sequence[OutboxRow], facts: Mapping[str, AlertFacts]) -> Message:
         """Return one message of several alerts, by symbol, in their order.
 
         Args:
-            rows: two or more, at most `MOST`.
+            rows: at most `MOST`; one alone gives its own message.
             facts: what is stored of them, by key.
         """
         if len(rows) == 1:

@@ -5,7 +5,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from sinks.outbox import COLUMNS, REPEAT_MARK, OutboxRow, timestamp
+from sinks.outbox_row import COLUMNS, REPEAT_MARK, OutboxRow, timestamp
 
 _NS = "(extract(epoch FROM {}) * 1000000)::bigint * 1000"
 

@@ -19,36 +19,13 @@ is kept in the row: a second silence, a restart or another sender does not repea
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 
-import msgspec
 import psycopg
 from psycopg import sql
-from psycopg.rows import class_row
 
-REPEAT_MARK = "possible repeat: "
-STATES = (
-    "pending",
-    "sending",
-    "sent",
-    "digested",
-    "suppressed",
-    "expired",
-    "failed",
-    "unknown",
-)
+from sinks.outbox_row import AGES_FROM, COLUMNS, REPEAT_MARK, OutboxRow, read_rows, timestamp
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LOCK_FAMILY = 0x6361_6E64  # "cand": the upper half of the sender's advisory lock
-_NS = "(extract(epoch FROM {}) * 1000000)::bigint * 1000 AS {}"
-COLUMNS = sql.SQL(
-    "id, alert_key, target, severity, text, state, attempts, escalates,"
-    f" {_NS.format('outbox.fired_at', 'fired_at')},"
-    f" {_NS.format('outbox.waits_until', 'waits_until')}"
-)
-"""What an `OutboxRow` is read from."""
 _PRIORITY = sql.SQL("CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END")
-_AGES_FROM = sql.SQL("coalesce(waits_until, fired_at)")
 _REPEATS = sql.SQL(
     "(severity = 'critical' AND {ages_from} >= {oldest} AND NOT starts_with(text, {mark}))"
 )
@@ -56,57 +33,6 @@ _DUE = sql.SQL(
     "state = 'pending' AND next_attempt_at <= now() AND {ages_from} >= {oldest}"
     " AND (waits_until IS NULL OR waits_until <= {now})"
 )
-
-
-class OutboxRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One alert for one target.
-
-    Attributes:
-        id: place in the table.
-        alert_key: the alert's identity.
-        target: name of the target, `"telegram/main"`.
-        severity: `info`, `warning` or `critical`.
-        text: what is sent.
-        state: one of `STATES`.
-        attempts: calls to the target so far, counted before each.
-        fired_at: our time when the spec fired, ns UTC, whole microseconds.
-        waits_until: our time, ns UTC, before which it is not sent and from which its age counts;
-            None when nothing holds it back.
-        escalates: the target where nobody acknowledged the alert; None when that is not why.
-    """
-
-    id: int
-    alert_key: str
-    target: str
-    severity: str
-    text: str
-    state: str
-    attempts: int
-    fired_at: int
-    waits_until: int | None = None
-    escalates: str | None = None
-
-    @property
-    def was_held(self) -> bool:
-        """Whether quiet hours held it back."""
-        return self.waits_until is not None and self.escalates is None
-
-    @property
-    def is_marked(self) -> bool:
-        """Whether it is sent a second time."""
-        return self.text.startswith(REPEAT_MARK)
-
-
-def take_lock(connection: psycopg.Connection) -> bool:
-    """Try to become this outbox's one sender, for as long as the connection lives.
-
-    The lock is named by the table, so that two installations in one database do not meet.
-    """
-    row = connection.execute(
-        "SELECT pg_try_advisory_lock((%s::bigint << 32) | 'outbox'::regclass::oid::bigint)",
-        (_LOCK_FAMILY,),
-    ).fetchone()
-    return row is not None and row[0] is True
 
 
 def due(
@@ -120,13 +46,14 @@ def due(
         connection: any.
         targets: names of the targets that can be called now.
         now: our clock, ns UTC.
-        oldest: rows of which the age counts from before this, ns UTC, are left to `expire`.
+        oldest: rows of which the age counts from before this, ns UTC, are left to
+            `outbox_waits.expire`.
     """
     query = sql.SQL(
         "SELECT {columns} FROM outbox WHERE {due} AND target = ANY({targets})"
         " ORDER BY {priority}, outbox.fired_at, id LIMIT 1"
     ).format(columns=COLUMNS, due=_due(now, oldest), targets=list(targets), priority=_PRIORITY)
-    rows = _rows(connection, query)
+    rows = read_rows(connection, query)
     return rows[0] if rows else None
 
 
@@ -157,7 +84,7 @@ def due_like(
         held=first.was_held,
         limit=limit,
     )
-    return _rows(connection, query)
+    return read_rows(connection, query)
 
 
 def begin(connection: psycopg.Connection, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
@@ -181,7 +108,7 @@ def begin(connection: psycopg.Connection, rows: Sequence[OutboxRow]) -> list[Out
         RETURNING {columns}
         """
     ).format(first=rows[0].id, ids=[row.id for row in rows], columns=COLUMNS)
-    begun = {row.id: row for row in _rows(connection, query)}
+    begun = {row.id: row for row in read_rows(connection, query)}
     return [begun[row.id] for row in rows if row.id in begun]
 
 
@@ -278,70 +205,8 @@ def recover(connection: psycopg.Connection, *, oldest: int) -> list[OutboxRow]:
     )
 
 
-def expire(connection: psycopg.Connection, *, oldest: int) -> list[OutboxRow]:
-    """End what waited too long, whatever its target.
-
-    A marked row ends as `unknown`: its first attempt may have arrived.
-
-    Args:
-        connection: in autocommit mode.
-        oldest: rows whose age counts from before this, ns UTC, are too old.
-
-    Returns:
-        The rows as they are now.
-    """
-    query = sql.SQL(
-        """
-        UPDATE outbox SET
-            state = CASE WHEN starts_with(text, {mark}) THEN 'unknown' ELSE 'expired' END,
-            error = concat_ws('; ', 'too old when its turn came', error),
-            finished_at = now()
-        WHERE state = 'pending' AND {ages_from} < {oldest}
-        RETURNING {columns}
-        """
-    ).format(mark=REPEAT_MARK, ages_from=_AGES_FROM, oldest=timestamp(oldest), columns=COLUMNS)
-    return _rows(connection, query)
-
-
-def hold(connection: psycopg.Connection, *, targets: Sequence[str], until: int, oldest: int) -> int:
-    """Hold back what is not critical until quiet hours end; return how many rows.
-
-    Args:
-        connection: in autocommit mode.
-        targets: names of the targets that keep quiet.
-        until: our clock, ns UTC.
-        oldest: as in `expire`.
-    """
-    cursor = connection.execute(
-        "UPDATE outbox SET waits_until = %(until)s WHERE state = 'pending'"
-        " AND severity <> 'critical' AND waits_until IS NULL AND NOT starts_with(text, %(mark)s)"
-        " AND target = ANY(%(targets)s) AND fired_at >= %(oldest)s",
-        {
-            "until": timestamp(until),
-            "mark": REPEAT_MARK,
-            "targets": list(targets),
-            "oldest": timestamp(oldest),
-        },
-    )
-    return cursor.rowcount
-
-
-def release(connection: psycopg.Connection, *, now: int) -> int:
-    """End every wait: it is not quiet, whatever was thought when they began."""
-    cursor = connection.execute(
-        "UPDATE outbox SET waits_until = %(now)s WHERE state = 'pending' AND waits_until > %(now)s",
-        {"now": timestamp(now)},
-    )
-    return cursor.rowcount
-
-
-def timestamp(ns: int) -> datetime:
-    """Return ns UTC as the database takes it, exact to the microsecond."""
-    return _EPOCH + timedelta(microseconds=ns // 1000)
-
-
 def _due(now: int, oldest: int) -> sql.Composed:
-    return _DUE.format(ages_from=_AGES_FROM, now=timestamp(now), oldest=timestamp(oldest))
+    return _DUE.format(ages_from=AGES_FROM, now=timestamp(now), oldest=timestamp(oldest))
 
 
 def _give_up(
@@ -352,7 +217,7 @@ def _give_up(
     oldest: int,
     delay_s: float,
 ) -> list[OutboxRow]:
-    repeats = _REPEATS.format(ages_from=_AGES_FROM, oldest=timestamp(oldest), mark=REPEAT_MARK)
+    repeats = _REPEATS.format(ages_from=AGES_FROM, oldest=timestamp(oldest), mark=REPEAT_MARK)
     query = sql.SQL(
         """
         UPDATE outbox SET
@@ -373,7 +238,7 @@ def _give_up(
         which=which,
         columns=COLUMNS,
     )
-    return _rows(connection, query)
+    return read_rows(connection, query)
 
 
 def _settle(
@@ -397,8 +262,3 @@ def _settle(
         },
     )
     return cursor.rowcount
-
-
-def _rows(connection: psycopg.Connection, query: sql.Composed) -> list[OutboxRow]:
-    with connection.cursor(row_factory=class_row(OutboxRow)) as cursor:
-        return cursor.execute(query).fetchall()

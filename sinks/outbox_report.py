@@ -5,7 +5,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from sinks.outbox import COLUMNS, STATES, OutboxRow, timestamp
+from sinks.outbox_row import COLUMNS, STATES, OutboxRow, timestamp
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):

@@ -179,6 +179,8 @@ def alert_row(alert: Alert) -> Row:
         list(alert.targets),
         alert.chart,
         msgspec.json.encode(alert.clauses).decode(),
+        alert.signal,
+        msgspec.json.encode(alert.labels).decode(),
     )
 
 

@@ -10,8 +10,8 @@ A delivery is one attempt, on record before the call. What comes back decides: a
 row `sent` or `failed`; "not now" and "no connection" put it back, and leave the target alone for a
 while; no answer makes it `unknown`. An answer that cannot be recorded, because the database is
 away, is kept and recorded first thing when it is back. Meanwhile each process, whether it held the
-lock or not, sends the critical alerts that it fired itself. `sinks.dispatch` makes the attempts;
-here is the thread, its session and its turn.
+lock or not, sends the critical alerts that it fired itself. `sinks.dispatch` makes the attempts,
+`sinks.journal_dispatch` those without a database; here is the thread, its session and its turn.
 """
 
 import contextlib
@@ -19,17 +19,21 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import psycopg
 
-from sinks import delivery_log, outbox
+from sinks import delivery_log, sender_lock
 from sinks.alert_journal import AlertJournal, open_journals
 from sinks.alert_settings import AlertSettings
+from sinks.calls import Calls
 from sinks.delivery import Companion, Target
 from sinks.delivery_log import Presence
 from sinks.dispatch import Dispatcher
 from sinks.insertion import CHANNEL
-from sinks.message import Link
+from sinks.journal_dispatch import JournalDispatcher
+from sinks.kept_mutes import KeptMutes
+from sinks.message import Composer, Link
 from sinks.pacing import Pacer
 from sinks.pictures import Picture
 from sinks.secret import Secret
@@ -73,6 +77,8 @@ class Sender:
         picture: draws an alert; None for texts alone.
         companion: runs while this sender is the one that sends.
         journals: alerts of this process that wait for the database.
+        mutes_file: where it is kept what is muted, for while the database is away; None for
+            memory alone.
         clock: our clock, ns UTC.
 
     A bug in a target ends the thread with a traceback, and `is_alive` says so; no error of a
@@ -90,19 +96,22 @@ class Sender:
         picture: Picture | None = None,
         companion: Companion | None = None,
         journals: Callable[[], Sequence[AlertJournal]] = open_journals,
+        mutes_file: Path | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._dsn = dsn
         self._targets = dict(targets)
         self._companion = companion
         self._journals = journals
+        self._clock = clock
+        self._mutes = KeptMutes(mutes_file)
+        calls = Calls(self._targets, pacer if pacer is not None else Pacer(time.monotonic))
+        composer = Composer(settings.zone, link)
         self._dispatcher = Dispatcher(
-            self._targets,
-            settings,
-            pacer=pacer if pacer is not None else Pacer(time.monotonic),
-            link=link,
-            picture=picture,
-            clock=clock,
+            calls, settings, composer, picture=picture, mutes=self._mutes, clock=clock
+        )
+        self._journal_dispatcher = JournalDispatcher(
+            calls, settings, composer, mutes=self._mutes, clock=clock
         )
         self._stop = threading.Event()
         self._drain_until = 0.0
@@ -166,7 +175,7 @@ class Sender:
         """For so long, send what this process fired while the database was away."""
         deadline = time.monotonic() + seconds
         while not self._stop.is_set() and (left := deadline - time.monotonic()) > 0:
-            if not self._dispatcher.deliver_journaled(self._journals()):
+            if not self._journal_dispatcher.deliver_next(self._journals()):
                 self._stop.wait(min(left, JOURNAL_S))
 
     @contextlib.contextmanager
@@ -192,8 +201,9 @@ class Sender:
 
     def _serve(self, connection: psycopg.Connection) -> None:
         self._dispatcher.record_unrecorded(connection)
-        while not outbox.take_lock(connection):
+        while not sender_lock.take_lock(connection):
             self._presence.doing("another process sends the alerts; standing by")
+            self._mutes.refresh(connection, now=self._clock())
             if self._stop.wait(STANDBY_S):
                 return
         connection.execute(f"LISTEN {CHANNEL}")

@@ -144,6 +144,8 @@ _ALERTS = (
     ("targets", "text[]"),
     ("chart", "bool"),
     ("clauses", "jsonb"),
+    ("signal", "text"),
+    ("labels", "jsonb"),
 )
 _ALERT_ENDINGS = (("key", "text"), ("ended_at", TIME))
 _GAPS = (

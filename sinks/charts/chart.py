@@ -13,11 +13,13 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         label: what it is called, `"macd(12,26,9).hist"`, or `".hist"` beside others of its kind.
         values: one for each bar; None where there is none.
         shown: how it is drawn; `"price"` is a line among the candles.
+        is_stepped: it is of bars of another length, and stays as it is between two of them.
     """
 
     label: str
     values: tuple[float | None, ...]
     shown: Shown = "line"
+    is_stepped: bool = False
 
 
 class Pane(msgspec.Struct, frozen=True, kw_only=True):

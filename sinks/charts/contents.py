@@ -11,6 +11,7 @@ from statistics import median
 import msgspec
 
 from filters.fields import BAR_FIELDS
+from filters.places import Place
 from indicators.contract import BarIndicator
 from indicators.kinds import Output, Shown
 from indicators.names import (
@@ -24,6 +25,7 @@ from indicators.names import (
 from indicators.series import BAR_VALUES
 from market.events import Bar
 from sinks.charts.chart import Chart, Line, Mark, Pane, Wall
+from sinks.charts.other_bars import OtherBars, by_place, stepped
 from sinks.charts.scale import is_drawable
 
 BARS_SHOWN = 90
@@ -39,15 +41,17 @@ Stored = Mapping[str, Mapping[int, float]]
 
 _SEEN_ANYWAY = frozenset(("open", "high", "low", "close", "volume"))
 _AMONG_PRICES = frozenset(("bar_vwap",))
+_PRICES = frozenset(("open", "high", "low", "close"))
 
 
 class _Value(msgspec.Struct, frozen=True):
-    """One value to draw: of which indicator, declared how, over the bars shown."""
+    """One value to draw: of which indicator, declared how, over the bars shown, of which bars."""
 
     group: str
     title: str
     output: Output
     values: tuple[float | None, ...]
+    place: Place | None = None
 
 
 def chart_of(
@@ -58,8 +62,10 @@ def chart_of(
     venue: str,
     since: int = 0,
     stored: Stored | None = None,
+    others: OtherBars | None = None,
     walls: Sequence[Wall] = (),
     mark: Mark | None = None,
+    known: Mapping[str, float | None] | None = None,
     headline: str = "",
     state: str = "",
 ) -> Chart:
@@ -73,8 +79,10 @@ def chart_of(
         venue: `"binance"`, or empty.
         since: start of the first bar shown, ns UTC.
         stored: values of the book's indicators.
+        others: other bars that names look at (`rsi(14)@15m`), with those that give them a past.
         walls: lines at prices.
         mark: the moment it is about.
+        known: values at that moment, drawn where the bars give none: their past is not stored.
         headline: what the picture says, one line.
         state: truth state for people; where it is empty, the bars' own marks tell it.
 
@@ -84,8 +92,10 @@ def chart_of(
     shown = tuple(bar for bar in bars if bar.start >= since)
     if not shown:
         raise ValueError("no bars to draw")
-    wanted, unknown = _wanted(names)
+    own, elsewhere = by_place(names)
+    wanted, unknown = _wanted(own)
     silent: list[str] = []
+    told: set[str] = set()
     computed = _computed(bars, [each for each in wanted if isinstance(each, IndicatorName)])
     begin = len(bars) - len(shown)
     values: list[_Value] = []
@@ -95,6 +105,9 @@ def chart_of(
             continue
         if each.reads == "bar":
             line = tuple(computed[each.text][begin:])
+            if mark is not None and not any(map(is_drawable, line)):
+                line = _with_known(line, shown, mark.ts, (known or {}).get(each.text))
+                told.update([each.indicator] if any(map(is_drawable, line)) else ())
         else:
             at = (stored or {}).get(each.text, {})
             line = tuple(at.get(bar.start) for bar in shown)
@@ -103,10 +116,15 @@ def chart_of(
             values.append(_Value(each.indicator, each.indicator, output, line))
         elif not output.is_rare:
             silent.append(each.indicator)
+    for place, theirs in elsewhere.items():
+        found, lacking, not_known = _of_others(theirs, place, (others or {}).get(place, ()), shown)
+        values += found
+        silent += lacking
+        unknown += not_known
     layers, panes = _placed(values, [bar.close for bar in shown], _thresholds(wanted))
     reasons = {
         "no room": [pane.title for pane in panes[MOST_PANES:]],
-        "no value": silent,
+        "no value": [name for name in silent if name not in told],
         "not known here": unknown,
     }
     return Chart(
@@ -126,6 +144,16 @@ def chart_of(
         headline=headline,
         state=state or _state(shown),
     )
+
+
+def _with_known(
+    line: tuple[float | None, ...], bars: Sequence[Bar], ts: int, value: float | None
+) -> tuple[float | None, ...]:
+    """Return an empty line with the value that was known at `ts`, where that bar is there."""
+    at = next((place for place, bar in enumerate(bars) if bar.start < ts <= bar.end), None)
+    if at is None or not is_drawable(value):
+        return line
+    return (*line[:at], value, *line[at + 1 :])
 
 
 def last_of(chart: Chart, count: int) -> Chart:
@@ -250,10 +278,35 @@ def _computed(bars: Sequence[Bar], names: Iterable[IndicatorName]) -> dict[str, 
     return told
 
 
+def _of_others(
+    names: Sequence[str], place: Place, bars: Sequence[Bar], shown: Sequence[Bar]
+) -> tuple[list[_Value], list[str], list[str]]:
+    """Return the values of other bars, the names of those without any, and what is not known."""
+    fields = [name for name in names if name in _SEEN_ANYWAY]
+    wanted, unknown = _wanted(names)
+    computed = _computed(bars, [each for each in wanted if isinstance(each, IndicatorName)])
+    found: list[_Value] = []
+    silent: list[str] = []
+    for each in (*fields, *wanted):
+        if isinstance(each, str):
+            value = _field(each, bars)
+        else:
+            line = tuple(computed.get(each.text, ()))
+            value = _Value(each.indicator, each.indicator, output_of(each), line)
+        line = stepped(shown, bars, value.values) if value.values else ()
+        name = f"{value.title}{place.text}"
+        if any(map(is_drawable, line)):
+            found.append(_Value(name, name, value.output, line, place))
+        elif not value.output.is_rare:
+            silent.append(name)
+    return found, silent, [f"{name}{place.text}" for name in unknown]
+
+
 def _field(name: str, bars: Sequence[Bar]) -> _Value:
     field = BAR_FIELDS[name]
     least, most = field.range
-    output = Output("", field.unit, least, most, shown="price" if name in _AMONG_PRICES else "line")
+    is_price = name in _AMONG_PRICES or name in _PRICES
+    output = Output("", field.unit, least, most, shown="price" if is_price else "line")
     return _Value(name, name, output, tuple(field.read(bar) for bar in bars))
 
 
@@ -276,7 +329,10 @@ def _placed(
     """Return what lies on the price, and the panes below it."""
     groups: dict[tuple[str, bool, object], list[_Value]] = {}
     for value in values:
-        among_prices = value.output.shown == "price" and _is_near(value, closes)
+        is_of_other_symbol = value.place is not None and value.place.symbol != ""
+        among_prices = (
+            value.output.shown == "price" and not is_of_other_symbol and _is_near(value, closes)
+        )
         key = (value.group, among_prices, None if among_prices else _scale(value.output))
         groups.setdefault(key, []).append(value)
     layers: list[Pane] = []
@@ -295,6 +351,7 @@ def _placed(
                     label=each.output.name,
                     values=each.values,
                     shown="price" if is_price else _below(each.output),
+                    is_stepped=each.place is not None and each.place.interval != "",
                 )
                 for each in members
             ),

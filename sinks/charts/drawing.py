@@ -178,6 +178,7 @@ class _Picture:
         if not (first.open > 0 and is_drawable(first.open) and is_drawable(last.close)):
             return ""
         change = 100 * (last.close / first.open - 1)
+        change = 0.0 if abs(change) < 0.005 else change  # no "-0.00"
         size = f"{change:+.2f}" if abs(change) < 10_000 else f"{change:+.1e}"
         return f"{size} % in {length_text(max(last.end - first.start, 0))}"
 

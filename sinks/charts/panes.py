@@ -255,8 +255,14 @@ def _line(
             continue
         xs += [x for x, _ in run] + [run[-1][0]]
         ys += [scale.place(value) for _, value in run] + [float("nan")]
-    width = look.points(2.0 if is_thin else 3.2)
-    axes.plot(xs, ys, color=colour, linewidth=width, alpha=0.7 if is_thin else 1.0, zorder=4)
+    axes.plot(
+        xs, ys,
+        color=colour,
+        linewidth=look.points(2.0 if is_thin else 3.2),
+        alpha=0.7 if is_thin else 1.0,
+        drawstyle="steps-mid" if line.is_stepped else "default",
+        zorder=4,
+    )  # fmt: skip
     if alone:
         axes.plot(
             [x for x, _ in alone],

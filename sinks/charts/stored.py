@@ -5,6 +5,7 @@ the log says so and the alert goes without one.
 """
 
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, tzinfo
 
@@ -13,6 +14,8 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from filters.alerts import Alert
+from filters.places import Place
+from filters.signals import PREFIX as POSITION
 from indicators.catalogue import KINDS
 from indicators.names import IndicatorNameError, parse
 from indicators.support_resistance import FARTHEST_RANK
@@ -29,6 +32,7 @@ from sinks.charts.contents import (
     wants_midnight,
 )
 from sinks.charts.drawing import MISSING, draw, is_available
+from sinks.charts.other_bars import by_place
 from sinks.insertion import moment
 from sinks.secret import Secret
 from sinks.store_connection import complete, connect
@@ -40,6 +44,9 @@ USUAL_INTERVAL = "1m"
 """Of the bars behind what happens in the book, where these are stored."""
 PATIENCE = "2s"
 """What a question to the database may take before the alert goes without a picture."""
+BAR_PATIENCE_S = 1.5
+"""How much later than an alert its bar may be stored."""
+BAR_POLL_S = 0.05
 BOOK_AGE_S = 60
 """A book that is older than this says nothing of a wall's size."""
 OLDEST = 3
@@ -120,6 +127,8 @@ class AlertPictures:
         try:
             with self._session() as connection:
                 alert = read_alert(connection, key)
+                if alert is not None:
+                    _await_bar(connection, alert)
         except psycopg.Error as error:
             reason = str(error).strip()
             log.warning("an alert goes without a picture", extra={"key": key, "reason": reason})
@@ -131,6 +140,23 @@ class AlertPictures:
         connection = connect(make_conninfo(complete(self._dsn.reveal()), connect_timeout="2"))
         connection.execute(f"SET statement_timeout = '{PATIENCE}'")
         return connection
+
+
+def _await_bar(connection: psycopg.Connection, alert: Alert) -> None:
+    """Wait until the bar that fired is stored: an alert is committed at once, bars a little later.
+
+    No longer than `BAR_PATIENCE_S` after the alert: some bars are never stored.
+    """
+    venue, _, symbol = alert.series.partition(":")
+    latest = alert.ts_fired + int(BAR_PATIENCE_S * _SECOND)
+    while alert.interval and time.time_ns() < latest:
+        row = connection.execute(
+            'SELECT FROM bars WHERE venue = %s AND symbol = %s AND "interval" = %s AND "end" = %s',
+            (venue, symbol, alert.interval, moment(alert.ts_event)),
+        ).fetchone()
+        if row is not None:
+            return
+        time.sleep(BAR_POLL_S)
 
 
 def read_alert(connection: psycopg.Connection, key: str) -> Alert | None:
@@ -175,9 +201,9 @@ def chart_of_alert(connection: psycopg.Connection, alert: Alert) -> Chart | None
         connection,
         alert.series,
         interval,
-        list(alert.values),
+        [name for name in alert.values if not name.startswith(POSITION)],
         mark=Mark(ts=alert.ts_event, severity=alert.severity),
-        known=alert.values,
+        known={name: alert.values[name] for name in alert.values if not name.startswith(POSITION)},
         headline=said,
     )
 
@@ -243,8 +269,10 @@ def read_chart(
         stored=_book_values(
             connection, instrument, interval, book_names(names), since=first, until=until
         ),
+        others=_other_bars(connection, instrument, interval, names, since=first, until=until),
         walls=_walls(connection, instrument, at, known or {}, mark),
         mark=mark,
+        known=known,
         headline=headline,
         state=_state(connection, instrument, at, canonical_names(names)),
     )
@@ -326,6 +354,28 @@ def _end_after(connection: psycopg.Connection, instrument: str, interval: str, e
 def _marked(bars: Sequence[Bar], end: int) -> Bar:
     """Return the bar that ends there; it was read, unless it was replaced meanwhile."""
     return next((bar for bar in reversed(bars) if bar.end <= end), bars[-1])
+
+
+def _other_bars(
+    connection: psycopg.Connection,
+    instrument: str,
+    interval: str,
+    names: Sequence[str],
+    *,
+    since: int,
+    until: int,
+) -> dict[Place, list[Bar]]:
+    """Return the other bars that names look at, with those before that indicators want."""
+    found: dict[Place, list[Bar]] = {}
+    for place, theirs in by_place(names)[1].items():
+        series, length = place.seen_from(instrument, interval)
+        count = bars_wanted(theirs) + 1  # one more: it is shown until the next one ends
+        begin, _ = _reach(connection, series, length, since, since=None, count=count)
+        begin = since if begin is None else begin
+        if wants_midnight(theirs):
+            begin = min(begin, since - since % DAY)
+        found[place] = read_bars(connection, series, length, start=begin, end=until)
+    return found
 
 
 def _book_values(

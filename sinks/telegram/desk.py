@@ -15,6 +15,7 @@ from sinks.message import Composer, cut
 from sinks.mutes import Mute, active_mutes, add_mute, lift_mutes
 from sinks.telegram.buttons import Button
 from sinks.telegram.commands import COMMANDS, Command, help_text, read_length
+from sinks.telegram.names import followed_symbol, spec_or_symbol, spelled_symbol
 from sinks.telegram.services import Services
 
 SNOOZE_S = 3600
@@ -194,25 +195,25 @@ class Desk:
         return Answer(text="\n".join(listing()) or "no specs")
 
     def _why(
-        self, _connection: psycopg.Connection, words: tuple[str, ...], _asker: Asker, _now: int
+        self, connection: psycopg.Connection, words: tuple[str, ...], _asker: Asker, _now: int
     ) -> Answer:
         why = self._services.why
         if why is None:
             return _absent("explaining specs; the button Why under an alert works")
         if len(words) != 2:
             return _usage("why")
-        return Answer(text=why(words[0], words[1].upper()))
+        return Answer(text=why(words[0], spelled_symbol(connection, words[1])))
 
     def _chart(
-        self, _connection: psycopg.Connection, words: tuple[str, ...], _asker: Asker, _now: int
+        self, connection: psycopg.Connection, words: tuple[str, ...], _asker: Asker, _now: int
     ) -> Answer:
         chart = self._services.chart
         if chart is None:
             return _absent("drawing charts")
         if len(words) != 1:
             return _usage("chart")
-        symbol = words[0].upper()
-        picture = chart(symbol)
+        symbol = followed_symbol(connection, words[0])
+        picture = chart(words[0])
         text = symbol if picture is not None else f"{symbol}: there is nothing to draw yet"
         return Answer(text=text, picture=picture)
 
@@ -255,15 +256,8 @@ class Desk:
         name = names[0] if names else "all"
         spec, symbol = None, None
         if name.lower() != "all":
-            is_symbol = connection.execute(
-                "SELECT EXISTS (SELECT FROM instruments WHERE symbol = %s)"
-                " OR EXISTS (SELECT FROM alerts WHERE symbol = %s)",
-                (name.upper(), name.upper()),
-            ).fetchone()
-            if is_symbol is not None and is_symbol[0]:
-                symbol = name.upper()
-            else:
-                spec = name
+            watched = self._services.spec_ids
+            spec, symbol = spec_or_symbol(connection, name, watched() if watched else ())
         mute = Mute(
             target=asker.target,
             spec=spec,
@@ -282,7 +276,8 @@ class Desk:
         what = words[0] if words else None
         lifted = lift_mutes(connection, target=asker.target, what=what)
         if not lifted and what is not None:
-            lifted = lift_mutes(connection, target=asker.target, what=what.upper())
+            what = spelled_symbol(connection, what)
+            lifted = lift_mutes(connection, target=asker.target, what=what)
         if not lifted:
             return Answer(text="There is no such mute; /status lists them.")
         return Answer(text="ended: " + ", ".join(mute.what for mute in lifted))

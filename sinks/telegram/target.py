@@ -150,6 +150,8 @@ class TelegramTarget:
         if not self._buttons or not message.facts:
             return None
         number = message.rows[0].id
+        if not number:  # it is in no table yet: nobody could say what was pressed
+            return None
         return InlineKeyboardMarkup(
             [
                 [

@@ -2,7 +2,7 @@
 
 import psycopg
 
-from sinks.outbox import timestamp
+from sinks.outbox_row import timestamp
 
 STALE_NS = 6 * 86_400 * 1_000_000_000
 """After a week of silence Telegram numbers updates anew (Bot API, Update; read 2026-11-20)."""

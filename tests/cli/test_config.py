@@ -51,6 +51,22 @@ def test_every_value_has_its_source(
     assert shown["DATABASE_URL"] == {"value": "not set", "source": ""}
 
 
+@pytest.mark.parametrize("command", [["config", "show"], ["run"], ["filters", "list"]])
+def test_a_wrong_primary_venue_ends_with_2_and_its_line(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("candlewax.toml").write_text(
+        "[feeds.bybit]\nsymbols = ['BTC-USDT']\nsimulated = true\n[market]\nprimary = ['bybitt']\n"
+    )
+    assert main(command) == 2
+    told = capsys.readouterr()
+    assert (
+        "candlewax.toml:5: market.primary: 'bybitt' is no venue of [feeds]; did you mean 'bybit'?"
+        in told.err
+    )
+    assert "Traceback" not in told.err
+
+
 def test_a_wrong_file_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     Path("candlewax.toml").write_text("[market]\ndepht = 7\n")
     assert main(["config", "show"]) == 2

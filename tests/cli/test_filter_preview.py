@@ -4,14 +4,17 @@ import json
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from cli.main import USER_MISTAKE, main
 from connectors import VENUES
+from flows.backfill import Backfilled, backfill
+from flows.instruments import list_instruments
 from market.events import Bar
-from market.instruments import Instrument
+from market.instruments import Instrument, InstrumentList
 from sinks.stored_bars import fill_in, stream_bars
 from tests.end_to_end.wire_recording import record_wire
 
@@ -82,7 +85,7 @@ def _bar(now: int, ago: int) -> Bar:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["abvoe"], "specs; did you mean 'above'?"),
+        (["abvoe"], "specs or the database; did you mean 'above'?"),
         (["nothing.yaml"], "nothing.yaml: no such file"),
         (["above", "--last", "soon"], "'soon' is no length of time"),
         (["above", "--from", "1h", "--to", "2h"], "no time between"),
@@ -151,6 +154,23 @@ def test_a_file_of_several_is_tried_as_far_as_it_can_be(
     assert "note: lopsided: it looks at every change of the book" in told.err
 
 
+def test_a_filter_of_the_database_is_tried_too(
+    configured: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (SPECS % "1m").replace("version: 1\n", "version: 1\ndefine: {high: close > 100}\n")
+    Path("specs/mine.yaml").write_text(text.replace("high:", "lofty:"))
+    line = "BTC-USDT lofty"
+    assert main(["filters", "add", line, "--id", "stored", "--cooldown", "3m"]) == 0
+    capsys.readouterr()
+    given = ["--last", "40m", "--json"]
+    assert main(["filters", "preview", "stored", *given]) == 0
+    (stored,) = json.loads(capsys.readouterr().out)["previews"]
+    assert main(["filters", "preview", "above", *given]) == 0
+    (above,) = json.loads(capsys.readouterr().out)["previews"]
+    assert stored["when"] == "close > 100"
+    assert stored["fired"] == above["fired"] > 0
+
+
 def test_missing_bars_are_fetched_once(
     database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -165,6 +185,85 @@ def test_missing_bars_are_fetched_once(
     (above,) = told["previews"]
     assert above["fired"] == 1
     assert above["by_series"]["htx:BTC-USD"]["looked"] >= 59
+
+
+@pytest.mark.parametrize(
+    ("primary", "more", "asked"),
+    [
+        ('["bybit"]', [], ["bybit:BTC-USD"]),
+        ('["bitstamp", "bybit"]', [], ["bitstamp:BTC-USD"]),
+        ('["bybit"]', ["--venue", "htx"], ["htx:BTC-USD"]),
+        ("[]", [], [f"{next(iter(VENUES))}:BTC-USD"]),
+    ],
+)
+def test_only_the_venue_that_is_looked_at_is_asked(
+    *,
+    primary: str,
+    more: list[str],
+    asked: list[str],
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    calls: list[str] = []
+
+    def watched(*given: Any, **named: Any) -> Backfilled:
+        calls.append(given[1].id)
+        return backfill(*given, **named)
+
+    monkeypatch.setattr("flows.backfill.backfill", watched)
+    monkeypatch.setenv("DATABASE_URL", database)
+    with Path("candlewax.toml").open("a") as file:
+        file.write(f"[market]\nprimary = {primary}\n")
+    Path("specs/mine.yaml").write_text((SPECS % "5m").replace("BTC-USDT", "BTC-USD"))
+    given = ["above", "--from", "3h", "--to", "1h", *more, "--fetch", "--json"]
+    assert main(["filters", "preview", *given]) == 0
+    told = capsys.readouterr()
+    assert calls == asked
+    assert [each["series"] for each in json.loads(told.out)["stored"]] == asked
+    assert "note:" not in told.err
+
+
+def test_a_symbol_that_nobody_follows_is_asked_of_the_first_venue_that_lists_it(
+    database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def without(venue: Any, *given: Any, **named: Any) -> InstrumentList:
+        listed = list_instruments(venue, *given, **named)
+        is_htx = venue is VENUES["htx"]
+        return InstrumentList(one for one in listed if not (is_htx and one.base == "ETH"))
+
+    monkeypatch.setattr("flows.instruments.list_instruments", without)
+    monkeypatch.setenv("DATABASE_URL", database)
+    with Path("candlewax.toml").open("a") as file:
+        file.write('[market]\nprimary = ["htx", "bybit"]\n')
+    Path("specs/mine.yaml").write_text((SPECS % "5m").replace("BTC-USDT", "ETH-USDT"))
+    given = ["above", "--from", "3h", "--to", "1h", "--fetch", "--json"]
+    assert main(["filters", "preview", *given]) == 0
+    told = capsys.readouterr()
+    assert [each["series"] for each in json.loads(told.out)["stored"]] == ["bybit:ETH-USDT"]
+    assert "note:" not in told.err
+
+
+def test_what_is_stored_of_one_venue_and_followed_at_the_primary_one_is_asked_there(
+    configured: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = Path("candlewax.toml").read_text().replace('"BTC-USD"', '"btc/usdt"')
+    Path("candlewax.toml").write_text(f'{text}[market]\nprimary = ["bybit"]\n')
+    given = ["above", "--from", "3h", "--to", "1h", "--fetch", "--json"]
+    assert main(["filters", "preview", *given]) == 0
+    told = capsys.readouterr()
+    assert [each["series"] for each in json.loads(told.out)["stored"]] == ["bybit:BTC-USDT"]
+
+
+def test_bars_over_all_venues_are_not_asked_of_any(
+    configured: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("specs/mine.yaml").write_text(
+        (SPECS % "1m").replace("symbols: [BTC-USDT]", "symbols: [BTC-USDT], venues: [merged]")
+    )
+    assert main(["filters", "preview", "above", "--last", "30m", "--fetch"]) == 0
+    told = capsys.readouterr()
+    assert told.err.count("note: above: no venue has bars over all venues") == 1
 
 
 def test_a_recording_shows_what_books_would_have_fired(

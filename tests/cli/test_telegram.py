@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from cli.main import main
 from cli.telegram import write_chat
 from market.errors import ConfigError
-from simulator.telegram import FakeTelegram, telegram_in_thread
+from simulator.telegram.bot_api import FakeTelegram
+from simulator.telegram.server import telegram_in_thread
 
 TOKEN = "987654:AbCdEfGhIjKlMnOpQrStUvWxYz123456789"
 

@@ -41,6 +41,17 @@ OFTEN = "version: 1\nfilters:\n" + "".join(
     for word, sign in (("bought", ">"), ("sold", "<"))
 )
 """Specs that fire whenever the balance of a book's best levels changes its side."""
+PAPER = """\
+version: 1
+filters:
+  - id: paper
+    source: {stream: bar, symbols: ["*"], interval: 1s}
+    strategy:
+      entry: change_bps > 0
+      exit: {any: [change_bps < 0, close crosses_below ema(3)]}
+      risk: {stop: 0.05%, target: 0.05%, equity: 5000}
+"""
+"""A strategy that enters and leaves every few seconds."""
 
 
 class BarHead(msgspec.Struct):
@@ -205,6 +216,7 @@ def run_both(homes: Path, alone_database: str, cluster_database: str, is_quiet: 
     for file in shipped.glob("*.yaml"):
         (folder / file.name).write_bytes(file.read_bytes())
     (folder / "often.yaml").write_text(OFTEN)
+    (folder / "paper.yaml").write_text(PAPER)
     home, cluster_home = homes / "alone", homes / "cluster"
     recovery = recovery_flags(homes / "recovery")
     with ExitStack() as stack:

@@ -7,7 +7,9 @@ import msgspec
 import psycopg
 import pytest
 
-from simulator.telegram import FakeTelegram, Received, telegram_in_thread
+from simulator.telegram.bot_api import FakeTelegram
+from simulator.telegram.received import Received
+from simulator.telegram.server import telegram_in_thread
 from tests.end_to_end.flow_runs import FlowRun, poll
 
 TOKEN = "123456789:AAE-fake_token_of_the_tests"

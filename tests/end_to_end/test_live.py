@@ -154,9 +154,22 @@ def test_the_alerts_book_is_stored_with_it(alone: Ended) -> None:
     with psycopg.connect(alone.dsn) as connection:
         lost = connection.execute(
             "SELECT count(*) FROM alerts LEFT JOIN book_tops USING (venue, symbol, time)"
-            " WHERE alerts.spec <> 'dip' AND book_tops.time IS NULL"
+            " WHERE alerts.spec NOT IN ('dip', 'paper') AND book_tops.time IS NULL"
         ).fetchone()
     assert lost == (0,)
+
+
+def test_a_strategy_enters_and_leaves(alone: Ended) -> None:
+    with psycopg.connect(alone.dsn) as connection:
+        rows = connection.execute(
+            "SELECT signal, count(*), min(size) > 0, count(DISTINCT size) > 1 FROM signals"
+            " WHERE spec = 'paper' GROUP BY 1"
+        ).fetchall()
+    told = {signal: more for signal, *more in rows}
+    assert {"entry", "exit"} <= told.keys(), told
+    entries, leaves = told["entry"][0], sum(told[each][0] for each in told if each != "entry")
+    assert 0 <= entries - leaves <= len(FAST) + 1
+    assert told["entry"][1:] == [True, True]
 
 
 def test_a_silent_symbol_holds_nobody_up(both: Both) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -39,8 +40,24 @@ filters:
     when: side == buy
     trigger: every
     cooldown: 20s
+  - id: follower
+    source: {stream: bar, symbols: [ETH-USDT, ETH-BTC], interval: 1s}
+    strategy:
+      entry: change_bps > 0 and change_bps@BTC-USDT > 0
+      exit:
+        any: [close crosses_below ema(3), change_bps@5s < -1]
+      risk: {stop: atr(3)*0.5, target: 0.05%, equity: 5000}
+  - id: leaning
+    source: {stream: book, symbols: ["*"]}
+    strategy:
+      side: short
+      entry: imbalance(5) < -0.1
+      exit: imbalance(5) > 0.1
+      risk: {stop: 0.02%, target: 0.02%}
+    for: 1s
+    cooldown: 3s
 """
-"""They look at another symbol, at longer bars, and at trades."""
+"""They look at another symbol, at longer bars, and at trades; two are strategies."""
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +102,13 @@ def test_the_recording_has_everything_that_can_differ(
     assert fired["dip"] == 2
     assert fired["with-bitcoin"] > 2
     assert fired["large"] > 6
+    signals = Counter((line["spec"], line.get("signal")) for line in _signals(lines))
+    assert {(spec, signal) for spec, signal in signals if signal} >= {
+        ("follower", "entry"), ("follower", "exit"), ("follower", "stop"),
+        ("follower", "target"), ("leaning", "entry"), ("leaning", "exit"), ("leaning", "stop"),
+    }, signals  # fmt: skip
+    sizes = {line["values"]["position.size"] for line in _signals(lines)}
+    assert len(sizes) > 5
     gaps = {gap.reason for _, output in recorded.outputs for gap in output.gaps}
     assert gaps == {"connection lost"}
     bars = [bar for _, output in recorded.outputs for bar in output.bars]
@@ -98,6 +122,12 @@ def test_the_recording_has_everything_that_can_differ(
         "binance-0-0.2",  # after the fault
         "binance-0-0.3",  # took over before the second was too old
     }
+
+
+def _signals(lines: list[bytes]) -> list[dict[str, Any]]:
+    decoded = map(msgspec.json.decode, lines)
+    alerts = [line["value"] for line in decoded if line["kind"] == "alerts"]
+    return [alert for alert in alerts if alert["spec"] in ("follower", "leaning")]
 
 
 def test_batches_workers_and_processes_change_nothing(
@@ -160,7 +190,7 @@ def test_a_killed_replay_resumes_and_nothing_is_lost_or_twice(
         ) as killed,
         replay_run(tmp_path / "whole", [recorded.path], store=undisturbed) as whole,
     ):
-        poll(has_got_on(killed), within_s=30, said="half of the replay")
+        poll(has_got_on(killed), within_s=60, said="half of the replay")
         killed.kill(1 if processes == 2 else 0)
         assert whole.wait() == [0]
     before = (tmp_path / "killed" / "out.jsonl").stat().st_size

@@ -19,7 +19,7 @@ from sinks import outbox
 from sinks.alert_settings import AlertSettings, TelegramSettings
 from sinks.delivery import Delivered, Target
 from sinks.message import Message
-from sinks.outbox import OutboxRow
+from sinks.outbox_row import OutboxRow
 from sinks.secret import Secret, read_secret
 from sinks.sender import Sender
 from sinks.telegram.limits import pace_of

@@ -81,3 +81,30 @@ def test_a_venue_that_there_is_not() -> None:
     (told,) = warnings("close > 5", venue="binanse", known=known)
     assert told == "x.yaml:5:71: venue 'binanse' is not known; did you mean 'binance'?"
     assert warnings("close > 5", venue="merged", known=known) == []
+
+
+STRATEGY = """
+version: 1
+filters:
+  - id: x
+    source: {stream: bar, symbols: [BTC-USDT], interval: 1m}
+    strategy: {entry: close > 1, exit: %s, risk: {stop: %s}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("leaves", "stop", "words"),
+    [
+        ("rsi > 70 and rsi < 30", "2%", "x.yaml:6:40: 'rsi(14)' cannot be "),
+        ("close < sma(6000)", "2%", "x.yaml:6:23: 'sma(6000)' has its first value after 6000"),
+        ("rsi > 70", "atr(6000)*2", "x.yaml:6:23: 'atr(6000)' has its first value after 6001"),
+        ("rsi > 70", "atr(14)*2", ""),
+    ],
+)
+def test_the_exit_and_the_stop_of_a_strategy_are_judged_too(
+    leaves: str, stop: str, words: str
+) -> None:
+    reading = read([("x.yaml", STRATEGY % (leaves, stop))])
+    told = [str(warning).split("\n")[0] for warning in reading.warnings]
+    assert len(told) == bool(words)
+    assert not words or told[0].startswith(words)

@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.memory import STEPS, fresh, step
+from filters.memory import STEPS, fresh, step, steps_of
 from filters.trees import Crossing, Move
+from indicators.crosses import crossing
 
 SECOND = 1_000_000_000
 VALUES = st.lists(st.one_of(st.none(), st.integers(1, 12).map(float)), max_size=60)
@@ -31,7 +32,8 @@ def test_a_crossing_of_a_number_is_a_change_of_sides(
     part = Crossing("close", "crosses_above" if above else "crosses_below", level)
     memories = fresh([part])
     told = [
-        bool(step([part], memories, {"close": value}, 0, at)[0]) for at, value in enumerate(values)
+        bool(step(steps_of([part]), memories, {"close": value}, 0, at)[0])
+        for at, value in enumerate(values)
     ]
     assert told == crosses(part, values, [level] * len(values))
 
@@ -47,7 +49,7 @@ def test_a_crossing_of_a_field_is_a_change_of_sides(
     memories = fresh([part])
     told = []
     for value, level in zip(values, other, strict=True):
-        (said,) = step([part], memories, {"close": value, "ema(20)": level}, 0, 0)
+        (said,) = step(steps_of([part]), memories, {"close": value, "ema(20)": level}, 0, 0)
         assert (said is None) == (value is None or level is None)
         told.append(bool(said))
     assert told == crosses(part, values, other)
@@ -67,7 +69,7 @@ def test_a_move_in_a_time_is_from_the_lowest_or_highest_value_of_it(
     ts, past = 0, list[tuple[int, float]]()
     for pause, value in moments:
         ts += pause * SECOND
-        (told,) = step([part], memories, {"close": value}, ts, 0)
+        (told,) = step(steps_of([part]), memories, {"close": value}, ts, 0)
         before = [each for at, each in past if at >= ts - window * SECOND and each > 0]
         edge = (min(before) if percent > 0 else max(before)) if before else None
         by = 0.0 if edge is None else (value - edge) / edge * 100
@@ -83,7 +85,7 @@ def test_a_move_in_bars_counts_them(values: list[float], bars: int) -> None:
     part = Move("close", 10.0, bars=bars)
     memories = fresh([part])
     for at, value in enumerate(values):
-        (told,) = step([part], memories, {"close": value}, 0, at)
+        (told,) = step(steps_of([part]), memories, {"close": value}, 0, at)
         before = values[max(0, at - bars) : at]
         assert told == (bool(before) and (value - min(before)) / min(before) * 100 >= 10)
 
@@ -91,6 +93,32 @@ def test_a_move_in_bars_counts_them(values: list[float], bars: int) -> None:
 def test_what_a_window_keeps_is_bounded() -> None:
     part = Move("close", 10.0, time=3600 * SECOND)
     memories = fresh([part])
+    steps = steps_of([part])
     for at in range(50_000):
-        step([part], memories, {"close": 100.0 + at / 1000}, at * SECOND // 10, at)
+        step(steps, memories, {"close": 100.0 + at / 1000}, at * SECOND // 10, at)
     assert len(memories[0].at) <= STEPS + 1
+
+
+@given(
+    moments=st.lists(
+        st.tuples(st.none() | st.sampled_from([1.0, 2.0, 3.0]), st.sampled_from([1.0, 2.0, 2.5])),
+        max_size=40,
+    )
+)
+def test_a_crossing_is_what_the_indicator_calls_one(
+    moments: list[tuple[float | None, float]],
+) -> None:
+    both = [
+        Crossing("close", "crosses_above", "ema(3)"),
+        Crossing("close", "crosses_below", "ema(3)"),
+    ]
+    steps, memories = steps_of(both), fresh(both)
+    side = 0
+    for value, level in moments:
+        event, side = crossing(side, value, level)
+        above, below = step(steps, memories, {"close": value, "ema(3)": level}, 0, 0)
+        if value is None:
+            assert above is below is None
+        else:
+            assert (above, below) == (event == 1, event == -1)
+        assert memories[0].side == memories[1].side == side

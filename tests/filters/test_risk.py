@@ -46,7 +46,7 @@ def test_a_stop_is_a_price_or_a_distance(text: str, canonical: str, price: float
         ("rsi(14)*2", "'rsi(14)' is no price"),
         ("atrr(14)", "did you mean"),
         ("volume", "is no price (its unit: base currency)"),
-        ("close@BTC-USDT", "expected a price or a distance"),
+        ("close@BTC-USDT", "is of the filter's own bars: leave out"),
         ("100", "expected a price or a distance"),
         ("support - 99%", "at most 50%"),
         ("support * 2 * 3", "it does not calculate"),

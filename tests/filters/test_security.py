@@ -1,14 +1,16 @@
 """No text of a spec reaches Python, a file or the processor beyond what conditions may say."""
 
 import builtins
+import json
 import os
 from itertools import pairwise
 
 import pytest
 
-from filters.fields import STREAMS
+from filters.fields import STREAMS, Stream
 from filters.grammar import parse
 from filters.relations import GrammarError
+from filters.risk import RiskError, parse_rule
 from filters.spec_reader import read_specs
 from filters.spec_set_error import SpecSetError
 from filters.templates import TemplateError, parse_template
@@ -72,6 +74,24 @@ SPEC = (
     "version: 1\nfilters:\n  - id: x\n"
     "    source: {stream: bar, symbols: [BTC-USDT], interval: 1m}\n    when: %s\n"
 )
+RULES = [
+    "__import__('os').system('true')",
+    "support.__class__ - 1%",
+    "support - 0.1% if True else 1",
+    "(lambda: 1)()*2",
+    "atr(14)*9**9**9",
+    "atr(14)*" + "9" * 400,
+    "atr(" + "9" * 5000 + ")*2",
+    "9" * 400 + "%",
+    "atr(14)*1e308",
+    "-5%",
+    "nan%",
+    "support - " + "9" * 300 + "%",
+    "atr(14)*" + "(" * 900,
+    " " * 5000 + "x",
+    "{close}",
+    "atr(__builtins__)*2",
+]
 TEMPLATES = [
     "{close.__class__}",
     "{close.__init__.__globals__[secret]}",
@@ -112,6 +132,25 @@ def test_a_message_cannot_say_it(text: str) -> None:
     with pytest.raises(TemplateError) as caught:
         parse_template(text, "bar")
     assert len(caught.value.message) < 300
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("text", RULES, ids=lambda text: text[:30])
+def test_a_stop_or_target_cannot_say_it(text: str, stream: Stream) -> None:
+    with pytest.raises(RiskError) as caught:
+        parse_rule(text, stream)
+    assert 0 <= caught.value.offset <= len(text)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("key", ["stop", "target", "budget", "equity"])
+@pytest.mark.parametrize("text", RULES, ids=lambda text: text[:30])
+def test_a_strategy_cannot_say_it(text: str, key: str) -> None:
+    risk = {"stop": "2%", "target": "2%", key: text}
+    said = ", ".join(f"{name}: {json.dumps(each)}" for name, each in risk.items())
+    strategy = f"{{entry: close > 1, risk: {{{said}}}}}"
+    with pytest.raises(SpecSetError):
+        read_specs([("specs.yaml", SPEC.replace("when: %s", f"strategy: {strategy}"))])
 
 
 @pytest.mark.parametrize(

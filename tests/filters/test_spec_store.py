@@ -79,3 +79,77 @@ def test_the_digest_is_of_what_is_in_force_whatever_the_order(tmp_path: Path) ->
     off = [both[0], msgspec.structs.replace(both[1], is_enabled=False)]
     assert len({digest_of(each) for each in (both, other, off, [])}) == 4
     assert digest_of(off) == digest_of(both[:1])
+
+
+NAMES = """\
+version: 1
+define:
+  tight: spread < 1
+  dipped: rsi < 30
+"""
+USES = """\
+id: uses
+source: {stream: bar, symbols: [BTC-USDT], interval: 1m}
+when: dipped and close > 1
+"""
+
+
+def test_a_spec_of_the_database_uses_what_files_define(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(NAMES)
+    strategy = (
+        "id: paper\nsource: {stream: bar, symbols: [BTC-USDT], interval: 1m}\n"
+        "strategy: {entry: dipped, exit: not dipped, risk: {stop: 2%}}\n"
+    )
+    given = [StoredSpec(id="uses", text=USES), StoredSpec(id="paper", text=strategy)]
+    uses, paper = read_place(tmp_path, stored=given).specs
+    assert uses.when == "rsi(14) < 30 and close > 1"
+    assert (paper.when, paper.until) == ("rsi(14) < 30", "not (rsi(14) < 30)")
+
+
+def test_a_name_that_is_gone_is_told_at_its_place(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(NAMES.replace("dipped:", "dipping:").replace("tight", "t"))
+    with pytest.raises(SpecSetError) as raised:
+        read_place(tmp_path, stored=[StoredSpec(id="uses", text=USES)])
+    assert str(raised.value) == (
+        "database:uses:3:7: 'bar' has no field 'dipped'; did you mean 'dipping'?\n"
+        "    when: dipped and close > 1\n"
+        "          ^"
+    )
+    (tmp_path / "a.yaml").unlink()
+    with pytest.raises(SpecSetError) as raised:
+        read_place(
+            tmp_path, stored=[StoredSpec(id="uses", text=USES.replace("dipped", "washed_out"))]
+        )
+    assert (
+        "database:uses:3:7: 'bar' has no field 'washed_out', and no file defines a condition of"
+        " this name\n" in str(raised.value)
+    )
+
+
+def test_a_name_of_two_meanings_is_refused_with_both_places(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(NAMES)
+    (tmp_path / "b.yaml").write_text("version: 1\ndefine:\n  dipped: rsi(14) < 30\n")
+    stored = [StoredSpec(id="uses", text=USES)]
+    assert len(read_place(tmp_path, stored=stored).specs) == 1  # the same, said differently
+    (tmp_path / "c.yaml").write_text("version: 1\ndefine: {dipped: rsi(14) < 20}\n")
+    with pytest.raises(SpecSetError) as raised:
+        read_place(tmp_path, stored=stored)
+    assert (
+        f"database:uses:3:7: 'dipped' cannot be used with `stream: bar`: {tmp_path}/a.yaml:4 and"
+        f" {tmp_path}/c.yaml:2 define it in two ways\n" in str(raised.value)
+    )
+
+
+def test_a_name_of_another_stream_is_told_as_it_is_in_files(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(NAMES)
+    with pytest.raises(SpecSetError, match="'tight' cannot be used with `stream: bar`"):
+        read_place(tmp_path, stored=[StoredSpec(id="uses", text=USES.replace("dipped", "tight"))])
+
+
+def test_a_mistake_of_one_that_is_switched_off_is_a_warning(tmp_path: Path) -> None:
+    reading = read_place(
+        tmp_path, stored=[StoredSpec(id="uses", text=USES, is_enabled=False), stored("tight")]
+    )
+    assert [spec.id for spec in reading.specs] == ["tight"]
+    [warning] = reading.warnings
+    assert str(warning).startswith("database:uses:3:7: ")

@@ -328,3 +328,58 @@ def test_a_way_out_is_open_though_another_is_not_known() -> None:
     )
     found = run(crossed, bar(0, 100, 20), bar(1, 100, 50), bar(2, 101, 75))
     assert told(found) == [("entry", 100.0), ("exit", 101.0)]
+
+
+@pytest.mark.parametrize(
+    ("ways", "expected"),
+    [
+        ("rsi(14) crosses_above 70", [("rsi(14) crosses_above 70", 75.0, 70.0, True)]),
+        ("close changes_by_pct >= 1 within 1m",
+         [("close changes_by_pct >= 1 within 1m", 102.0, 1.0, True)]),
+        ("{any: [rsi(14) > 90, rsi(14) crosses_above 70]}",
+         [("rsi(14) crosses_above 70", 75.0, 70.0, True)]),
+        ("{any: [close crosses_below 90, rsi(14) crosses_above 70, close > 101]}",
+         [("rsi(14) crosses_above 70", 75.0, 70.0, True), ("close > 101", 102.0, 101.0, True)]),
+        ("{any: [{all: [rsi(14) crosses_above 70, {not: close crosses_below 90}]}, close < 1]}",
+         [("rsi(14) crosses_above 70", 75.0, 70.0, True),
+          ("close crosses_below 90", 102.0, 90.0, False)]),
+        ("{any: [support(1) > 5, rsi(14) crosses_above 70]}",
+         [("rsi(14) crosses_above 70", 75.0, 70.0, True)]),
+    ],
+)  # fmt: skip
+def test_an_exit_tells_the_parts_that_opened_it(
+    ways: str, expected: list[tuple[str, float, float, bool]]
+) -> None:
+    spec = spec_of(f"{{entry: rsi(14) < 30, exit: {ways}, risk: {{stop: 50%}}}}")
+    left = run(spec, bar(0, 100, 20), bar(1, 100, 50), bar(2, 102, 75))[-1]
+    assert left.signal == "exit"
+    assert [(each.text, each.value, each.threshold, each.holds) for each in left.clauses] == (
+        expected
+    )
+
+
+def test_a_stop_has_no_clauses_of_an_exit() -> None:
+    spec = spec_of("{entry: rsi(14) < 30, exit: rsi(14) crosses_above 70, risk: {stop: 2%}}")
+    left = run(spec, bar(0, 100, 20), bar(1, 100, 50), bar(2, 90, 75))[-1]
+    assert (left.signal, left.clauses) == ("stop", ())
+
+
+def test_why_says_what_would_end_a_position() -> None:
+    ways = "{any: [rsi(14) > 70, close crosses_below 100, support(1) > 5]}"
+    engine = engine_of(spec_of(f"{{entry: rsi(14) < 30, exit: {ways}, risk: {{stop: 50%}}}}"))
+    for moment in (bar(0, 101, 50), bar(1, 101, 20)):
+        engine.observe(moment)
+    (told,) = engine.explain(SERIES)
+    assert explanation_text(told).splitlines()[1:-1] == [
+        "  yes  rsi(14) < 30  (rsi(14) is 20)",
+        "  it ends when:",
+        "  no   rsi(14) > 70  (rsi(14) is 20: 50 too low)",
+        "  no   close crosses_below 100  (close is 101: 1 above, and did not cross)",
+        "  ?    support(1) > 5  (support(1) is n/a)",
+    ]
+    engine = FilterEngine(state=pickle.loads(pickle.dumps(engine.snapshot())))  # noqa: S301 - our own
+    assert engine.explain(SERIES) == [told]
+    (left,) = engine.observe(bar(2, 99, 20))
+    assert left.signal == "exit"
+    (told,) = engine.explain(SERIES)
+    assert told.ends == ()

@@ -342,3 +342,26 @@ def test_an_edit_restarts_only_the_edited_filter() -> None:
     edited = read_specs([("x.yaml", text.replace("close > 4", "close > 3"))])
     made.specs_changed(SpecsChanged(generation=2, specs=edited))
     assert [alert.spec for alert in look(made, 1, close=6.0)] == ["y"]
+
+
+def test_why_says_what_would_let_it_fire_again() -> None:
+    text = (
+        "version: 1\nfilters:\n  - id: x\n"
+        "    source: {stream: bar, symbols: [BTC-USDT], interval: 1m}\n"
+        "    when: close > 100\n    until: close crosses_below 90\n"
+    )
+    engine = FilterEngine()
+    engine.specs_changed(SpecsChanged(generation=1, specs=read_specs([("s.yaml", text)])))
+    for number, close in enumerate((95.0, 101.0, 95.0)):
+        engine.observe(
+            Observation(
+                series="binance:BTC-USDT", stream="bar", interval="1m", ts_event=number,
+                ts_recv=number + 1, moment=number, revision=0, values={"close": close},
+                state=State.LIVE,
+            )
+        )  # fmt: skip
+    (told,) = engine.explain("binance:BTC-USDT")
+    assert told.because == "it has fired, and is quiet until its 'until' holds"
+    assert [(each.text, each.value, each.holds) for each in told.ends] == [
+        ("close crosses_below 90", 95.0, False)
+    ]

@@ -13,7 +13,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
 from flows.market_pages import market_page
-from simulator.telegram import FakeTelegram, telegram_in_thread
+from simulator.telegram.bot_api import FakeTelegram
+from simulator.telegram.server import telegram_in_thread
 from sinks.insertion import insert_alerts
 from tests.fakes.killed_flow import alert_cells
 from tests.fakes.outbox_rows import until

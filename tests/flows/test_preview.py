@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from filters.alerts import Alert
+from filters.spec_reader import read_specs
 from filters.specs import Source, Spec, SpecsChanged
 from flows.market_output import MarketOutput
 from flows.past_bars import ReadBars, roll_up
@@ -43,6 +45,7 @@ class Live:
         self._markets = {symbol: SymbolMarket(LENGTHS) for symbol in symbols}
         self._filters = {symbol: SymbolFilters() for symbol in symbols}
         self.keys: list[str] = []
+        self.alerts: list[Alert] = []
         self.now = START
         self.bars: dict[tuple[str, str], dict[int, Bar]] = {}
         for symbol in symbols:
@@ -68,6 +71,7 @@ class Live:
         for asker, routed in out.for_filters(symbol):
             for alert in self._filters[asker].advance([routed]).alerts:
                 self.keys.append(alert.key)
+                self.alerts.append(alert)
 
 
 def keys(
@@ -152,6 +156,42 @@ def test_a_preview_fires_what_the_flow_fires(
     spec = data.draw(bar_specs(is_timed=is_dense))
     live = Live(spec).advance(wandering(seed, seconds, is_dense=is_dense))
     assert keys(spec, live) == live.keys
+
+
+STRATEGIES = st.builds(
+    (
+        "{{side: {}, entry: {}, exit: {{any: [{}, {}]}},"
+        " risk: {{stop: {}, target: {}, budget: 2%}}}}"
+    ).format,
+    st.sampled_from(["long", "short"]),
+    st.sampled_from(
+        ["close > 100", "rsi(3) < 40", "close crosses_above ema(4)", "close < close@5s"]
+    ),
+    st.sampled_from(["rsi(2) > 60", "close crosses_below 101"]),
+    st.sampled_from(["rsi(9)@5s > 50", "close changes_by_pct <= -1 within 3 bars"]),
+    st.sampled_from(["1%", "atr(3)*1.5", "ema(4)"]),
+    st.sampled_from(["1%", "0.5%", "atr(3)*2"]),
+)
+
+
+@examples(20)
+@given(STRATEGIES, st.integers(0, 1 << 32), st.integers(5, 120), st.sampled_from(["", "3s"]))
+def test_a_preview_of_a_strategy_gives_the_signals_of_the_flow(
+    strategy: str, seed: int, seconds: int, cooldown: str
+) -> None:
+    text = (
+        "version: 1\nfilters:\n  - id: paper\n"
+        "    source: {stream: bar, symbols: ['*'], interval: 1s}\n"
+        f"    strategy: {strategy}\n" + (f"    cooldown: {cooldown}\n" if cooldown else "")
+    )
+    (spec,) = read_specs([("specs.yaml", text)])
+    live = Live(spec).advance(wandering(seed, seconds, is_dense=True))
+    end = live.now - LATENCY + 1
+    (found,) = preview({"": spec}, (BTC,), live.read, START, end, warms_up=False)
+    # The text tells price, size, stop, target and what the exit came to.
+    assert [(each.key, each.signal, each.text) for each in found.fires] == [
+        (each.key, each.signal, each.text) for each in live.alerts
+    ]
 
 
 @examples(15)

@@ -57,7 +57,7 @@ def test_a_venues_own_settings_are_checked_by_the_venue() -> None:
     feed = load(written(table), {}).settings.feeds["binance"]
     assert feed.venue_options() == {"max_age_s": 60}
     text = refused(table + "colour = true\n")
-    assert "candlewax.toml: feeds.binance.options: " in text
+    assert "candlewax.toml:4: feeds.binance.options: " in text
     assert "'colour'" in text
     text = refused(table, CANDLEWAX__FEEDS__BINANCE__OPTIONS__COLOUR="1")
     assert text.startswith("CANDLEWAX__FEEDS__BINANCE__OPTIONS__COLOUR: feeds.binance.options: ")
@@ -121,6 +121,28 @@ def test_a_wrong_file_is_told_by_file_key_and_near_key(text: str, expected: str)
     told = refused(text)
     assert expected in told
     assert "candlewax.toml" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        ("[market]\ndepth = 3\nprimary = ['binanse']\n", 3, "did you mean 'binance'?"),
+        ("[log]\nlevel = 'info'\n[market]\nprimary = ['binance', 'htx']", 4, "known: binance"),
+        ("market = {depth = 3, primary = ['nowhere']}", 1, "known: binance"),
+        ("# one\n\n[market]\n\ndepht = 7\n", 5, "did you mean 'depth'?"),
+        ("[log]\nlevel = 'info'\n[markt]\ndepth = 7\n", 3, "did you mean 'market'?"),
+        ("[feeds.binance]\nsymbols = [\n  3,\n]\n", 2, "expected `str`, got `int`"),
+    ],
+)
+def test_a_mistake_has_its_line_and_a_suggestion(text: str, place: int, words: str) -> None:
+    told = refused(text)
+    assert f"candlewax.toml:{place}: " in told
+    assert words in told
+
+
+def test_a_primary_venue_of_a_variable_is_told_by_its_name() -> None:
+    told = refused(CANDLEWAX__MARKET__PRIMARY="binanse")
+    assert told.startswith("CANDLEWAX__MARKET__PRIMARY: market.primary: 'binanse' is no venue")
 
 
 def test_every_mistake_is_told_at_once() -> None:

@@ -88,6 +88,23 @@ def test_what_is_wrong_is_told_and_nothing_is_kept(
     assert [spec.id for spec in desk.read().specs] == ["wide"]
 
 
+def test_a_line_uses_the_names_of_the_files(desk: SpecDesk, folder: Path) -> None:
+    (folder / "b.yaml").write_text(
+        "version: 1\ndefine: {dipped: rsi < 30, tight: spread < 1}\nfilters:\n"
+    )
+    (folder / "c.yaml").write_text("version: 1\nfilters: [{\n")  # a mistake, and no matter here
+    assert desk.add("BTC-USDT dipped", Wishes(ident="one"), by="ann").spec.when == "rsi(14) < 30"
+    assert desk.add("BTC-USDT tight", Wishes(), by="ann").spec.source.stream == "quote"
+    with pytest.raises(SpecError, match=r"no field 'diped'; did you mean 'dipped'\?"):
+        desk.add("BTC-USDT diped", Wishes(), by="ann")
+    with pytest.raises(SpecError, match="'washed_out', and no file defines a condition of this"):
+        desk.add("BTC-USDT washed_out", Wishes(), by="ann")
+    added = desk.add("BTC-USDT dipped", Wishes(ident="two"), by="ann", file="b.yaml")
+    assert added.spec.when == "rsi(14) < 30"
+    with pytest.raises(SpecError, match=r"'washed_out', and a.yaml defines no condition of this"):
+        desk.add("BTC-USDT washed_out", Wishes(), by="ann", file="a.yaml")
+
+
 def test_a_symbol_that_nobody_follows_is_warned_of(desk: SpecDesk) -> None:
     [note] = desk.add("ETH-BTX > 1", Wishes(), by="ann").notes
     assert "ETH-BTX" in note

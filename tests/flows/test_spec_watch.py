@@ -115,6 +115,31 @@ def test_an_edit_a_new_file_and_a_removed_one_are_found(
     assert told.troubles == []
 
 
+def test_a_name_that_a_stored_spec_needs_keeps_the_set_when_it_goes(
+    folder: Path, database: str, told: Told
+) -> None:
+    store = StoredSpecs(Secret(database))
+    names = folder / "names.yaml"
+    names.write_text("version: 1\ndefine: {gaping: spread > 3}\n")
+    store.add(StoredSpec(id="stored", text=STORED.replace("spread > 1", "gaping")))
+    homes = SpecHomes(folder, store)
+    first = first_set(homes)
+    watch = SpecWatch(homes, first, tell=told.change, trouble=told.trouble)
+    assert [(spec.id, spec.when) for spec in first.specs] == [
+        ("first", "spread > 1"), ("stored", "spread > 3"),
+    ]  # fmt: skip
+    names.unlink()
+    assert not watch.reload()
+    assert watch.current.specs == first.specs
+    [(_, trouble)] = told.troubles
+    assert "those before stay in force" in trouble
+    assert "database:stored:3:7: 'book' has no field 'gaping', and no file defines" in trouble
+    names.write_text("version: 1\ndefine: {gaping: spread > 4}\n")
+    assert watch.reload()
+    assert told.changes[-1].specs[-1].when == "spread > 4"
+    assert watch.current.problem == ""
+
+
 def test_a_folder_that_is_swapped_by_a_symlink_or_made_again_is_found(
     tmp_path: Path, folder: Path, told: Told
 ) -> None:

@@ -1,16 +1,20 @@
 import pickle
+from itertools import zip_longest
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from filters.specs import Spec
 from flows.market_output import FilterOutput, MarketOutput
-from flows.symbol_filters import SymbolFilters
+from flows.symbol_filters import FEW_TOPS, SymbolFilters
 from flows.symbol_market import SnapshotError, SymbolMarket
 from market.events import MarketEvent
 from tests.flows.market_events import (
     BTC,
     SECOND,
+    START,
     bar_spec,
     beat,
     book_spec,
@@ -140,6 +144,86 @@ def test_a_wait_goes_on_over_a_restart() -> None:
     rig.filters.advance([rig.market.advance([specs(spec)])])
     (alert,) = rig.advance(beat(2)).alerts
     assert alert.series == BTC
+
+
+ETH = "binance:ETH-USDT"
+
+
+def two_symbols(changes: list[int]) -> tuple[list[MarketOutput], list[MarketOutput]]:
+    """What ETH-USDT says, whose book changes between its bars, and what BTC-USDT says to it."""
+    change = specs(bar_spec("close > close@BTC-USDT and close@5s > 0"))
+    change = msgspec.structs.replace(change, symbols=("BTC-USDT", "ETH-USDT"))
+    markets = {name: make_market() for name in (ETH, BTC)}
+    told: dict[str, list[MarketOutput]] = {ETH: [], BTC: []}
+    sequence = 1
+    for second in range(len(changes)):
+        events: dict[str, list[MarketEvent]] = {ETH: [], BTC: []}
+        if not second:
+            events = {name: [snapshot(0, instrument=name)] for name in markets}
+        high = 102.0 if second % 3 else 99.0
+        events[ETH] += [trade(second + 0.1, high, instrument=ETH)]
+        for part in range(changes[second]):
+            sequence += 1
+            changed = delta(
+                second + 0.2 + part / 10, [(98.5, 1.0 + sequence)], sequence=sequence,
+                instrument=ETH,
+            )  # fmt: skip
+            events[ETH].append(changed)
+        events[BTC] += [trade(second + 0.1, 100, instrument=BTC)]
+        for name, market in markets.items():
+            control = [change] if not second else []
+            told[name].append(market.advance([*control, *events[name]]))
+    routed = {
+        name: [
+            out
+            for output in outputs
+            for to, out in output.for_filters(name.partition(":")[2])
+            if to == "ETH-USDT"
+        ]
+        for name, outputs in told.items()
+    }
+    return routed[ETH], routed[BTC]
+
+
+def tops_by_alert(filters: SymbolFilters, outputs: list[MarketOutput]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for output in outputs:
+        out = filters.advance([output])
+        assert len(out.tops) == len(out.alerts)
+        found |= {alert.key: top.sequence for alert, top in zip(out.alerts, out.tops, strict=True)}
+    return found
+
+
+@given(
+    changes=st.lists(st.integers(0, 4), min_size=8, max_size=16),
+    order=st.lists(st.booleans(), max_size=40),
+    cut=st.integers(0, 30),
+)
+def test_an_alert_that_looks_at_other_bars_comes_with_its_own_book_of_its_bars_close(
+    changes: list[int], order: list[bool], cut: int
+) -> None:
+    own, other = two_symbols(changes)
+    queues = [list(own), list(other)]
+    mixed = [queues[choice].pop(0) for choice in order if queues[choice]]
+    mixed += [*queues[0], *queues[1]]
+    filters, resumed = SymbolFilters(), SymbolFilters()
+    found = tops_by_alert(filters, mixed[:cut])
+    resumed.restore(filters.snapshot())
+    found |= tops_by_alert(resumed, mixed[cut:])
+    # A bar of a second is closed by the first trade after it, before the book changes again.
+    expected = {second: 1 + sum(changes[: second + 1]) for second in range(len(changes) - 1)}
+    assert found
+    for key, sequence in found.items():
+        start = int(key.rpartition("/")[2])
+        assert sequence == expected[(start - START) // SECOND]
+
+
+def test_the_books_of_moments_that_are_answered_are_let_go() -> None:
+    own, other = two_symbols([1] * 400)
+    filters = SymbolFilters()
+    for pair in zip_longest(own, other):
+        filters.advance([output for output in pair if output is not None])
+    assert len(pickle.loads(filters.snapshot()).tops_of) <= FEW_TOPS  # noqa: S301 - our own
 
 
 class _Other(msgspec.Struct):

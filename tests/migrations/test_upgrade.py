@@ -8,12 +8,21 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 
+from filters.alerts import Alert, Observation
+from filters.engine import FilterEngine
+from filters.spec_reader import read_specs
+from filters.specs import SpecsChanged
 from market.errors import ConfigError
+from market.events import State
 from migrations.storage import TIMED, prepare
 from migrations.upgrade import LOCK, current, downgrade, newest, revisions, upgrade
+from sinks.alert_facts import read_facts
+from sinks.insertion import insert_alerts
+from sinks.rows import alert_row
 from sinks.tables import TABLES
 from tests.servers.schema import with_schema
 
@@ -156,6 +165,65 @@ def test_rows_of_every_earlier_version_come_along(place: int, empty_database: st
         assert current(empty_database) == newest()
         assert before.keys() >= FIRST
         check_rows(connection, before)
+
+
+def signals(dsn: str) -> list[tuple[object, ...]]:
+    return rows_of(
+        dsn,
+        "SELECT spec, signal, side, price, size, entry, stop, target, profit FROM signals"
+        " ORDER BY fired_at",
+    )
+
+
+def test_signals_can_be_asked_for_and_survive_an_older_version(empty_database: str) -> None:
+    upgrade(empty_database)
+    text = (
+        "version: 1\nfilters:\n  - id: paper\n"
+        "    source: {stream: bar, interval: 1s, symbols: [BTC-USDT]}\n"
+        "    strategy: {entry: rsi < 30, exit: rsi > 70, risk: {stop: 2%}}\n"
+        "    notify: [{to: default, message: 'a note (exit): of one'}]\n"
+        "    labels: {desk: spot}\n"
+    )
+    engine = FilterEngine()
+    engine.specs_changed(SpecsChanged(generation=1, specs=read_specs([("s.yaml", text)])))
+    alerts: list[Alert] = []
+    moments = [
+        (50.0, 100.0),
+        (20.0, 100.0),
+        (50.0, 97.0),
+        (50.0, 97.0),
+        (20.0, 100.0),
+        (75.0, 102.0),
+    ]
+    for at, (rsi, close) in enumerate(moments):
+        ts = 1_700_000_000_000_000_000 + at * 1_000_000_000
+        values = dict.fromkeys(("open", "high", "low", "close"), close) | {"rsi(14)": rsi}
+        alerts += engine.observe(
+            Observation(
+                series="binance:BTC-USDT", stream="bar", interval="1s", ts_event=ts, ts_recv=ts,
+                moment=ts, revision=0, values=dict(values), state=State.LIVE,
+            )
+        )  # fmt: skip
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        rows = [list(alert_row(alert)) for alert in alerts]
+        plain = list(alert_row(msgspec.structs.replace(alerts[0], key="k", signal="", values={})))
+        insert_alerts(connection, [*rows, plain], notify=False)
+        facts = read_facts(connection, [alerts[0].key, "k"])
+    assert [(each.signal, each.labels) for each in (facts[alerts[0].key], facts["k"])] == [
+        ("entry", {"desk": "spot"}), ("", {"desk": "spot"}),
+    ]  # fmt: skip
+    expected = [
+        ("paper", "entry", "long", 100.0, 50.0, 100.0, 98.0, None, None),
+        ("paper", "stop", "long", 97.0, 50.0, 100.0, 98.0, None, -150.0),
+        ("paper", "entry", "long", 100.0, 50.0, 100.0, 98.0, None, None),
+        ("paper", "exit", "long", 102.0, 50.0, 100.0, 98.0, None, 100.0),
+    ]
+    assert signals(empty_database) == expected
+    downgrade(empty_database, "0004")
+    assert rows_of(empty_database, "SELECT count(*) FROM alerts") == [(5,)]
+    upgrade(empty_database)
+    assert signals(empty_database) == expected
+    assert rows_of(empty_database, "SELECT signal FROM alerts WHERE key = 'k'") == [("",)]
 
 
 def test_a_migration_killed_half_way_is_undone_and_the_next_start_finishes_it(

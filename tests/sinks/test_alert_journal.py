@@ -1,22 +1,23 @@
 """No alert is lost or sent twice for want of a database, and its outbox row says what happened."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from filters.alerts import Alert, Clause
+from sinks.alert_facts import AlertFacts
 from sinks.alert_journal import (
     ANSWER_S,
     AlertJournal,
-    JournaledAlert,
     Moving,
     open_journals,
-    settle,
 )
 from sinks.insertion import insert_alerts
+from sinks.journal_settlement import settle
+from sinks.journaled_alert import JournaledAlert
 from sinks.rows import Cell, alert_row
 
 START = 1_732_112_220_000_000_000
@@ -49,8 +50,13 @@ def journal(tmp_path: Path, clock: Clock) -> Iterator[AlertJournal]:
     journal.close()
 
 
-def claim(journal: AlertJournal) -> JournaledAlert | None:
-    return journal.claim(targets=TARGETS, oldest=0)
+def claim(
+    journal: AlertJournal, targets: Sequence[str] = TARGETS, *, oldest: int = 0
+) -> JournaledAlert | None:
+    due = [alert for name in targets for alert in journal.due(target=name, oldest=oldest)]
+    for first in sorted(due, key=lambda each: (each.fired_at, each.key, each.target))[:1]:
+        return next(iter(journal.claim([first])), None)
+    return None
 
 
 def move(journal: AlertJournal, dsn: str) -> Moving:
@@ -91,14 +97,14 @@ def test_critical_alerts_are_claimed_once_the_first_fired_first(journal: AlertJo
     assert journal.keep(rows, ts=1, in_doubt=False).taken == 4
     assert journal in open_journals()
     claimed = []
-    while (found := journal.claim(targets=TARGETS, oldest=START)) is not None:
+    while (found := claim(journal, oldest=START)) is not None:
         claimed.append((found.key, found.target, found.attempts, found.text))
     assert claimed == [
         ("a", "console", 1, "a fell"),
         ("a", "telegram/main", 1, "a fell"),
         ("b", "console", 1, "b fell"),
     ]
-    assert journal.claim(targets=(), oldest=0) is None
+    assert claim(journal, ()) is None
     assert journal.alerts == 4
 
 
@@ -112,6 +118,11 @@ def test_the_row_of_an_alert_is_understood(journal: AlertJournal) -> None:
     assert claim(journal) == JournaledAlert(
         key="k", target="console", severity="critical", text="it fell", fired_at=START + 5,
         attempts=1,
+        facts=AlertFacts(
+            key="k", spec="dip", venue="binance", symbol="BTC-USDT", interval="1m",
+            severity="critical", text="it fell", time=START, fired_at=START + 5,
+            values={"mid": 1.0}, chart=True, clauses=(Clause("mid < 2", 1.0, 2.0),), price=1.0,
+        ),
     )  # fmt: skip
 
 
@@ -120,11 +131,11 @@ def test_the_outbox_says_what_became_of_what_was_sent(journal: AlertJournal, dat
     for state, said in (("sent", "77"), ("failed", "no such chat"), ("pending", "busy")):
         found = claim(journal)
         assert found is not None
-        assert journal.record(found, state, detail=said)  # type: ignore[arg-type]
+        assert journal.record([found], state, detail=said)  # type: ignore[arg-type]
     again = claim(journal)
     assert again is not None
     assert (again.key, again.attempts) == ("c", 2)  # it did not arrive: it is tried again
-    assert journal.record(again, "unknown", detail="no answer")
+    assert journal.record([again], "unknown", detail="no answer")
     moving = move(journal, database)
     assert len(moving.rows) == 5
     assert outbox(database) == {
@@ -150,7 +161,7 @@ def test_nothing_is_moved_while_an_answer_is_out_and_nothing_claimed_while_it_mo
     moving = journal.take()
     assert moving is not None
     assert claim(journal) is None
-    assert not journal.record(found, "sent")  # too late: it goes in as unanswered
+    assert not journal.record([found], "sent")  # too late: it goes in as unanswered
     journal.release(moving, in_doubt=False)
     assert claim(journal) is not None  # it is away again: the other one is still to be sent
     clock.now += ANSWER_S
@@ -159,7 +170,7 @@ def test_nothing_is_moved_while_an_answer_is_out_and_nothing_claimed_while_it_mo
     assert states["a", "console"][:2] == ("pending", 1)
     assert sorted(tries for (key, _), (_, tries, _) in states.items() if key == "b") == [0, 1]
     assert marked(database) == ["a", "b"]
-    assert not journal.record(found, "sent")
+    assert not journal.record([found], "sent")
 
 
 def test_what_the_database_may_have_is_not_sent_from_here(
@@ -174,7 +185,7 @@ def test_what_the_database_may_have_is_not_sent_from_here(
     found = claim(journal)
     assert found is not None
     assert found.key == "a"
-    journal.record(found, "sent")
+    journal.record([found], "sent")
     assert claim(journal) is None
 
 
@@ -195,7 +206,7 @@ def test_a_killed_process_leaves_its_attempts_on_the_disk(
     )
     first = claim(journal)
     assert first is not None
-    journal.record(first, "sent", detail="5")
+    journal.record([first], "sent", detail="5")
     second = claim(journal)
     assert second is not None
     shutil.copytree(tmp_path / "alerts-0", tmp_path / "alerts-1")  # as a kill would leave it
@@ -214,7 +225,7 @@ def test_an_alert_that_comes_again_is_not_sent_again(journal: AlertJournal, data
         journal.keep([alert("a", targets=("console",))], ts=1, in_doubt=False)
     found = claim(journal)
     assert found is not None
-    journal.record(found, "sent", detail="1")
+    journal.record([found], "sent", detail="1")
     assert claim(journal) is None
     move(journal, database)
     assert outbox(database) == {("a", "console"): ("sent", 1, "1")}
@@ -226,7 +237,7 @@ def test_an_outbox_row_that_someone_sends_is_left_alone(
     journal.keep([alert("a", targets=("console",))], ts=1, in_doubt=False)
     found = claim(journal)
     assert found is not None
-    journal.record(found, "failed", detail="x")
+    journal.record([found], "failed", detail="x")
     with psycopg.connect(database) as connection:
         insert_alerts(connection, [alert("a", targets=("console",))], notify=True)
         connection.execute("UPDATE outbox SET state = 'sent', attempts = 3")

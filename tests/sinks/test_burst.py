@@ -1,7 +1,6 @@
 """Five hundred alerts in one second, against everything that may go wrong."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -13,21 +12,24 @@ from itertools import pairwise
 import psycopg
 import pytest
 
-from simulator.telegram import FakeTelegram, Received, telegram_in_thread
-from sinks import dispatch, outbox_report
+from simulator.telegram.bot_api import FakeTelegram
+from simulator.telegram.received import Received
+from simulator.telegram.server import telegram_in_thread
+from sinks import calls, outbox_report
 from sinks.alert_settings import AlertSettings, TelegramSettings
+from sinks.delivery import Target
 from sinks.secret import Secret
 from sinks.sender import Sender
 from sinks.telegram.limits import pace_of
 from sinks.telegram.target import TelegramTarget
-from tests.fakes.outbox_rows import empty, until
+from tests.fakes.burst import ALERT, SECOND, Api, check_limit, figures, told
+from tests.fakes.outbox_rows import empty, fire, until
 from tests.fakes.proxy import CuttableProxy
 
 TOKEN = "123456789:AAE-fake_token_of_the_tests"
 COUNT = 500
+AWAY_S = float(os.environ.get("CANDLEWAX_ALERTS_AWAY_S", "1.5"))
 PER_S = 20
-SECOND = 1_000_000_000
-ALERT = re.compile(r"(possible repeat: )?alert (\d+)\.")
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +41,6 @@ def outbox_database(make_whole_database: Callable[[], str]) -> str:
 def dsn(outbox_database: str) -> str:
     empty(outbox_database)
     return outbox_database
-
-
-class Api:
-    """A fake Bot API and the address where it is."""
-
-    def __init__(self, fake: FakeTelegram, address: str) -> None:
-        self.fake = fake
-        self.base_url = f"{address}/bot"
 
 
 @pytest.fixture
@@ -87,21 +81,6 @@ def states(dsn: str) -> dict[int, tuple[str, str]]:
         return {int(key.rpartition("/")[2]): (severity, state) for key, severity, state in rows}
 
 
-def check_limit(messages: list[Received], per_s: int) -> None:
-    times = sorted(message.received_at for message in messages)
-    most = max(sum(a <= b < a + SECOND for b in times) for a in times)
-    assert most <= per_s
-
-
-def told(messages: list[Received]) -> tuple[Counter[int], Counter[int]]:
-    """Return how often each alert arrived without and with the mark."""
-    plain, marked = Counter[int](), Counter[int]()
-    for message in messages:
-        for mark, number in ALERT.findall(message.text):
-            (marked if mark else plain)[int(number)] += 1
-    return plain, marked
-
-
 def test_a_burst_arrives_once_in_order_and_within_the_limits(dsn: str, api: Api) -> None:
     api.fake.limit(2, retry_after=1)
     api.fake.fail(2, status=502)
@@ -131,7 +110,7 @@ def test_a_burst_arrives_once_in_order_and_within_the_limits(dsn: str, api: Api)
 def test_silence_makes_repeats_that_say_so_and_no_others(
     dsn: str, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch, "BACKOFF_S", (0.05,))
+    monkeypatch.setattr(calls, "BACKOFF_S", (0.05,))
     monkeypatch.setattr("sinks.telegram.target.CALL_S", 0.5)
     api.fake.drop(2, delivered=True)
     api.fake.drop(1, delivered=False)
@@ -194,7 +173,9 @@ def test_flow_and_sender_may_be_killed(dsn: str, api: Api, point: str) -> None:
     assert sum(marked.values()) + counts(dsn)["unknown"] <= 2 * 30
 
 
-def test_a_database_that_is_away_loses_nothing(dsn: str, api: Api) -> None:
+def test_a_database_that_is_away_loses_nothing(
+    dsn: str, api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
     port = psycopg.conninfo.conninfo_to_dict(dsn)["port"]
     assert port is not None
     with CuttableProxy(int(port)) as proxy:
@@ -205,18 +186,21 @@ def test_a_database_that_is_away_loses_nothing(dsn: str, api: Api) -> None:
             proxy.cut()
             away = time.monotonic()
             until(lambda: not sender.is_sending)
-            until(lambda: time.monotonic() - away > 1.5)
+            until(lambda: time.monotonic() - away > AWAY_S, timeout_s=AWAY_S + 5)
             proxy.mend()
             until(lambda: settled(dsn), timeout_s=40)
         finally:
             until(sender.stop)
     found = counts(dsn)
+    with capsys.disabled():
+        print(figures(dsn, api.fake.messages, count=COUNT, away_s=AWAY_S))
     # An attempt whose commit got no answer is given up as unknown: one message at most.
     assert found["sent"] + found["digested"] + found["unknown"] == COUNT
     plain, marked = told(api.fake.messages)
     assert plain <= Counter(range(COUNT))
     assert COUNT - plain.total() <= found["unknown"]
     assert not marked
+    check_limit(api.fake.messages, PER_S)
 
 
 def test_the_real_limits_hold_in_real_time(dsn: str, api: Api) -> None:
@@ -228,3 +212,52 @@ def test_the_real_limits_hold_in_real_time(dsn: str, api: Api) -> None:
         until(sender.stop)
     times = [message.received_at for message in api.fake.messages]
     assert all(later - earlier >= SECOND for earlier, later in pairwise(times))
+
+
+def busiest(messages: list[Received], stretch_s: float) -> int:
+    """Return how many messages came in the busiest stretch of time, by the clock of the other."""
+    times = sorted(message.received_at for message in messages)
+    return max(sum(a <= b < a + int(stretch_s * SECOND) for b in times) for a in times)
+
+
+def test_the_limit_over_all_chats_holds_in_real_time(dsn: str, api: Api) -> None:
+    chats = range(1, 71)
+    limits = TelegramSettings()
+    targets: dict[str, Target] = {
+        f"telegram/{chat}": TelegramTarget(
+            Secret(TOKEN), chat, base_url=api.base_url, pace=pace_of(chat, limits)
+        )
+        for chat in chats
+    }
+    for chat in chats:
+        fire(dsn, f"to {chat}", target=f"telegram/{chat}")
+    sender = Sender(Secret(dsn), targets, AlertSettings())
+    sender.start()
+    try:
+        until(lambda: len(api.fake.messages) == len(chats), timeout_s=30)
+    finally:
+        until(sender.stop)
+    assert {message.chat_id for message in api.fake.messages} == {str(chat) for chat in chats}
+    assert busiest(api.fake.messages, 1.0) <= 30
+
+
+@pytest.mark.skipif(AWAY_S < 10, reason="it takes more than a minute: make outage")
+def test_the_limit_of_a_group_holds_in_real_time(
+    dsn: str, api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = TelegramTarget(
+        Secret(TOKEN), -42, base_url=api.base_url, pace=pace_of(-42, TelegramSettings())
+    )
+    fire(dsn, *(f"alert {number}" for number in range(50)))
+    alone = AlertSettings(digest_from=1000, max_age_s=600)
+    sender = Sender(Secret(dsn), {"telegram/main": target}, alone)
+    began = time.monotonic()
+    sender.start()
+    try:
+        until(lambda: len(api.fake.messages) > 24, timeout_s=120)
+    finally:
+        until(sender.stop)
+    most = busiest(api.fake.messages, 60.0)
+    with capsys.disabled():
+        print(f"\na group got 25 messages in {time.monotonic() - began:.0f} s, {most} in a minute")
+    assert most <= 20

@@ -12,12 +12,14 @@ from sinks import dispatch, outbox_report
 from sinks.acknowledgements import acknowledge
 from sinks.alert_facts import AlertFacts
 from sinks.alert_settings import AlertSettings, TelegramSettings
+from sinks.calls import Calls
 from sinks.delivery import Delivered, DeliveryError, Failure, Target, Traits
 from sinks.dispatch import Dispatcher
 from sinks.insertion import insert, insert_alerts
-from sinks.message import Message
+from sinks.kept_mutes import KeptMutes
+from sinks.message import Composer, Message
 from sinks.mutes import Mute, add_mute
-from sinks.outbox import REPEAT_MARK
+from sinks.outbox_row import REPEAT_MARK
 from sinks.pacing import Pacer
 from sinks.pictures import Picture
 from sinks.rows import Cell, ending_row
@@ -91,12 +93,13 @@ class World:
         self.elapsed = 0.0
         self.main, self.group = Chat(self, 42), Chat(self, -42)
         targets: dict[str, Target] = {MAIN: self.main, GROUP: self.group}
+        told = AlertSettings(**settings)  # type: ignore[arg-type]
         self.dispatcher = Dispatcher(
-            targets,
-            AlertSettings(**settings),  # type: ignore[arg-type]
-            pacer=Pacer(lambda: self.elapsed),
-            link=lambda _venue, _symbol: "",
+            Calls(targets, Pacer(lambda: self.elapsed)),
+            told,
+            Composer(told.zone),
             picture=picture,
+            mutes=KeptMutes(),
             clock=self.now,
             monotonic=lambda: self.elapsed,
         )

@@ -33,7 +33,12 @@ def alert(key: str, targets: list[str]) -> list[Cell]:
     return [
         *(key, "dip", "abc", "binance", "BTC-USDT", "1m", START, START + 5, "info", "it fell"),
         *({"rsi(14)": 21.5, "odd": float("nan"), "ema(9)": None}, targets),
-        *(True, '[{"text":"rsi(14) < 30","value":21.5,"threshold":30.0,"holds":true}]'),
+        *(
+            True,
+            '[{"text":"rsi(14) < 30","value":21.5,"threshold":30.0,"holds":true}]',
+            "entry",
+            '{"desk":"spot"}',
+        ),
     ]
 
 
@@ -200,10 +205,21 @@ def test_an_alert_makes_one_message_for_each_target_and_wakes_the_sender(databas
 
 def test_an_alert_that_an_older_version_spooled_is_stored(database: str) -> None:
     with psycopg.connect(database) as connection:
-        insert_alerts(connection, [alert("new", []), alert("old", [])[:12]], notify=True)
-        found = rows_of(connection, "SELECT key, chart, clauses FROM alerts ORDER BY 1")
+        insert_alerts(
+            connection,
+            [alert("new", []), alert("old", [])[:12], alert("older", [])[:14]],
+            notify=True,
+        )
+        found = rows_of(
+            connection,
+            "SELECT key, chart, clauses, signal, labels FROM alerts ORDER BY 1",
+        )
     clause = {"text": "rsi(14) < 30", "value": 21.5, "threshold": 30.0, "holds": True}
-    assert found == [("new", True, [clause]), ("old", False, [])]
+    assert found == [
+        ("new", True, [clause], "entry", {"desk": "spot"}),
+        ("old", False, [], "", {}),
+        ("older", True, [clause], "", {}),
+    ]
 
 
 def test_a_stored_replay_sends_nothing(database: str) -> None:

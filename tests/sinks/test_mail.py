@@ -14,7 +14,7 @@ from sinks.delivery import DeliveryError, Failure
 from sinks.email_settings import EmailSettings
 from sinks.mail import MailTarget
 from sinks.message import Message
-from sinks.outbox import OutboxRow
+from sinks.outbox_row import OutboxRow
 from sinks.secret import Secret
 
 NOW = 1_700_000_000_000_000_000

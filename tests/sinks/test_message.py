@@ -8,7 +8,7 @@ from filters.alerts import Clause
 from sinks.alert_facts import AlertFacts
 from sinks.explanation import explain
 from sinks.message import MOST, TEXT_LIMIT, Composer, Message, cut
-from sinks.outbox import REPEAT_MARK, OutboxRow
+from sinks.outbox_row import REPEAT_MARK, OutboxRow
 from sinks.telegram.target import CAPTION_LIMIT, fitted
 from sinks.telegram.target import TEXT_LIMIT as TELEGRAM_LIMIT
 
@@ -122,6 +122,17 @@ def test_a_cut_keeps_the_beginning(text: str, limit: int) -> None:
 
 def test_a_subject_is_one_short_line() -> None:
     assert Message(body="x" * 200 + "\nsecond").subject == "x" * 149 + "…"
+
+
+def test_why_shows_no_more_digits_than_a_phone_has_room_for() -> None:
+    values = {"a": 51.49230575521, "b": 64_002.16, "c": 0.000012345678912, "d": 1e-12}
+    told = explain(facts(values=values), UTC).splitlines()
+    assert told[2:6] == [
+        "a was 51.4923058",
+        "b was 64,002.16",
+        "c was 0.0000123457",
+        "d was 1e-12",
+    ]
 
 
 def test_why_shows_each_clause_with_value_and_threshold() -> None:

@@ -13,8 +13,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from sinks import outbox, outbox_report
-from sinks.outbox import REPEAT_MARK, OutboxRow
+from sinks import outbox, outbox_report, outbox_waits
+from sinks.outbox_row import REPEAT_MARK, STATES, OutboxRow
 from tests.drawn_examples import examples
 from tests.fakes.outbox_rows import empty, fire, insert, read_states, states
 
@@ -129,9 +129,9 @@ def test_every_end_is_recorded_with_its_reason(dsn: str, connection: psycopg.Con
     assert len(held) == 1
     assert held[0].state == "unknown"
     assert outbox.record_retry(connection, [rows["expired"]], "busy", delay_s=0)
-    assert [row.text for row in outbox.expire(connection, oldest=time.time_ns() + MINUTE)] == [
-        "expired"
-    ]
+    assert [
+        row.text for row in outbox_waits.expire(connection, oldest=time.time_ns() + MINUTE)
+    ] == ["expired"]
     found = connection.execute(
         "SELECT state, error, message_id, finished_at IS NOT NULL FROM outbox ORDER BY id"
     ).fetchall()
@@ -143,7 +143,7 @@ def test_every_end_is_recorded_with_its_reason(dsn: str, connection: psycopg.Con
     ]
     assert [row.text for row in outbox_report.unanswered(connection)] == ["unknown"]
     counted = outbox_report.counts(connection)
-    assert tuple(counted) == outbox.STATES
+    assert tuple(counted) == STATES
     assert sum(counted.values()) == 4
 
 
@@ -168,15 +168,6 @@ def test_what_is_too_old_is_not_repeated(dsn: str, connection: psycopg.Connectio
     held = outbox.record_unanswered(connection, [row], "cut off", oldest=time.time_ns())
     assert len(held) == 1
     assert (held[0].state, held[0].text) == ("unknown", "crash")
-
-
-def test_a_marked_row_that_gets_too_old_stays_unknown(
-    dsn: str, connection: psycopg.Connection
-) -> None:
-    fire(dsn, "crash", severity="critical")
-    outbox.record_unanswered(connection, [claim(connection)], "cut off", oldest=oldest())
-    (row,) = outbox.expire(connection, oldest=time.time_ns() + MINUTE)
-    assert row.state == "unknown"
 
 
 def test_what_a_dead_sender_left_is_unknown(dsn: str, connection: psycopg.Connection) -> None:
@@ -205,19 +196,6 @@ def test_a_late_answer_counts_unless_a_new_attempt_has_begun(
     assert not outbox.record_retry(connection, [too_late], "x", delay_s=0)
     assert outbox.record_unanswered(connection, [too_late], "x", oldest=oldest()) == []
     assert states(dsn) == {REPEAT_MARK + "x": "sent", REPEAT_MARK + "y": "sending"}
-
-
-def test_one_connection_holds_the_lock_of_an_outbox(dsn: str) -> None:
-    with psycopg.connect(dsn, autocommit=True) as one:
-        assert outbox.take_lock(one)
-        with psycopg.connect(dsn, autocommit=True) as two:
-            assert not outbox.take_lock(two)
-            two.execute("CREATE SCHEMA elsewhere")
-            two.execute("CREATE TABLE elsewhere.outbox (LIKE public.outbox)")
-            two.execute("SET search_path = elsewhere")
-            assert outbox.take_lock(two)
-    with psycopg.connect(dsn, autocommit=True) as two:
-        assert outbox.take_lock(two)
 
 
 class Deliveries(RuleBasedStateMachine):
@@ -313,7 +291,7 @@ class Deliveries(RuleBasedStateMachine):
 
     @rule()
     def too_old(self) -> None:
-        outbox.expire(self.connection, oldest=time.time_ns() + MINUTE)
+        outbox_waits.expire(self.connection, oldest=time.time_ns() + MINUTE)
         for name, history in self.model.items():
             if history[-1] == "pending":
                 history.append("unknown" if name in self.marked else "expired")

@@ -17,12 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from sinks import dispatch, outbox_report, sender
+from sinks import calls, dispatch, outbox_report, sender
 from sinks.alert_settings import AlertSettings
 from sinks.console import ConsoleTarget
 from sinks.delivery import Delivered, DeliveryError, Failure, Target, Traits
 from sinks.message import Message
-from sinks.outbox import REPEAT_MARK
+from sinks.outbox_row import REPEAT_MARK
 from sinks.secret import Secret
 from sinks.sender import Sender
 from sinks.telegram.target import TelegramTarget
@@ -79,7 +79,7 @@ def start(dsn: str, fake: FakeTelegram) -> Iterator[Start]:
 
 @pytest.fixture(autouse=True)
 def fast_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch, "BACKOFF_S", (0.05,))
+    monkeypatch.setattr(calls, "BACKOFF_S", (0.05,))
 
 
 def all_are(dsn: str, *expected: str) -> Callable[[], bool]:
@@ -492,7 +492,7 @@ class Scripted:
 def test_everything_that_was_fired_adds_up(
     dsn: str, monkeypatch: pytest.MonkeyPatch, alerts: list[str], script: list[str]
 ) -> None:
-    monkeypatch.setattr(dispatch, "BACKOFF_S", (0.0,))
+    monkeypatch.setattr(calls, "BACKOFF_S", (0.0,))
     empty(dsn)
     for number, severity in enumerate(alerts):
         fire(dsn, f"{severity} {number}", target="scripted", severity=severity)

@@ -8,7 +8,9 @@ import psycopg
 import pytest
 
 from market.errors import ConfigError
-from simulator.telegram import FakeTelegram, Received, telegram_in_thread
+from simulator.telegram.bot_api import FakeTelegram
+from simulator.telegram.received import Received
+from simulator.telegram.server import telegram_in_thread
 from sinks.acknowledgements import acknowledged_by
 from sinks.alert_settings import AlertSettings, Role, TelegramSettings, TelegramUser
 from sinks.insertion import insert_alerts
@@ -196,6 +198,9 @@ def test_mutes_are_set_listed_and_lifted_by_command(bot: Bot) -> None:
     assert bot.ask("/unmute") == "There is no such mute; /status lists them."
     assert bot.ask("/mute a b c") == "Write it as /mute [SPEC|SYMBOL|all] [2h]"
     assert bot.ask("/mute 1h").startswith("mute 3: everything to every target until 20")
+    # A slip of the pen mutes nothing.
+    assert bot.ask("/mute brust") == ("there is no spec and no symbol 'brust'; did you mean burst?")
+    assert bot.ask("/mute zzz") == ("there is no spec and no symbol 'zzz'; /rules lists the specs")
 
 
 def test_alerts_lists_the_newest_and_the_sums(bot: Bot) -> None:
@@ -216,10 +221,19 @@ def test_what_is_connected_is_used(dsn: str, fake: tuple[FakeTelegram, str]) -> 
         add_spec=lambda line, by, target: f"added {line} for {by} at {target}",
         delete_spec=refuse,
         list_specs=lambda: ["oversold", "walls"],
+        spec_ids=lambda: ["oversold", "walls"],
         why=lambda spec, symbol: f"{spec} {symbol}: rsi(14) was 31",
-        chart=lambda symbol: b"png" if symbol == "BTC-USDT" else None,
+        chart=lambda symbol: b"png" if symbol == "btc-usdt" else None,
         status=lambda: "2 feeds live",
     )
+    with psycopg.connect(dsn) as connection:
+        for symbol in ("BTC-USDT", "ETH-USDT"):
+            connection.execute(
+                "INSERT INTO instruments VALUES"
+                " ('binance', %s, replace(%s, '-', ''), 'A', 'B', 0.01, 0.01, 'spot')"
+                " ON CONFLICT DO NOTHING",
+                (symbol, symbol),
+            )
     bot = Bot(*fake, dsn, services)
     try:
         assert bot.ask("/alert BTC-USDT > 70000") == "added BTC-USDT > 70000 for olga at None"
@@ -228,12 +242,23 @@ def test_what_is_connected_is_used(dsn: str, fake: tuple[FakeTelegram, str]) -> 
         assert bot.ask("/alert") == "Write it as /alert SYMBOL > PRICE"
         assert bot.ask("/delete x") == "no symbol in 'x', olga"
         assert bot.ask("/rules") == "oversold\nwalls"
-        assert bot.ask("/why oversold btc-usdt") == "oversold BTC-USDT: rsi(14) was 31"
+        for word, meant in (
+            ("btc-usdt", "BTC-USDT"),
+            ("ethusdt", "ETH-USDT"),
+            ("Binance:eth-usdt", "binance:ETH-USDT"),
+            ("merged:xy", "merged:XY"),
+        ):
+            assert bot.ask(f"/why oversold {word}") == f"oversold {meant}: rsi(14) was 31"
         assert bot.ask("/status").startswith("2 feeds live\n0 fired")
         assert bot.ask("/chart btc-usdt") == "BTC-USDT"
         picture = bot.fake.messages[-1]
         assert (picture.method, picture.filename) == ("sendPhoto", "chart.png")
-        assert bot.ask("/chart eth-usdt") == "ETH-USDT: there is nothing to draw yet"
+        assert bot.ask("/chart ethusdt") == "ETH-USDT: there is nothing to draw yet"
+        assert bot.ask("/chart doge") == "'doge' is not followed; followed are BTC-USDT, ETH-USDT"
+        assert "did you mean BTC-USDT" in bot.ask("/chart btc-usd")
+        assert bot.ask("/mute walls").startswith("mute 1: walls to every target")
+        assert bot.ask("/mute ethusdt").startswith("mute 2: ETH-USDT to every target")
+        assert bot.ask("/unmute ethusdt") == "ended: ETH-USDT"
     finally:
         until(bot.sender.stop)
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from telegram.error import NetworkError
 
-import simulator.telegram
 from market.errors import ConfigError
+from simulator.telegram.bot_api import FakeTelegram as BotApi
+from simulator.telegram.server import telegram_in_thread
 from sinks.delivery import DeliveryError, Failure
 from sinks.message import Message, cut
 from sinks.secret import Secret
@@ -202,8 +203,8 @@ def test_only_a_connection_that_was_not_used_is_safe(cause: Exception, kind: Fai
 
 
 def test_a_picture_goes_with_its_text_as_a_file_with_a_name() -> None:
-    api = simulator.telegram.FakeTelegram(TOKEN)
-    with simulator.telegram.telegram_in_thread(api) as address:
+    api = BotApi(TOKEN)
+    with telegram_in_thread(api) as address:
         target = TelegramTarget(Secret(TOKEN), 42, base_url=f"{address}/bot")
         details = "binance BTC-USDT 1m"
         message = Message(body="RSI 28 " * 300, details=details, picture=b"\x89PNG")

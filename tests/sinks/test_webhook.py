@@ -11,7 +11,7 @@ import pytest
 from sinks.alert_facts import AlertFacts
 from sinks.delivery import DeliveryError, Failure
 from sinks.message import Message
-from sinks.outbox import REPEAT_MARK, OutboxRow
+from sinks.outbox_row import REPEAT_MARK, OutboxRow
 from sinks.secret import Secret
 from sinks.webhook import WebhookTarget
 

@@ -6,7 +6,7 @@ import talib
 
 from indicators.catalogue import KINDS
 from indicators.names import usage
-from sinks.charts.chart import Chart, Pane
+from sinks.charts.chart import Chart, Mark, Pane
 from sinks.charts.contents import (
     MOST_PANES,
     bars_wanted,
@@ -93,6 +93,25 @@ def test_what_has_no_room_no_value_or_is_not_known_is_named() -> None:
         "no value: sma(5000)",
         "not known here: no.such(3), BTC-USDT@15m: rsi(14)",
     )
+
+
+def test_what_was_known_at_the_moment_is_drawn_where_its_past_is_not_stored() -> None:
+    mark = Mark(ts=BARS[4].end)
+    known = {"rsi(14)": 28.5, "sma(3)": 1.0, "macd(12,26,9).hist": None}
+    bars = BARS[:8]
+    chart = chart_of(
+        bars, ["rsi(14)", "sma(3)", "macd.hist"], symbol="A-B", venue="x", mark=mark, known=known
+    )
+    (rsi,) = chart.panes
+    assert line(rsi, "") == [None] * 4 + [28.5] + [None] * 3
+    # What the bars give themselves stays.
+    (sma,) = chart.layers
+    assert line(sma, "")[4] == pytest.approx(talib.SMA(CLOSES[:8], 3)[4])
+    assert chart.left_out == ("no value: macd(12,26,9)",)
+    early = chart_of(
+        bars, ["rsi(14)"], symbol="A-B", venue="x", mark=Mark(ts=bars[0].start - 1), known=known
+    )
+    assert early.panes == ()
 
 
 def test_values_of_the_book_are_those_that_were_stored() -> None:

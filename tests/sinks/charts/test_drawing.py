@@ -339,3 +339,9 @@ def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(drawing, "find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"candlewax\[charts\]"):
         draw(chart())
+
+
+def test_a_price_that_hardly_moved_is_not_told_as_less_than_nothing() -> None:
+    bars = [bar(0, 64_002.0, 64_002.0), bar(1, 64_002.0, 64_001.9)]
+    words = [text.get_text() for text in figure_of(chart(bars), UTC).axes[0].texts]
+    assert "+0.00 % in 2 min" in words

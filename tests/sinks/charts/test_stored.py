@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -208,6 +209,33 @@ def test_a_stored_alert_is_drawn_by_its_key(connection: psycopg.Connection, data
     assert pictures.picture_of("no/such") is None
 
 
+def test_the_bar_that_fired_is_waited_for(
+    database: str, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "BAR_PATIENCE_S", 20.0)
+    late = walk(201)[-1]
+    fired = alert(ts_event=late.end, ts_fired=time.time_ns())
+    put(connection, "alerts", [alert_row(fired)])
+    asked: list[float] = []
+
+    def store_it(seconds: float) -> None:
+        asked.append(seconds)
+        put(connection, "bars", [bar_row(late)])
+
+    monkeypatch.setattr(time, "sleep", store_it)
+    assert AlertPictures(Secret(database)).picture_of(fired.key) is not None
+    assert asked == [stored.BAR_POLL_S]
+
+
+def test_a_bar_that_never_comes_is_not_waited_for_long(
+    database: str, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = alert(ts_event=BARS[-1].end + MINUTE, ts_fired=time.time_ns() - 2 * SECOND)
+    put(connection, "alerts", [alert_row(old)])
+    monkeypatch.delattr(time, "sleep")
+    assert AlertPictures(Secret(database)).picture_of(old.key) is not None
+
+
 def test_an_alert_without_bars_has_no_picture(
     connection: psycopg.Connection, database: str
 ) -> None:
@@ -249,3 +277,33 @@ def test_a_warm_up_loads_what_the_first_picture_needs() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert told.stdout.split() == ["False", "True"]
+
+
+def test_other_bars_that_an_alert_looked_at_are_read_with_their_past(
+    connection: psycopg.Connection,
+) -> None:
+    ten = [
+        msgspec.structs.replace(
+            each, interval="10m", end=each.start + 10 * MINUTE, revision=0, partial=False, gap=False
+        )
+        for each in BARS[::10]
+    ]
+    put(connection, "bars", [bar_row(each) for each in ten])
+    other = [msgspec.structs.replace(each, instrument="binance:ETH-USDT") for each in BARS]
+    put(connection, "bars", [bar_row(each) for each in other])
+    values = {
+        "close": 1.0, "ema(3)@10m": 1.0, "close@ETH-USDT": 2.0, "rsi(14)@4h": None,
+        "position.size": 2.0, "position.stop": 1.0,
+    }  # fmt: skip
+    alert = Alert(
+        key="k", spec="dip", spec_hash="h", series=BTC, interval="1m", ts_event=FIRED.end,
+        ts_fired=FIRED.end, severity="info", targets=(), text="dip", values=values, signal="entry",
+    )  # fmt: skip
+    chart = chart_of_alert(connection, alert)
+    assert chart is not None
+    assert [layer.title for layer in chart.layers] == ["ema(3)@10m"]
+    [line] = chart.layers[0].lines
+    assert line.is_stepped
+    assert None not in line.values  # the bars before the first one shown were read
+    assert [pane.title for pane in chart.panes] == ["close@ETH-USDT"]
+    assert chart.left_out == ("no value: rsi(14)@4h",)

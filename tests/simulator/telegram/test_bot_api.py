@@ -5,11 +5,12 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from telegram import Bot, Update
+from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, Update
 from telegram.error import BadRequest, InvalidToken, NetworkError, RetryAfter, TimedOut
 from telegram.ext import ApplicationBuilder, CommandHandler, ContextTypes
 
-from simulator.telegram import FakeTelegram, telegram_in_thread
+from simulator.telegram.bot_api import MOST_PHOTOS, FakeTelegram
+from simulator.telegram.server import telegram_in_thread
 
 TOKEN = "123456:fake"
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 3
@@ -158,6 +159,94 @@ def test_updates_are_told_until_they_are_confirmed(fake: FakeTelegram, address: 
     assert updates(3) == []
 
 
+def test_updates_that_are_repeated_come_again_though_they_were_confirmed(
+    fake: FakeTelegram, address: str
+) -> None:
+    def updates(offset: int) -> list[int]:
+        answer = httpx.post(f"{address}/bot{TOKEN}/getUpdates", data={"offset": str(offset)})
+        return [update["update_id"] for update in answer.json()["result"]]
+
+    fake.write(1, "one")
+    assert updates(2) == []
+    fake.write(1, "two")
+    fake.repeat_updates()
+    assert updates(2) == [2]
+    assert updates(3) == [2]  # confirmed, and told nevertheless
+    fake.write(1, "three")
+    assert updates(4) == [2, 3]
+    fake.reset()
+    assert updates(4) == []
+
+
+def test_a_slow_call_is_taken_at_once_and_answered_later(fake: FakeTelegram, address: str) -> None:
+    fake.slow(1, seconds=30.0)
+    fake.slow(1, seconds=0.05, method="getMe")
+
+    async def scene() -> None:
+        url = f"{address}/bot{TOKEN}"
+        async with asyncio.timeout(20), httpx.AsyncClient() as client:
+            call = asyncio.create_task(
+                client.post(f"{url}/sendMessage", data={"chat_id": "1", "text": "a"}, timeout=30)
+            )
+            while not fake.messages:  # noqa: ASYNC110 - another thread's
+                await asyncio.sleep(0.01)
+            quick = await client.post(f"{url}/sendMessage", data={"chat_id": "1", "text": "b"})
+            assert quick.json()["ok"]
+            assert not call.done()
+            call.cancel()
+            clock = asyncio.get_running_loop().time
+            began = clock()
+            assert (await client.post(f"{url}/getMe")).json()["ok"]
+            assert clock() - began >= 0.05
+
+    asyncio.run(scene())
+    assert [message.text for message in fake.messages] == ["a", "b"]
+
+
+def test_a_button_is_pressed_under_the_message_that_has_it(
+    fake: FakeTelegram, address: str
+) -> None:
+    keyboard = InlineKeyboardMarkup([[InlineKeyboardButton("Ack", callback_data="ack:7")]])
+
+    async def scene() -> None:
+        async with bot(address) as sender:
+            await sender.send_message(-100, "alert", reply_markup=keyboard)
+            [sent] = fake.messages
+            assert sent.buttons == ("ack:7",)
+            fake.press(sent.message_id, "ack:7", user_id=11)
+            [update] = await sender.get_updates()
+            pressed = update.callback_query
+            assert pressed is not None
+            assert (pressed.data, pressed.from_user.id) == ("ack:7", 11)
+            assert pressed.message is not None
+            assert (pressed.message.chat.id, pressed.message.message_id) == (-100, 1)
+            await pressed.answer("noted")
+
+    asyncio.run(scene())
+    assert fake.notices == ["noted"]
+
+
+def test_a_button_under_no_message_cannot_be_pressed(fake: FakeTelegram) -> None:
+    with pytest.raises(KeyError):
+        fake.press(1, "ack:1", user_id=1)
+
+
+def test_an_old_picture_is_forgotten_and_no_text_has_one(fake: FakeTelegram, address: str) -> None:
+    with httpx.Client() as client:
+        url = f"{address}/bot{TOKEN}"
+        for number in range(MOST_PHOTOS + 1):
+            client.post(
+                f"{url}/sendPhoto",
+                data={"chat_id": "1"},
+                files={"photo": ("x.png", PICTURE + bytes([number]))},
+            )
+        client.post(f"{url}/sendMessage", data={"chat_id": "1", "text": "a"})
+    assert fake.photo(2) == PICTURE + b"\x01"
+    for without in (1, MOST_PHOTOS + 2):
+        with pytest.raises(KeyError):
+            fake.photo(without)
+
+
 def test_a_second_poller_ends_the_first(fake: FakeTelegram, address: str) -> None:
     async def scene() -> None:
         url = f"{address}/bot{TOKEN}/getUpdates"
@@ -171,35 +260,9 @@ def test_a_second_poller_ends_the_first(fake: FakeTelegram, address: str) -> Non
     asyncio.run(scene())
 
 
-def test_everything_can_be_steered_over_http(address: str) -> None:
-    api = f"{address}/bot{TOKEN}"
-    control = f"{address}/control"
-    with httpx.Client() as client:
-        assert client.post(f"{control}/limit", json={"next": 1, "retry_after": 3}).json() == {
-            "ok": True
-        }
-        limited = client.post(f"{api}/sendMessage", json={"chat_id": 5, "text": "a"})
-        assert limited.json()["parameters"] == {"retry_after": 3}
-        assert client.post(f"{api}/sendMessage", json={"chat_id": 5, "text": "a"}).json()["ok"]
-        client.post(f"{control}/fail", json={"status": 503, "method": "getMe"})
-        assert client.post(f"{api}/getMe").status_code == 503
-        client.post(f"{control}/update", json={"chat_id": 5, "text": "/start"})
-        [update] = client.get(f"{api}/getUpdates").json()["result"]
-        assert update["message"]["chat"]["id"] == 5
-        [message] = client.get(f"{control}/messages").json()
-        assert (message["chat_id"], message["text"]) == ("5", "a")
-        assert client.get(f"{control}/calls").json()["sendMessage"] == 2
-        client.post(f"{control}/drop", json={"next": 1})
-        with pytest.raises(httpx.RemoteProtocolError):
-            client.post(f"{api}/sendMessage", json={"chat_id": 5, "text": "b"})
-        client.post(f"{control}/reset")
-        assert client.get(f"{control}/messages").json() == []
-
-
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("POST", "/control/nothing", 404),
         ("GET", "/nothing", 404),
         ("POST", f"/bot{TOKEN}/launchRocket", 404),
         ("POST", f"/bot{TOKEN}/sendMessage", 400),
@@ -209,12 +272,6 @@ def test_everything_can_be_steered_over_http(address: str) -> None:
 )
 def test_what_is_not_there_is_refused(address: str, method: str, path: str, status: int) -> None:
     assert httpx.request(method, address + path).status_code == status
-
-
-def test_wrong_control_is_told(address: str) -> None:
-    answer = httpx.post(f"{address}/control/limit", json={"nxt": 1})
-    assert answer.status_code == 400
-    assert "nxt" in answer.json()["error"]
 
 
 def test_the_token_is_in_no_log(address: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,1 @@
+"""A Telegram Bot API that is not Telegram's."""
