@@ -25,7 +25,7 @@ app = App(name="db", help="Look after the database.")
 
 TABLES = (
     *("instruments", "trades", "book_tops", "book_updates", "bars", "features"),
-    *("alerts", "outbox", "gaps"),
+    *("alerts", "alert_endings", "outbox", "gaps"),
 )
 ADMIN = "DATABASE_ADMIN_URL"
 PASSWORD = "DATABASE_PASSWORD"  # noqa: S105  the name of a variable

@@ -13,7 +13,7 @@ YOUNGEST_S = 600.0
 """A table whose rows span less says nothing of a day."""
 LONGEST_DAYS = 3650
 
-OTHERS = ("instruments", "alerts", "outbox", "gaps")
+OTHERS = ("instruments", "alerts", "alert_endings", "outbox", "gaps")
 
 
 class TableSize(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ from tests.end_to_end.flow_runs import (
 from tests.end_to_end.wire_recording import WireRun, record_wire
 from tests.fixtures_database import EMBEDDED, Servers
 from tests.servers.own_server import OwnServer, kill, prepared
+from tests.servers.schema import server_name
 
 SECONDS = 60
 AWAY_S = float(os.environ.get("CANDLEWAX_AWAY_S", "1"))
@@ -112,10 +113,11 @@ def test_a_flow_killed_while_it_drains_loses_and_doubles_nothing(
             arguments=recovery,
         )
 
-    with replay_run(tmp_path / "whole", [recorded.path], store=undisturbed) as whole:
-        assert whole.wait() == [0]
     seen: list[tuple[int, int]] = []
-    with flow(SPEED) as first:
+    with (
+        replay_run(tmp_path / "whole", [recorded.path], store=undisturbed) as whole,
+        flow(SPEED) as first,
+    ):
         poll(lambda: counts(dsn)["trades"] > 0, within_s=30, said="rows are written")
         kill(own_server)
         back = time.monotonic() + AWAY_S
@@ -128,6 +130,7 @@ def test_a_flow_killed_while_it_drains_loses_and_doubles_nothing(
         since = drained(home)
         assert own_server.start() == dsn
         seen.append(kill_while_it_drains(first, since=since))
+        assert whole.wait() == [0]
     while len(seen) < KILLS:
         since = drained(home)
         with flow(SPEED) as again:
@@ -140,8 +143,8 @@ def test_a_flow_killed_while_it_drains_loses_and_doubles_nothing(
     with capsys.disabled():
         kills = ", ".join(f"{gone} rows drained and {left} waiting" for gone, left in seen)
         print(
-            f"\ndatabase away {AWAY_S:.0f} s, the whole flow killed -9 while it drained, with"
-            f" {kills}: rows in {sum(expected.values())}, out {sum(found.values())}, lost"
+            f"\n{server_name(dsn)} away {AWAY_S:.0f} s, the whole flow killed -9 while it drained,"
+            f" with {kills}: rows in {sum(expected.values())}, out {sum(found.values())}, lost"
             f" {sum(last.statuses[0].rows_lost.values())}, on the disk {waiting(home)}"
         )
     assert all(gone > 0 and left > 0 for gone, left in seen)

@@ -27,6 +27,7 @@ from sinks.settings import StoreSettings
 from sinks.writer import Writer
 from tests.fakes.proxy import CuttableProxy
 from tests.servers.own_server import OwnServer, kill, prepared
+from tests.servers.schema import server_name
 
 ROOT = Path(__file__).resolve().parents[2]
 START = 1_732_112_220_000_000_000
@@ -111,7 +112,7 @@ class Feed:
         totals = self.writer.totals["trades"]
         out = count(dsn, "trades")
         print(
-            f"\n{name}: rows in {totals.handed}, out {out}, lost {totals.lost},"
+            f"\n{name}, {server_name(dsn)}: rows in {totals.handed}, out {out}, lost {totals.lost},"
             f" still on the disk {totals.spooled}; held up: put"
             f" {self.held_up['put'] * 1000:.1f} ms, barrier {self.held_up['barrier']:.3f} s"
         )
@@ -373,7 +374,8 @@ def test_a_process_killed_while_it_drains_loses_and_doubles_nothing(
     with started(dsn, str(tmp_path), str(rows), "5000") as process:
         assert process.wait(PATIENCE_S) == 0
     out = count(dsn, "trades")
-    print(f"\nkilled {kills} times while it drained: rows in {rows + 5000}, out {out}, lost 0")
+    told = f"killed {kills} times while it drained, {server_name(dsn)}"
+    print(f"\n{told}: rows in {rows + 5000}, out {out}, lost 0")
     assert kills > 0
     assert left <= rows
     assert out == rows + 5000

@@ -1,4 +1,4 @@
-"""A database's schema, and its rows gone."""
+"""A database's schema, its rows gone, and what it is."""
 
 import psycopg
 
@@ -33,3 +33,13 @@ def emptied(dsn: str) -> str:
             tables = ", ".join(f'"{name}"' for (name,) in names)
             connection.execute(f"TRUNCATE {tables} RESTART IDENTITY")
     return dsn
+
+
+def server_name(dsn: str) -> str:
+    """Say which kind of server it is on, for people."""
+    with psycopg.connect(dsn) as connection:
+        found = connection.execute(
+            "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'"
+        ).fetchone()
+        version = connection.info.server_version // 10000
+    return f"PostgreSQL {version}" + (f" with TimescaleDB {found[0]}" if found else "")

@@ -30,6 +30,7 @@ from tests.fakes.burst import ALERT, SECOND, Api, check_limit, figures, told
 from tests.fakes.killed_flow import alert_cells
 from tests.fakes.outbox_rows import until
 from tests.servers.own_server import OwnServer, kill, prepared
+from tests.servers.schema import server_name
 
 TOKEN = "123456789:AAE-fake_token_of_the_tests"
 CHAT = "telegram/main"
@@ -202,7 +203,7 @@ def test_a_burst_over_an_outage_adds_up(
         found = outbox_report.counts(connection)
     with capsys.disabled():
         print(figures(dsn, api.fake.messages, count=COUNT, away_s=AWAY_S), end="")
-        print(f"; {meanwhile} messages before the database was back")
+        print(f"; {meanwhile} messages before {server_name(dsn)} was back")
     assert found["failed"] == found["expired"] == found["suppressed"] == 0
     plain, marked = told(api.fake.messages)
     assert set(plain) | set(marked) == set(range(COUNT))
