@@ -16,15 +16,16 @@ endif
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-EMBEDDED := -m "not timescaledb"
 UV := $(shell command -v uv 2>/dev/null)
 ARGS ?=
+# Compiled once, not anew in each of the hundred processes that tests start.
+unexport PYTHONDONTWRITEBYTECODE
 LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-TEST_PARTS := test-whole test-store test-services test-venues test-rest
-.PHONY: help setup demo test $(TEST_PARTS) test-timescaledb timescaledb \
+TEST_PARTS := test-store test-live test-whole test-venues test-services test-faults test-rest
+.PHONY: help setup demo test $(TEST_PARTS) test-slow slow-whole slow-rest test-timescaledb timescaledb \
 	timescaledb-whole timescaledb-rest fuzz soak outage check fmt lint types lock docs bench
 
 help:  ## this list
@@ -39,7 +40,8 @@ $(READY): requirements-dev.lock pyproject.toml
 		exit 2; }
 ifneq ($(UV),)
 	@test -x $(BIN)/python || uv venv --quiet --python $(PYTHON) $(VENV)
-	uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	uv pip install --quiet --compile-bytecode --python $(BIN)/python \
+		--require-hashes -r requirements-dev.lock
 	uv pip install --quiet --python $(BIN)/python --no-deps -e .
 else
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { \
@@ -53,35 +55,56 @@ endif
 demo: $(READY)  ## everything at work, with no network and no key; Ctrl-C ends it
 	@$(BIN)/candlewax demo $(ARGS)
 
-# Parts that run at once, each about as long as the others: some compute all the time, and some
-# mostly wait for processes, sockets and pauses.
-WHOLE := tests/end_to_end tests/faults tests/test_documents.py
+# Parts that run at once: some compute all the time, and some mostly wait for processes, sockets and
+# pauses. The longest come first, and what computes gives way to what waits: delays of live flows
+# are measured. These run as long as other tests of `tests/end_to_end` beside them, so they have none.
+LIVE := tests/end_to_end/test_live.py tests/cli
+WHOLE := tests/end_to_end
 STORE := tests/sinks tests/migrations tests/servers
-SERVICES := tests/flows tests/cli
+SERVICES := tests/flows tests/bench tests/test_documents.py
 VENUES := tests/connectors tests/simulator tests/faults/test_sockets.py
+FAULTS := tests/faults
+QUICK := -m "not timescaledb and not slow"
 
-test: $(READY)  ## all tests, on the embedded PostgreSQL
+test: $(READY)  ## all tests but the slow ones, on the embedded PostgreSQL (three minutes)
 ifneq ($(ARGS),)
 	$(BIN)/pytest -q $(ARGS)
 else
-	@echo "five parts, three at once; what each says comes when it has ended"
-	@$(MAKE) --no-print-directory --keep-going -j3 --output-sync=target $(TEST_PARTS)
+	@echo "seven parts, five at once; what each says comes when it has ended"
+	@$(MAKE) --no-print-directory --keep-going -j5 --output-sync=target $(TEST_PARTS)
 endif
 
-test-whole: $(READY)
-	@$(BIN)/pytest -q $(EMBEDDED) $(WHOLE) $(addprefix --ignore=,$(VENUES))
-
 test-store: $(READY)
-	@$(BIN)/pytest -q $(EMBEDDED) $(STORE)
+	@nice -n 5 $(BIN)/pytest -q $(QUICK) $(STORE)
+
+test-live: $(READY)
+	@$(BIN)/pytest -q $(QUICK) $(LIVE)
+
+test-whole: $(READY)
+	@nice -n 5 $(BIN)/pytest -q $(QUICK) $(WHOLE) $(addprefix --ignore=,$(LIVE))
 
 test-services: $(READY)
-	@$(BIN)/pytest -q $(EMBEDDED) $(SERVICES)
+	@nice -n 10 $(BIN)/pytest -q $(QUICK) $(SERVICES)
 
 test-venues: $(READY)
-	@$(BIN)/pytest -q $(EMBEDDED) $(VENUES)
+	@nice -n 5 $(BIN)/pytest -q $(QUICK) $(VENUES)
+
+test-faults: $(READY)
+	@nice -n 10 $(BIN)/pytest -q $(QUICK) $(FAULTS) $(addprefix --ignore=,$(VENUES))
 
 test-rest: $(READY)
-	@$(BIN)/pytest -q $(EMBEDDED) tests $(addprefix --ignore=,$(WHOLE) $(STORE) $(SERVICES) $(VENUES))
+	@nice -n 10 $(BIN)/pytest -q $(QUICK) tests \
+		$(addprefix --ignore=,$(LIVE) $(WHOLE) $(STORE) $(SERVICES) $(VENUES) $(FAULTS))
+
+SLOW := -m "(slow or hypothesis) and not timescaledb"
+test-slow: $(READY)  ## the slow tests, and every property with five times the examples (minutes)
+	@echo "two parts at once; what each says comes when it has ended"
+	@$(MAKE) --no-print-directory --keep-going -j2 --output-sync=target slow-whole slow-rest
+
+slow-whole slow-rest: $(READY)
+	@CANDLEWAX_FUZZ=5 $(BIN)/pytest -q --timeout=600 $(SLOW) $(if $(findstring whole,$@),\
+		$(WHOLE) $(STORE) $(FAULTS) $(VENUES),\
+		tests $(addprefix --ignore=,$(WHOLE) $(STORE) $(FAULTS) $(VENUES)))
 
 # Two parts at once, each with a server of its own.
 test-timescaledb: $(READY)  ## what asks for a database, and all of end to end, on TimescaleDB

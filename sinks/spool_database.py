@@ -1,6 +1,8 @@
 """For which database the rows in a spool are: they must not end in another one."""
 
+import os
 from pathlib import Path
+from tempfile import mkstemp
 
 from psycopg.conninfo import conninfo_to_dict
 
@@ -49,9 +51,11 @@ def bind(folder: Path, database: str) -> None:
                     " written to this one, or remove the folder to give them up"
                 )
         if before != database or not file.exists():
-            part = folder / "database.part"
-            part.write_text(f"{database}\n", encoding="utf-8")
-            part.replace(file)
+            # A file of our own: the processes of a flow start at the same time.
+            number, part = mkstemp(prefix="database.", dir=folder)
+            with os.fdopen(number, "w", encoding="utf-8") as words:
+                words.write(f"{database}\n")
+            Path(part).replace(file)
     except OSError as error:
         raise ConfigError(
             f"{folder}: cannot keep rows there while the database is away: {error.strerror};"

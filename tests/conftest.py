@@ -1,6 +1,7 @@
 """Fixtures that all tests share.
 
-Property tests have no deadline: on a busy machine a slow example is no fault.
+Property tests have no deadline: on a busy machine a slow example is no fault. How many
+examples they draw is said in `drawn_examples.py`.
 """
 
 import gc
@@ -8,8 +9,10 @@ import gc
 import pytest
 from hypothesis import settings
 
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
+from tests.drawn_examples import examples
+
+settings.register_profile("some examples", examples(25))
+settings.load_profile("some examples")
 
 pytest_plugins = ["tests.fixtures_database"]
 

@@ -18,6 +18,7 @@ from cli.main import main
 from indicators.catalogue import KINDS
 from indicators.kinds import BarKind
 from indicators.names import create_for_bars, every_output, parse, usage
+from tests.drawn_examples import examples
 
 ROOT = Path(indicators.__file__).parent.parent
 COLUMNS = ("open", "high", "low", "close", "volume")
@@ -82,9 +83,7 @@ def test_values_over_a_file_are_those_of_talib(
         max_size=4,
     ),
 )
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_file_gives_what_the_stream_gives(
     seed: int, length: int, names: list[str], tmp_path: Path
 ) -> None:

@@ -26,7 +26,7 @@ from tests.connectors.binance_session import (
     snapshot,
     trade,
 )
-from tests.connectors.drawn_examples import examples
+from tests.drawn_examples import examples
 
 EVENTS = (Trade, Quote, BookSnapshot, BookDelta, FeedGap, Heartbeat, DeadLetter)
 REAL = (

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.bitstamp import (
@@ -36,6 +36,7 @@ from tests.connectors.cases.bitstamp import (
     trade,
 )
 from tests.connectors.cases.venue_case import MILLISECOND, REST, SECOND, START, Session, VenueCase
+from tests.drawn_examples import examples
 
 ONE = replace(CASE, instruments=(instrument("BTC-USD"), instrument("ETH-BTC")))
 ONE_FULL = replace(FULL, instruments=ONE.instruments)
@@ -560,7 +561,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(40)
 @pytest.mark.parametrize("case", [ONE, ONE_FULL], ids=["top", "full"])
 @given(script=steps)
 def test_a_book_that_is_told_is_the_true_book(case: VenueCase, script: list[tuple]) -> None:  # type: ignore[type-arg]
@@ -638,7 +639,7 @@ def test_a_book_that_is_told_is_the_true_book(case: VenueCase, script: list[tupl
 samples = st.sampled_from([*CASE.frames.values(), diff("btcusd", 2), *CASE.unknown])
 
 
-@settings(max_examples=150, deadline=None)
+@examples(40)
 @given(st.lists(st.tuples(samples | st.binary(max_size=40), st.integers(0, 3000)), max_size=12))
 def test_the_same_frames_give_the_same_events_for_whole_books(
     script: list[tuple[bytes, int]],

@@ -4,7 +4,7 @@ import json
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.bybit import (
@@ -41,6 +41,7 @@ from tests.connectors.bybit_session import (
     instrument,
     trade,
 )
+from tests.drawn_examples import examples
 
 BTC, ETH = "bybit:BTC-USDT", "bybit:ETH-USDT"
 
@@ -676,7 +677,7 @@ class Exchange:
         return book(u=self.u, kind="snapshot", b=bids, a=asks, ts=self.ts)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(50)
 @given(st.lists(steps, max_size=60))
 def test_a_book_that_is_live_is_the_true_book(script: list[tuple]) -> None:  # type: ignore[type-arg]
     exchange = Exchange()
@@ -758,7 +759,7 @@ frames = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(40)
 @given(st.lists(st.tuples(frames, st.integers(0, 3000)), max_size=12))
 def test_the_same_frames_give_the_same_events(script: list[tuple[bytes, int]]) -> None:
     def run() -> list[object]:

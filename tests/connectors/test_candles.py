@@ -5,7 +5,7 @@ import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors import VENUES
@@ -21,6 +21,7 @@ from simulator.listings import choose
 from simulator.market_model import MarketModel
 from simulator.true_book import Print
 from tests.connectors.candle_samples import SAMPLES, CandleSample, listed
+from tests.drawn_examples import examples
 
 SECOND = 1_000_000_000
 START = 1_700_000_033 * SECOND + 123_456_789
@@ -297,7 +298,7 @@ def test_simulated_massive_says_that_there_is_more() -> None:
 
 
 @every_sample
-@settings(max_examples=150, deadline=None)
+@examples(40)
 @given(data=st.data())
 def test_any_bytes_give_bars_or_a_protocol_error(sample: CandleSample, data: st.DataObject) -> None:
     body = bytearray(sample.body)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors import VENUES
@@ -30,6 +30,7 @@ from market.events import (
     Trade,
 )
 from tests.connectors.cases.venue_case import REST, SECOND, START, Session, VenueCase
+from tests.drawn_examples import examples
 
 EVENTS = (Trade, Quote, Aggregate, BookSnapshot, BookDelta, FeedGap, DeadLetter)
 CHANNELS = {"trade", "book"}
@@ -136,7 +137,7 @@ def test_a_list_that_is_none_is_refused(case: VenueCase, body: bytes) -> None:
 
 
 @every_case
-@settings(max_examples=60)
+@examples(15)
 @given(data=st.data())
 def test_any_list_gives_instruments_or_a_protocol_error(
     case: VenueCase, data: st.DataObject
@@ -333,7 +334,7 @@ def _frames(draw: st.DrawFn, case: VenueCase) -> bytes:
 
 
 @every_case
-@settings(max_examples=80, deadline=None)
+@examples(20)
 @given(data=st.data(), is_live=st.booleans())
 def test_any_bytes_give_events_or_a_protocol_error(
     case: VenueCase, data: st.DataObject, is_live: bool
@@ -346,7 +347,7 @@ def test_any_bytes_give_events_or_a_protocol_error(
 
 
 @every_case
-@settings(max_examples=40, deadline=None)
+@examples(20)
 @given(data=st.data(), status=st.sampled_from([0, 200, 200, 200, 403, 404, 418, 429, 451, 500]))
 def test_any_answer_gives_events_or_a_protocol_error(
     case: VenueCase, data: st.DataObject, status: int

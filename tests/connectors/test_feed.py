@@ -4,7 +4,7 @@ from typing import TypeVar
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors import feed as feed_module
@@ -20,6 +20,7 @@ from tests.connectors.scripted_venue import (
     instrument,
     say,
 )
+from tests.drawn_examples import examples
 
 BTC, ETH = "scripted:BTC-USDT", "scripted:ETH-USDT"
 NAME = "scripted-0-0"
@@ -453,7 +454,7 @@ records = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@examples(75)
 @given(records, st.booleans())
 def test_any_records_keep_the_promises(script: list[tuple[Kind, int, bytes]], asks: bool) -> None:
     """Nothing is told before a gap, no trade twice in a connection's life, and it is repeatable."""

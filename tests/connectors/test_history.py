@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors import VENUES, history
@@ -27,6 +27,7 @@ from simulator.server import simulator_in_thread
 from simulator.settings import SimulatorSettings
 from tests.connectors.candle_samples import listed
 from tests.connectors.scripted_venue import ScriptedVenue, instrument
+from tests.drawn_examples import examples
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
@@ -98,7 +99,7 @@ def test_every_closed_bar_of_a_range_comes_once_and_in_order(name: str, interval
 
 
 @every_venue
-@settings(max_examples=6, deadline=None)
+@examples(6)
 @given(page=st.integers(3, 40), ago=st.integers(1, 90), interval=st.sampled_from(["1m", "5m"]))
 def test_small_pages_give_what_one_gives(name: str, page: int, ago: int, interval: str) -> None:
     first = START - ago * MINUTE

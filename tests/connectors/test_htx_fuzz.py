@@ -12,7 +12,6 @@ from connectors.htx import HtxProtocol
 from market.book import Book
 from market.errors import FeedError, VenueProtocolError
 from market.events import BookDelta, BookSnapshot, FeedGap, Trade
-from tests.connectors.drawn_examples import examples
 from tests.connectors.htx_session import (
     DOCUMENTED,
     MILLISECOND,
@@ -27,6 +26,7 @@ from tests.connectors.htx_session import (
     trades,
     update,
 )
+from tests.drawn_examples import examples
 
 CHANNELS = st.sampled_from(["trade", "book"])
 REAL = (

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from websockets.sync.server import ServerConnection
 
@@ -40,6 +40,7 @@ from tests.connectors.scripted_server import (
 )
 from tests.connectors.scripted_venue import SECOND, VENUES, ScriptedVenue, description
 from tests.connectors.scripted_venue import say as encoded
+from tests.drawn_examples import examples
 
 BTC = "scripted:BTC-USDT"
 NAME = "scripted-0-0"
@@ -513,7 +514,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@examples(50)
 @given(st.lists(steps, max_size=60))
 def test_whatever_an_overrun_drops_the_rest_replays_to_the_same(
     script: list[tuple[str, int, bytes]],

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors import VENUES
@@ -17,6 +17,7 @@ from connectors.drain import Drain
 from connectors.playback import Playback
 from connectors.recording import Kind, Record, Recording, RecordingWriter, merged
 from market.errors import RecordingError
+from tests.drawn_examples import examples
 
 SECOND = 1_000_000_000
 
@@ -46,7 +47,7 @@ def write(path: Path, written: list[Record]) -> Path:
     return path
 
 
-@settings(max_examples=150, deadline=None)
+@examples(40)
 @given(st.lists(records, max_size=8), st.sampled_from([".jsonl", ".jsonl.gz"]))
 def test_what_is_written_is_read(
     tmp_path_factory: pytest.TempPathFactory, written: list[Record], ending: str
@@ -251,7 +252,7 @@ def test_a_new_field_of_a_later_version_does_no_harm(tmp_path: Path) -> None:
 # -- several ---------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@examples(15)
 @given(st.lists(st.lists(st.integers(0, 30), max_size=8), min_size=1, max_size=4))
 def test_several_are_read_by_time_and_each_in_its_own_order(
     tmp_path_factory: pytest.TempPathFactory, times: list[list[int]]

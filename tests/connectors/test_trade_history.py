@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors import VENUES
@@ -20,6 +20,7 @@ from simulator.dialects.contract import Dialect, DialectOptions
 from simulator.listings import choose
 from simulator.market_model import MarketModel
 from tests.connectors.candle_samples import listed
+from tests.drawn_examples import examples
 from tests.faults.feed_client import START, Rig
 
 SECOND = 1_000_000_000
@@ -264,7 +265,7 @@ def test_a_venue_without_trades_of_the_past_says_so(monkeypatch: pytest.MonkeyPa
 
 
 @every_venue
-@settings(max_examples=60, deadline=None)
+@examples(15)
 @given(data=st.data())
 def test_any_bytes_give_trades_or_a_protocol_error(name: str, data: st.DataObject) -> None:
     body = bytearray(DOCUMENTED[name][0])

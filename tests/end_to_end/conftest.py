@@ -17,7 +17,6 @@ import pytest
 
 from tests.end_to_end.live_scenario import Both, run_both
 from tests.fixtures_database import EMBEDDED, Servers, whole_suite_kind
-from tests.servers.schema import with_schema
 
 HERE = Path(__file__).parent
 LIVE = HERE / "test_live.py"
@@ -74,9 +73,9 @@ def live_flows(
         return
     homes = tmp_path_factory.mktemp("live")
     homes.chmod(0o700)
-    database = with_schema(servers.make(server_kind))
+    database = servers.make_whole(server_kind)
     # Without an address a flow has an embedded PostgreSQL of its own.
-    alone = "" if server_kind == EMBEDDED else with_schema(servers.make(server_kind))
+    alone = "" if server_kind == EMBEDDED else servers.make_whole(server_kind)
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(OLD_TRADE)
     is_quiet = Event()

@@ -10,8 +10,6 @@ import pytest
 from tests.end_to_end.flow_runs import FlowRun, free_ports, replay_run
 from tests.end_to_end.wire_recording import WireRun, record_wire
 
-pytestmark = pytest.mark.slow
-
 BAD_SPEC = """\
 version: 1
 filters:

@@ -11,7 +11,6 @@ from simulator.telegram.bot_api import FakeTelegram
 from simulator.telegram.received import Received
 from simulator.telegram.server import telegram_in_thread
 from tests.end_to_end.flow_runs import FlowRun, poll
-from tests.servers.schema import with_schema
 
 TOKEN = "123456789:AAE-fake_token_of_the_tests"
 GROUP, OPERATOR, VIEWER, STRANGER = -100, 11, 12, 13
@@ -58,11 +57,11 @@ class Chat:
 
 
 @pytest.fixture
-def chat(tmp_path: Path, make_database: Callable[[], str]) -> Iterator[Chat]:
+def chat(tmp_path: Path, make_whole_database: Callable[[], str]) -> Iterator[Chat]:
     folder = tmp_path / "specs"
     folder.mkdir()
     (folder / "quiet.yaml").write_text(SPECS)
-    dsn = with_schema(make_database())
+    dsn = make_whole_database()
     fake = FakeTelegram(TOKEN)
     with telegram_in_thread(fake) as address:
         telegram = {
@@ -94,7 +93,6 @@ def chat(tmp_path: Path, make_database: Callable[[], str]) -> Iterator[Chat]:
         assert TOKEN not in flow.words
 
 
-@pytest.mark.slow
 def test_a_chat_adds_a_spec_that_fires_asks_why_and_deletes_it(chat: Chat) -> None:
     # Who may not add does not: no row, and strangers get no answer at all.
     chat.fake.write(GROUP, "/alert BTC-USDT > 1", user_id=STRANGER)

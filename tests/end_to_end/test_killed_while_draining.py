@@ -29,7 +29,7 @@ from tests.end_to_end.flow_runs import (
 from tests.end_to_end.wire_recording import WireRun, record_wire
 from tests.fixtures_database import EMBEDDED, Servers
 from tests.servers.own_server import OwnServer, kill, prepared
-from tests.servers.schema import server_name, with_schema
+from tests.servers.schema import server_name
 
 SECONDS = 60
 AWAY_S = float(os.environ.get("CANDLEWAX_AWAY_S", "1"))
@@ -96,7 +96,7 @@ def test_a_flow_killed_while_it_drains_loses_and_doubles_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     dsn = prepared(own_server)
-    undisturbed = with_schema(servers.make(EMBEDDED))
+    undisturbed = servers.make_whole(EMBEDDED)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(SLOW)
     home = tmp_path / "killed"

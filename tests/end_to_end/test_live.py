@@ -18,9 +18,8 @@ from tests.end_to_end.conftest import LiveFlows
 from tests.end_to_end.flow_runs import content, counts, digest_at, replay_run
 from tests.end_to_end.live_scenario import CLUSTER_SYMBOLS, FAST, SILENT, Both, Ended
 from tests.fixtures_database import EMBEDDED, TIMESCALEDB, Servers
-from tests.servers.schema import with_schema
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture(scope="module")
@@ -270,7 +269,7 @@ def test_a_replay_says_and_stores_what_the_live_flow_did(
     both: Both, tmp_path: Path, servers: Servers, server_kind: str
 ) -> None:
     stores = {"alone": server_kind, "cluster": EMBEDDED}
-    stores = {name: with_schema(servers.make(kind)) for name, kind in stores.items()}
+    stores = {name: servers.make_whole(kind) for name, kind in stores.items()}
     with ExitStack() as stack:
         runs = {
             name: stack.enter_context(

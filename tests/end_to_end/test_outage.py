@@ -14,7 +14,7 @@ from cli.doctor import doctor
 from flows.status import FlowStatus
 from tests.end_to_end.flow_runs import FlowRun, counts, poll
 from tests.fakes.proxy import CuttableProxy
-from tests.servers.schema import server_name, with_schema
+from tests.servers.schema import server_name
 
 STARTS_WITHIN_S = 60.0
 AWAY_S = float(os.environ.get("CANDLEWAX_AWAY_S", "4"))
@@ -36,12 +36,12 @@ def spooled(run: FlowRun) -> int:
 
 
 def test_a_flow_outlives_its_database_and_loses_no_row(
-    make_database: Callable[[], str],
+    make_whole_database: Callable[[], str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    dsn = with_schema(make_database())
+    dsn = make_whole_database()
     home = tmp_path / "home"
     with CuttableProxy(int(str(conninfo_to_dict(dsn)["port"]))) as proxy:
         through = make_conninfo(dsn, host="127.0.0.1", port=proxy.port)

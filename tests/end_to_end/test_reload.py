@@ -21,7 +21,7 @@ from flows.emission import KINDS, alert_lines, digest, market_lines
 from flows.symbol_filters import SymbolFilters
 from tests.end_to_end.flow_runs import FlowRun, digest_at, poll, replay_run
 from tests.end_to_end.wire_recording import SECOND, START, WireRun, record_wire
-from tests.servers.schema import with_schema
+from tests.fixtures_database import Servers
 
 ALL = frozenset(KINDS)
 HEAD = "version: 1\nfilters:\n"
@@ -223,14 +223,14 @@ class Lived(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory, make_database: Callable[[], str]) -> Lived:
+def lived(tmp_path_factory: pytest.TempPathFactory, servers: Servers, server_kind: str) -> Lived:
     """A run on two venues that ended when the specs of the second set had fired."""
     folder = tmp_path_factory.mktemp("specs")
     home = tmp_path_factory.mktemp("lived") / "home"
     file = folder / "some.yaml"
     file.write_text(BEFORE)
     (folder / "together.yaml").write_text(HEAD + TOGETHER)
-    database = with_schema(make_database())
+    database = servers.make_whole(server_kind)
     with FlowRun(
         "flows.crypto", home, environ=live_environ(folder, home, database), processes=2
     ) as live:
@@ -254,7 +254,6 @@ def told_in(home: Path) -> list[bytes]:
     return (home / "out.jsonl").read_bytes().splitlines()
 
 
-@pytest.mark.slow
 def test_a_live_run_of_two_processes_reloads_and_its_recordings_say_the_same(
     lived: Lived, tmp_path: Path
 ) -> None:
@@ -293,7 +292,6 @@ class StoredBar(NamedTuple):
     is_whole: bool
 
 
-@pytest.mark.slow
 def test_a_bar_of_both_venues_holds_the_stored_trades_of_both(lived: Lived) -> None:
     with psycopg.connect(lived.database) as connection:
         with connection.cursor(row_factory=args_row(StoredTrade)) as cursor:
@@ -332,7 +330,6 @@ def test_a_bar_of_both_venues_holds_the_stored_trades_of_both(lived: Lived) -> N
         assert [bar.volume for bar in whole] == pytest.approx(volumes, rel=1e-12)
 
 
-@pytest.mark.slow
 def test_each_whole_bar_of_both_venues_alerts_once(lived: Lived) -> None:
     lines = told_in(lived.home)
     fired = [alert for alert in alerts_of(lines) if alert.spec == "together"]

@@ -25,7 +25,6 @@ from tests.end_to_end.flow_runs import (
 )
 from tests.end_to_end.wire_recording import WireRun, record_wire
 from tests.fixtures_database import EMBEDDED, Servers
-from tests.servers.schema import with_schema
 
 ALL = frozenset(KINDS)
 OTHERS = """
@@ -131,7 +130,6 @@ def _signals(lines: list[bytes]) -> list[dict[str, Any]]:
     return [alert for alert in alerts if alert["spec"] in ("follower", "leaning")]
 
 
-@pytest.mark.slow
 def test_batches_workers_and_processes_change_nothing(
     recorded: WireRun, told: str, tmp_path: Path
 ) -> None:
@@ -156,7 +154,7 @@ def test_batches_workers_and_processes_change_nothing(
 @pytest.fixture
 def stores(servers: Servers, server_kind: str) -> tuple[str, str]:
     """Two databases to compare, the second on the server that the tests run on."""
-    return with_schema(servers.make(EMBEDDED)), with_schema(servers.make(server_kind))
+    return servers.make_whole(EMBEDDED), servers.make_whole(server_kind)
 
 
 def has_got_on(run: FlowRun) -> Callable[[], bool]:
@@ -170,8 +168,7 @@ def has_got_on(run: FlowRun) -> Callable[[], bool]:
     return got_on
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_killed_replay_resumes_and_nothing_is_lost_or_twice(
     processes: int,
     recorded: WireRun,

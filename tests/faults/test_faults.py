@@ -7,11 +7,12 @@ the client of `feed_client`.
 from functools import cache
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from market.events import Bar, State
 from simulator.faults import load_faults, read_faults
+from tests.drawn_examples import examples
 from tests.faults.feed_client import MILLISECOND, SECOND, START, SYMBOLS, Rig
 
 SECONDS = 70
@@ -245,7 +246,7 @@ KINDS = (
 )
 
 
-@settings(max_examples=12, deadline=None)
+@examples(12)
 @given(
     st.integers(0, 10_000),
     st.integers(0, 300),

@@ -8,16 +8,16 @@ from market.events import Level
 from simulator.dialects import DIALECTS
 from tests.faults import fuzz
 
+SLOW = pytest.mark.slow
 SIMULATED = sorted(set(VENUES) & set(DIALECTS))
 
 
+@pytest.mark.parametrize("seed", [1, *(pytest.param(each, marks=SLOW) for each in (2, 3, 4))])
 @pytest.mark.parametrize("venue", SIMULATED)
-def test_drawn_faults_leave_no_wrong_book_that_is_called_live(venue: str) -> None:
-    told = fuzz.Told()
-    for seed in (1, 2):
-        told.add(fuzz.run((venue, seed)))
+def test_drawn_faults_leave_no_wrong_book_that_is_called_live(venue: str, seed: int) -> None:
+    told = fuzz.run((venue, seed))
     assert told.is_good, told
-    assert told.updates > 1000
+    assert told.updates > 500
 
 
 def test_the_same_seed_is_the_same_run() -> None:

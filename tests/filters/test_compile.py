@@ -4,16 +4,17 @@ import ast
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.compile import Clause, check_nodes, compile_condition, compile_tree
 from filters.trees import Tree
+from tests.drawn_examples import examples
 from tests.filters.conditions import TREES, VALUES, names_of, truth
 
 
 @given(tree=TREES, values=VALUES, data=st.data())
-@settings(max_examples=300)
+@examples(75)
 def test_a_compiled_condition_says_what_the_plain_evaluator_says(
     tree: Tree, values: Mapping[str, float | None], data: st.DataObject
 ) -> None:

@@ -4,7 +4,7 @@ import pickle
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.alerts import Alert, Clause, Observation
@@ -13,6 +13,7 @@ from filters.needs import Needs, needs_of
 from filters.spec_reader import read_specs
 from filters.specs import Spec, SpecsChanged, hash_of
 from market.events import State
+from tests.drawn_examples import examples
 
 SECOND = 1_000_000_000
 BTC = "binance:BTC-USDT"
@@ -253,7 +254,7 @@ def play(made: FilterEngine, moments: list[tuple[str, int, float | None]], cut: 
 
 
 @given(moments=MOMENTS, cut=st.integers(0, 40))
-@settings(max_examples=150)
+@examples(40)
 def test_going_on_from_a_snapshot_gives_the_same_alerts(
     moments: list[tuple[str, int, float | None]], cut: int
 ) -> None:

@@ -3,10 +3,11 @@
 import pickle
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.state import Phase, SpecState, Timing
+from tests.drawn_examples import examples
 
 TIMINGS = st.one_of(
     st.builds(Timing, st.integers(1, 4), st.just(0), st.integers(0, 20)),
@@ -67,7 +68,7 @@ def step(state: SpecState, timing: Timing, kind: str, ts: int) -> bool:
 
 
 @given(timing=TIMINGS, steps=STEPS)
-@settings(max_examples=300)
+@examples(75)
 def test_it_fires_exactly_when_the_model_does(timing: Timing, steps: list[tuple[str, int]]) -> None:
     state, model = SpecState(), Model(timing)
     ts = 1_000

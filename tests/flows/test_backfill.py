@@ -23,6 +23,7 @@ from sinks.insertion import insert
 from sinks.rows import bar_row, pack, unpack
 from sinks.stored_bars import fill_in, missing_ranges
 from sinks.tables import TABLES
+from tests.drawn_examples import examples
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
@@ -184,8 +185,7 @@ def test_a_quiet_market_does_not_cost_a_request_for_every_hole(database: str) ->
 
 
 @settings(
-    max_examples=25,
-    deadline=None,
+    examples(15),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(whole=st.sets(st.integers(1, 20)), broken=st.sets(st.integers(1, 20)))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.instrument_bars import Closed, InstrumentBars
@@ -15,6 +15,7 @@ from market.bars import BarBuilder
 from market.empty_bars import EmptyBars
 from market.events import Bar, History
 from market.intervals import Interval
+from tests.drawn_examples import examples
 from tests.flows.market_events import BTC, SECOND, START
 
 LENGTHS = ("1s", "5s", "15s", "1m", "3tick")
@@ -55,7 +56,7 @@ def run(bars: InstrumentBars, taken: Sequence[tuple[int, float, float, bool] | i
 
 
 @given(seed=st.integers(0, 10_000), cut=st.integers(0, 60))
-@settings(max_examples=40)
+@examples(20)
 def test_each_length_is_as_if_it_were_built_alone(seed: int, cut: int) -> None:
     taken = steps(seed, 60)
     bars = make()

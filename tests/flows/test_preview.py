@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.alerts import Alert
@@ -21,6 +21,7 @@ from flows.symbol_filters import SymbolFilters
 from flows.symbol_market import SymbolMarket
 from market.events import Bar, FeedGap, Heartbeat, Trade
 from market.intervals import DAY, Interval
+from tests.drawn_examples import examples
 from tests.flows.market_events import BTC, LATENCY, SECOND, START, bar_spec, beat, gap, trade
 
 Event: TypeAlias = Trade | Heartbeat | FeedGap
@@ -147,7 +148,7 @@ def bar_specs(draw: st.DrawFn, *, is_timed: bool) -> Spec:
     return msgspec.structs.replace(bar_spec(when, interval=interval), **more)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(40)
 @given(st.data(), st.integers(0, 1 << 32), st.integers(5, 120), st.booleans())
 def test_a_preview_fires_what_the_flow_fires(
     data: st.DataObject, seed: int, seconds: int, is_dense: bool
@@ -173,7 +174,7 @@ STRATEGIES = st.builds(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@examples(20)
 @given(STRATEGIES, st.integers(0, 1 << 32), st.integers(5, 120), st.sampled_from(["", "3s"]))
 def test_a_preview_of_a_strategy_gives_the_signals_of_the_flow(
     strategy: str, seed: int, seconds: int, cooldown: str
@@ -193,7 +194,7 @@ def test_a_preview_of_a_strategy_gives_the_signals_of_the_flow(
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(15)
 @given(st.data(), st.integers(0, 1 << 32), st.integers(4, 60), st.floats(0.2, 6.0))
 def test_what_a_gap_leaves_out_is_left_out(
     data: st.DataObject, seed: int, break_at: int, away: float
@@ -214,7 +215,7 @@ def test_what_a_gap_leaves_out_is_left_out(
     assert keys(spec, live) == live.keys
 
 
-@settings(max_examples=30, deadline=None)
+@examples(15)
 @given(st.integers(0, 1 << 32), st.sampled_from(["1s", "5s"]))
 def test_another_symbol_is_looked_at_as_in_the_flow(seed: int, interval: str) -> None:
     when = f"close > close@ETH-USDT or rsi(2)@ETH-USDT@{interval} < 30"

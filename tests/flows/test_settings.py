@@ -1,7 +1,6 @@
 import json
 from pathlib import Path
 
-import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 from flows.configuration import load
 from flows.settings import DEMO_SYMBOLS
 from market.errors import ConfigError
+from tests.drawn_examples import examples
 
 
 @pytest.fixture(autouse=True)
@@ -251,14 +251,14 @@ for _ in range(3):  # st.recursive now and then warns of an argument that it thi
     _values = _leaves | st.lists(_values, max_size=3) | st.dictionaries(_keys, _values, max_size=3)
 
 
-@hypothesis.settings(max_examples=50)
+@examples(25)
 @given(st.dictionaries(st.sampled_from(["FEEDS", "MARKET", "LOG", "TELEGRAM"]), _values))
 def test_any_value_is_either_taken_or_refused_with_a_reason(sections: dict[str, object]) -> None:
     environ = {f"CANDLEWAX__{name}": json.dumps(value) for name, value in sections.items()}
     assert taken_or_refused(environ)
 
 
-@hypothesis.settings(max_examples=50)
+@examples(25)
 @given(
     st.lists(st.sampled_from(["MARKET", "DEPTH", "FEEDS", "BINANCE", "X", ""]), max_size=4),
     st.text(max_size=20),

@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.market_output import MarketOutput
 from flows.settings import MarketSettings
 from flows.symbol_market import SymbolMarket
 from market.events import GapInterval, Heartbeat, LeftOpen, MarketEvent, State, Unsubscribed
+from tests.drawn_examples import examples
 from tests.flows.market_events import (
     BTC,
     LATENCY,
@@ -248,7 +249,7 @@ def test_a_row_that_recovery_knows_too_is_closed_once(market: SymbolMarket) -> N
     assert closed.started == opened.started
 
 
-@settings(max_examples=25, deadline=None)
+@examples(15)
 @given(
     sizes=st.lists(st.integers(1, 40), min_size=1, max_size=4),
     cut=st.integers(1, 400),

@@ -2,9 +2,9 @@
 
 import pytest
 import talib
-from hypothesis import settings
 
 from indicators.atr import ATR
+from tests.drawn_examples import examples
 from tests.indicators.flow_bars import (
     REAL,
     WALKS,
@@ -22,7 +22,7 @@ PERIODS = [1, 2, 14, 50]
 
 @pytest.mark.parametrize("period", PERIODS)
 @WALKS
-@settings(max_examples=20)
+@examples(20)
 def test_it_equals_talib(
     period: int, seed: int, length: int, price: float, volatility: float
 ) -> None:

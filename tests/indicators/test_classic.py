@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import talib
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from indicators.names import create_for_bars, every_output, parse
 from market.events import Bar
+from tests.drawn_examples import examples
 from tests.indicators.classic_cases import REFERENCES, awesome_oscillator
 from tests.indicators.flow_bars import (
     CAPTURES,
@@ -81,7 +82,7 @@ def assert_agrees(name: str, bars: Sequence[Bar]) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @WALKS
-@settings(max_examples=15)
+@examples(15)
 def test_it_equals_the_reference_from_the_first_value(
     name: str, seed: int, length: int, price: float, volatility: float
 ) -> None:
@@ -90,7 +91,7 @@ def test_it_equals_the_reference_from_the_first_value(
 
 @pytest.mark.parametrize("name", ["ao(5,34)", "ao(2,5)"])
 @WALKS
-@settings(max_examples=15)
+@examples(15)
 def test_the_awesome_oscillator_equals_that_of_pandas_ta_classic(
     name: str, seed: int, length: int, price: float, volatility: float
 ) -> None:
@@ -131,7 +132,7 @@ def is_flat(bars: Sequence[Bar]) -> bool:
     price=st.sampled_from([0.00042, 1.0, 64_000.0]),
     volatility=st.sampled_from([1e-3, 0.05]),
 )
-@settings(max_examples=15)
+@examples(15)
 def test_bands_equal_talib_as_far_as_it_is_exact(
     name: str, seed: int, price: float, volatility: float
 ) -> None:
@@ -170,7 +171,7 @@ def talib_error(window: Sequence[Bar], scale: float) -> float:
 
 @pytest.mark.parametrize("name", BANDS)
 @given(seed=st.integers(0, 2**32 - 1), volatility=st.sampled_from([1e-7, 1e-4, 0.05]))
-@settings(max_examples=10)
+@examples(10)
 def test_bands_equal_exact_arithmetic(name: str, seed: int, volatility: float) -> None:
     bars = random_bars(seed, 60, 64_000.0, volatility)
     period, deviations = int(numbers(name)[0]), Fraction(numbers(name)[1])
@@ -196,7 +197,7 @@ def test_bands_equal_exact_arithmetic(name: str, seed: int, volatility: float) -
 
 @pytest.mark.parametrize("name", ["rma(14)", "rma(2)", "rma(50)"])
 @WALKS
-@settings(max_examples=15)
+@examples(15)
 def test_wilders_average_is_its_definition(
     name: str, seed: int, length: int, price: float, volatility: float
 ) -> None:

@@ -6,7 +6,7 @@ import random
 from functools import cache
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from indicators.catalogue import KINDS, find_kind
@@ -15,6 +15,7 @@ from indicators.kinds import Output
 from indicators.libraries import library_of
 from indicators.names import create_for_bars, create_for_book, output_of, parse, usage
 from market.events import Bar, Level
+from tests.drawn_examples import examples
 
 MINUTE = 60_000_000_000
 MIDNIGHT = 20_000 * 86_400_000_000_000
@@ -253,7 +254,7 @@ def test_it_says_its_own_name_and_one_value_an_output(name: str) -> None:
 
 @pytest.mark.parametrize("name", BAR_NAMES)
 @given(bars=BARS, cut=st.integers(0, 60))
-@settings(max_examples=25)
+@examples(15)
 def test_values_are_finite_and_in_range_and_pickling_at_any_point_changes_none(
     name: str, bars: list[Bar], cut: int
 ) -> None:
@@ -272,7 +273,7 @@ def test_values_are_finite_and_in_range_and_pickling_at_any_point_changes_none(
 
 @pytest.mark.parametrize("name", BAR_NAMES)
 @given(bars=BARS, wrongs=WRONGS)
-@settings(max_examples=25)
+@examples(15)
 def test_a_revision_gives_what_a_fresh_run_over_the_right_bars_gives(
     name: str, bars: list[Bar], wrongs: list[tuple[int, float]]
 ) -> None:
@@ -359,7 +360,7 @@ LEVELS = st.lists(
 
 @pytest.mark.parametrize("name", BOOK_NAMES)
 @given(bids=LEVELS, asks=LEVELS)
-@settings(max_examples=60)
+@examples(15)
 def test_a_book_indicator_is_finite_and_in_range_or_none(
     name: str, bids: list[Level], asks: list[Level]
 ) -> None:

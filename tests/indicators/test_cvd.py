@@ -3,15 +3,15 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import settings
 
 from indicators.contract import LARGEST
 from indicators.cvd import CVD
+from tests.drawn_examples import examples
 from tests.indicators.flow_bars import WALKS, make_bar, random_bars, told
 
 
 @WALKS
-@settings(max_examples=40)
+@examples(20)
 def test_it_is_bought_less_sold_in_exact_arithmetic(
     seed: int, length: int, price: float, volatility: float
 ) -> None:

@@ -5,7 +5,7 @@ import pickle
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from indicators.liquidity import (
@@ -18,6 +18,7 @@ from indicators.liquidity import (
     LiquidityMap,
     RestingDepth,
 )
+from tests.drawn_examples import examples
 
 Side = dict[float, float]
 WALL = 98.04
@@ -235,7 +236,7 @@ def walls(told: list[RestingDepth]) -> list[tuple[object, object]]:
     return [(depth.supports, depth.resistances) for depth in told]
 
 
-@settings(max_examples=40)
+@examples(20)
 @given(books=BOOKS, moments=MOMENTS, data=st.data())
 def test_the_order_of_levels_makes_no_difference(
     books: tuple[dict[int, int], ...], moments: list[tuple[int, bool, int]], data: st.DataObject
@@ -250,7 +251,7 @@ def test_the_order_of_levels_makes_no_difference(
     assert walls(played(books, moments)[1]) == walls(played(books, moments, change=shuffled)[1])
 
 
-@settings(max_examples=40)
+@examples(20)
 @given(books=BOOKS, moments=MOMENTS, power=st.integers(-30, 30))
 def test_scaling_all_sizes_changes_no_price_and_scales_what_rests(
     books: tuple[dict[int, int], ...], moments: list[tuple[int, bool, int]], power: int
@@ -269,7 +270,7 @@ def test_scaling_all_sizes_changes_no_price_and_scales_what_rests(
             assert list(theirs or ()) == scaled_walls
 
 
-@settings(max_examples=40)
+@examples(20)
 @given(books=BOOKS, moments=MOMENTS, cut=st.integers(0, 25))
 def test_pickling_at_any_point_changes_nothing(
     books: tuple[dict[int, int], ...], moments: list[tuple[int, bool, int]], cut: int
@@ -277,7 +278,7 @@ def test_pickling_at_any_point_changes_nothing(
     assert played(books, moments, cut=cut) == played(books, moments)
 
 
-@settings(max_examples=40)
+@examples(20)
 @given(books=BOOKS, moments=MOMENTS)
 def test_a_time_in_which_nothing_changed_may_be_cut_anywhere(
     books: tuple[dict[int, int], ...], moments: list[tuple[int, bool, int]]
@@ -291,7 +292,7 @@ def test_a_time_in_which_nothing_changed_may_be_cut_anywhere(
             assert stretch.rested == pytest.approx(theirs[index].rested)
 
 
-@settings(max_examples=40)
+@examples(20)
 @given(books=BOOKS, moments=MOMENTS)
 def test_what_rests_is_there_and_a_wall_is_a_level_on_its_side(
     books: tuple[dict[int, int], ...], moments: list[tuple[int, bool, int]]

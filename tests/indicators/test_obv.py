@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import talib
-from hypothesis import settings
 
 from indicators.contract import LARGEST
 from indicators.obv import OBV
+from tests.drawn_examples import examples
 from tests.indicators.flow_bars import (
     CAPTURES,
     REAL,
@@ -28,7 +28,7 @@ def assert_equals_talib(ours: list[float | None], close: Column, volume: Column)
 
 
 @WALKS
-@settings(max_examples=40)
+@examples(20)
 def test_it_equals_talib(seed: int, length: int, price: float, volatility: float) -> None:
     bars = random_bars(seed, length, price, volatility)
     assert_equals_talib(told(OBV(), bars), column(bars, "close"), column(bars, "volume"))

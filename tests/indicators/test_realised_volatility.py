@@ -5,11 +5,12 @@ from itertools import pairwise
 from math import log, sqrt
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from indicators.realised_volatility import RealisedVolatility, log_return
+from tests.drawn_examples import examples
 from tests.indicators.flow_bars import (
     DAY,
     MINUTE,
@@ -27,7 +28,7 @@ A_YEAR_OF_MINUTES = 365 * 1440
 
 @pytest.mark.parametrize("period", [1, 2, 60])
 @WALKS
-@settings(max_examples=10)
+@examples(10)
 def test_both_values_are_their_definition(
     period: int, seed: int, length: int, price: float, volatility: float
 ) -> None:

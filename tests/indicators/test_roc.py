@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import talib
-from hypothesis import settings
 
 from indicators.contract import LARGEST
 from indicators.roc import roc
+from tests.drawn_examples import examples
 from tests.indicators.flow_bars import (
     REAL,
     WALKS,
@@ -25,7 +25,7 @@ PERIODS = [1, 2, 10, 50]
 
 @pytest.mark.parametrize("period", PERIODS)
 @WALKS
-@settings(max_examples=20)
+@examples(20)
 def test_it_equals_talib(
     period: int, seed: int, length: int, price: float, volatility: float
 ) -> None:

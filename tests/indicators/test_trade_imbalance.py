@@ -3,9 +3,9 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import settings
 
 from indicators.trade_imbalance import TradeImbalance
+from tests.drawn_examples import examples
 from tests.indicators.flow_bars import (
     WALKS,
     assert_forgets,
@@ -18,7 +18,7 @@ from tests.indicators.flow_bars import (
 
 @pytest.mark.parametrize("period", [1, 2, 20])
 @WALKS
-@settings(max_examples=20)
+@examples(20)
 def test_it_is_its_definition_in_exact_arithmetic(
     period: int, seed: int, length: int, price: float, volatility: float
 ) -> None:

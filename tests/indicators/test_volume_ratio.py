@@ -5,9 +5,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import talib
-from hypothesis import settings
 
 from indicators.volume_ratio import MOST, VolumeRatio
+from tests.drawn_examples import examples
 from tests.indicators.flow_bars import (
     REAL,
     WALKS,
@@ -24,7 +24,7 @@ from tests.indicators.flow_bars import (
 
 @pytest.mark.parametrize("period", [1, 2, 20])
 @WALKS
-@settings(max_examples=20)
+@examples(20)
 def test_it_is_its_definition_in_exact_arithmetic(
     period: int, seed: int, length: int, price: float, volatility: float
 ) -> None:

@@ -5,12 +5,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import talib
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from indicators.vwap import VWAP
 from market.events import Bar
+from tests.drawn_examples import examples
 from tests.indicators.flow_bars import (
     DAY,
     MIDNIGHT,
@@ -70,7 +71,7 @@ def test_it_equals_pandas_ta_classic_on_a_real_day(day: str) -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1), first=st.integers(-40, 0))
-@settings(max_examples=20)
+@examples(20)
 def test_it_is_its_definition_in_exact_arithmetic(seed: int, first: int) -> None:
     bars = random_bars(seed, 120, first=first)
     told_values = told(VWAP(), bars)

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from market.activity import Activity, Measure
 from market.activity_bars import ActivityBarBuilder
 from market.events import Bar
 from market.intervals import SECOND
+from tests.drawn_examples import examples
 
 INSTRUMENT = "binance:BTC-USDT"
 T0 = 1_700_000_040 * SECOND
@@ -114,7 +115,7 @@ def grouped(steps: list[Step], length: str) -> tuple[list[list[Print]], int]:
 
 
 @given(steps=STEPS, length=st.sampled_from(LENGTHS))
-@settings(max_examples=300, deadline=None)
+@examples(75)
 def test_trades_fill_bars_in_the_order_in_which_they_come(steps: list[Step], length: str) -> None:
     said, bars = run(builder(length), steps)
     groups, late = grouped(steps, length)
@@ -148,7 +149,7 @@ def test_trades_fill_bars_in_the_order_in_which_they_come(steps: list[Step], len
 
 
 @given(steps=STEPS, length=st.sampled_from(LENGTHS))
-@settings(max_examples=200, deadline=None)
+@examples(50)
 def test_bars_never_overlap_and_are_told_apart_by_microseconds(
     steps: list[Step], length: str
 ) -> None:
@@ -162,7 +163,7 @@ def test_bars_never_overlap_and_are_told_apart_by_microseconds(
 
 
 @given(steps=STEPS, length=st.sampled_from(LENGTHS), cut=st.integers(0, 60))
-@settings(max_examples=150, deadline=None)
+@examples(40)
 def test_a_restart_at_any_cut_changes_nothing(steps: list[Step], length: str, cut: int) -> None:
     whole = [step for step in steps if not isinstance(step, Restart)]
     plain, plain_bars = run(builder(length), whole)
@@ -172,7 +173,7 @@ def test_a_restart_at_any_cut_changes_nothing(steps: list[Step], length: str, cu
 
 
 @given(steps=st.lists(PRINTS, min_size=1), more=st.lists(PRINTS, min_size=1))
-@settings(max_examples=80, deadline=None)
+@examples(20)
 def test_a_snapshot_does_not_follow_its_builder(steps: list[Print], more: list[Print]) -> None:
     bars = builder("1000tick")
     for step in steps:

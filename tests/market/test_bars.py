@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from market.bars import GRACE, LATENESS, BarBuilder, BarBuilderState
 from market.events import Bar
 from market.intervals import SECOND, Interval
+from tests.drawn_examples import examples
 
 INSTRUMENT = "binance:BTC-USDT"
 T0 = 1_700_000_040 * SECOND
@@ -160,7 +161,7 @@ def steps_of(seconds: int, believed: st.SearchStrategy[bool]) -> st.SearchStrate
 
 
 @given(steps=st.one_of(steps_of(2, MOSTLY), steps_of(30, MOSTLY)), lateness=st.integers(1, 20))
-@settings(max_examples=300, deadline=None)
+@examples(75)
 def test_every_trade_is_in_exactly_one_bar_or_counted(steps: list[Step], lateness: int) -> None:
     said, bars = run(builder(lateness=lateness * SECOND), steps)
     groups, late = grouped(trades_only(steps), SECOND, lateness * SECOND)
@@ -173,7 +174,7 @@ def test_every_trade_is_in_exactly_one_bar_or_counted(steps: list[Step], latenes
 
 
 @given(steps=steps_of(90, st.booleans()))
-@settings(max_examples=150, deadline=None)
+@examples(40)
 def test_nothing_is_lost_when_bars_are_longer_than_the_lateness(steps: list[Step]) -> None:
     said, bars = run(builder("10s", lateness=3 * SECOND), steps)
     final = last_revisions(said).values()
@@ -187,7 +188,7 @@ def test_nothing_is_lost_when_bars_are_longer_than_the_lateness(steps: list[Step
     interval=st.sampled_from(["1s", "2s", "5s", "1m"]),
     data=st.data(),
 )
-@settings(max_examples=150, deadline=None)
+@examples(40)
 def test_heartbeats_never_change_the_final_bars(
     trades: list[Print], interval: str, data: st.DataObject
 ) -> None:
@@ -203,7 +204,7 @@ def test_heartbeats_never_change_the_final_bars(
 
 
 @given(steps=steps_of(20, MOSTLY))
-@settings(max_examples=200, deadline=None)
+@examples(50)
 def test_a_bar_is_told_once_and_then_only_corrected(steps: list[Step]) -> None:
     said, _ = run(builder(), steps)
     revisions: dict[int, list[int]] = {}
@@ -217,7 +218,7 @@ def test_a_bar_is_told_once_and_then_only_corrected(steps: list[Step]) -> None:
 
 
 @given(steps=steps_of(20, st.booleans()))
-@settings(max_examples=150, deadline=None)
+@examples(40)
 def test_every_bar_said_makes_sense(steps: list[Step]) -> None:
     said, _ = run(builder(), steps)
     for bar in said:
@@ -245,7 +246,7 @@ def test_buy_volume_never_exceeds_volume_however_sizes_round(
 
 
 @given(steps=steps_of(20, MOSTLY), cut=st.integers(0, 60))
-@settings(max_examples=150, deadline=None)
+@examples(40)
 def test_a_restart_at_any_cut_changes_nothing(steps: list[Step], cut: int) -> None:
     whole = [step for step in steps if not isinstance(step, Restart)]
     plain, plain_bars = run(builder(), whole)
@@ -255,7 +256,7 @@ def test_a_restart_at_any_cut_changes_nothing(steps: list[Step], cut: int) -> No
 
 
 @given(steps=steps_of(20, st.booleans()), more=steps_of(20, st.booleans()))
-@settings(max_examples=80, deadline=None)
+@examples(20)
 def test_a_snapshot_does_not_follow_its_builder(steps: list[Step], more: list[Step]) -> None:
     bars = builder()
     for step in trades_only(steps):
@@ -418,7 +419,7 @@ def test_a_trade_after_the_heartbeat_that_closed_its_bar_is_the_newest() -> None
 
 
 @given(steps=steps_of(20, MOSTLY))
-@settings(max_examples=80, deadline=None)
+@examples(20)
 def test_the_times_of_a_bar_just_said_are_those_of_its_trades(steps: list[Step]) -> None:
     bars = builder()
     groups: dict[int, list[int]] = {}

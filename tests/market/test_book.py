@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from market.book import FEWEST_KEPT, REFILL, WIDEST, WINDOW, Book
 from market.errors import BookError
 from market.events import BookDelta, BookSnapshot, Level
+from tests.drawn_examples import examples
 
 ticks = st.integers(min_value=1, max_value=400)
 sizes = st.sampled_from([0.0, 0.0, 0.5, 1.0, 2.0])
@@ -152,7 +153,7 @@ class BookMachine(RuleBasedStateMachine):
             assert self.book.sequence == self.sequence
 
 
-BookMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+BookMachine.TestCase.settings = settings(examples(20), stateful_step_count=30)
 TestBookAgainstModel = BookMachine.TestCase
 
 

@@ -8,12 +8,13 @@ from typing import NamedTuple
 import hypothesis.strategies as st
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from market.bars import GRACE, LATENESS, BarBuilder
 from market.empty_bars import EmptyBars, FlatBars, is_flat
 from market.events import Bar
 from market.intervals import SECOND, Interval
+from tests.drawn_examples import examples
 
 INSTRUMENT = "binance:BTC-USDT"
 SECONDS = Interval.parse("1s")
@@ -113,7 +114,7 @@ def flats(bar: Bar, until: int) -> list[Bar]:
     listed=st.one_of(steps(4), steps(20), steps(60)),
     lateness=st.integers(1, 20),
 )
-@settings(max_examples=300, deadline=None)
+@examples(75)
 def test_what_is_said_at_last_is_the_filled_series(listed: list[Step], lateness: int) -> None:
     series = Series(lateness * SECOND)
     until = T0 + 70 * SECOND
@@ -124,7 +125,7 @@ def test_what_is_said_at_last_is_the_filled_series(listed: list[Step], lateness:
 
 
 @given(listed=st.one_of(steps(4), steps(20), steps(60)), lateness=st.integers(1, 20))
-@settings(max_examples=200, deadline=None)
+@examples(50)
 def test_each_word_on_a_bar_is_a_higher_revision_than_the_last(
     listed: list[Step], lateness: int
 ) -> None:
@@ -143,7 +144,7 @@ def test_each_word_on_a_bar_is_a_higher_revision_than_the_last(
 
 
 @given(listed=steps(20), cut=st.integers(0, 40))
-@settings(max_examples=100, deadline=None)
+@examples(25)
 def test_a_restart_at_any_cut_changes_nothing(listed: list[Step], cut: int) -> None:
     whole = [step for step in listed if not isinstance(step, Restart)]
     until = T0 + 30 * SECOND

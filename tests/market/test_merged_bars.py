@@ -8,7 +8,7 @@ from typing import NamedTuple
 import hypothesis.strategies as st
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from connectors import VENUES
 from market.bars import GRACE, BarBuilder
@@ -16,6 +16,7 @@ from market.events import Bar
 from market.instruments import MERGED, symbol_of, venue_of
 from market.intervals import SECOND, Interval
 from market.merged_bars import MergedBars
+from tests.drawn_examples import examples
 
 SECONDS = Interval.parse("1s")
 T0 = 1_700_000_040 * SECOND
@@ -119,7 +120,7 @@ def run(market: Market, listed: Sequence[Step]) -> list[Bar]:
 
 
 @given(listed=st.one_of(steps(3), steps(20)))
-@settings(max_examples=200, deadline=None)
+@examples(50)
 def test_a_merged_bar_is_the_bar_of_all_trades_that_venues_bars_hold(listed: list[Step]) -> None:
     market = Market()
     said = {bar.start: bar for bar in run(market, listed)}
@@ -155,7 +156,7 @@ def test_a_merged_bar_is_the_bar_of_all_trades_that_venues_bars_hold(listed: lis
 
 
 @given(listed=steps(20))
-@settings(max_examples=100, deadline=None)
+@examples(25)
 def test_a_bar_is_told_once_and_then_only_corrected(listed: list[Step]) -> None:
     words: dict[int, list[int]] = {}
     for bar in run(Market(), listed):
@@ -166,7 +167,7 @@ def test_a_bar_is_told_once_and_then_only_corrected(listed: list[Step]) -> None:
 
 
 @given(listed=steps(20), cut=st.integers(0, 50))
-@settings(max_examples=100, deadline=None)
+@examples(25)
 def test_a_restart_at_any_cut_changes_nothing(listed: list[Step], cut: int) -> None:
     whole = [step for step in listed if not isinstance(step, Restart)]
     assert run(Market(), whole) == run(Market(), [*whole[:cut], Restart(), *whole[cut:]])

@@ -12,13 +12,14 @@ from typing import NamedTuple
 import hypothesis.strategies as st
 import msgspec
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, given
 
 from market.bars import BarBuilder
 from market.empty_bars import FlatBars
 from market.events import Bar
 from market.intervals import DAY, SECOND, Interval
 from market.rollup import BarRollup, rollup_plan
+from tests.drawn_examples import examples
 
 INSTRUMENT = "binance:BTC-USDT"
 T0 = 1_700_006_400 * SECOND
@@ -243,7 +244,7 @@ CHAINS = st.sampled_from([["1s", "2s"], ["1s", "5s"], ["1s", "1m"], ["1s", "2s",
     names=CHAINS,
     lateness=st.integers(1, 20),
 )
-@settings(max_examples=250, deadline=None)
+@examples(60)
 def test_bars_of_bars_are_said_as_bars_of_trades_are(
     listed: list[Step], names: list[str], lateness: int
 ) -> None:
@@ -255,7 +256,7 @@ def test_bars_of_bars_are_said_as_bars_of_trades_are(
     names=CHAINS,
     lateness=st.integers(1, 20),
 )
-@settings(max_examples=150, deadline=None)
+@examples(40)
 def test_bars_of_bars_end_as_bars_of_trades_do(
     listed: list[Step], names: list[str], lateness: int
 ) -> None:
@@ -271,7 +272,7 @@ def final(said: list[Bar]) -> dict[int, Bar]:
 
 
 @given(listed=st.one_of(steps(12), steps(150, is_steady=True)), cuts=st.lists(st.integers(0, 60)))
-@settings(max_examples=100, deadline=None)
+@examples(25)
 def test_a_restart_at_any_cut_changes_nothing(listed: list[Step], cuts: list[int]) -> None:
     whole = [step for step in listed if not isinstance(step, Restart)]
     restarted: list[Step] = list(whole)
@@ -404,7 +405,7 @@ def test_days_make_weeks_from_monday_on() -> None:
 
 
 @given(listed=steps(100, is_steady=True))
-@settings(max_examples=60, deadline=None)
+@examples(15)
 def test_empty_smaller_bars_add_nothing_and_empty_larger_ones_follow(listed: list[Step]) -> None:
     """Flat seconds given to the rollup or not, its own flat bars are those of direct bars."""
     seconds, lengths = Interval.parse("1s"), Interval.parse("5s")

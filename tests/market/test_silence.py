@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.silence import SAME_MOMENT, SECOND, ChannelWatch
+from tests.drawn_examples import examples
 
 START = 1_700_000_000 * SECOND
 HOUR = 3600
@@ -159,7 +160,7 @@ def test_a_clock_that_stood_still_is_no_silence() -> None:
 
 
 @given(seed=st.integers(0, 1 << 32), cut=st.integers(1, 90))
-@settings(max_examples=30, deadline=None)
+@examples(15)
 def test_a_copy_goes_on_like_the_original(seed: int, cut: int) -> None:
     arrivals = list(poisson(8, seed, frozen_from=80))
     whole = Line(arrivals)

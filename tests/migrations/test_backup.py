@@ -51,7 +51,7 @@ def content(dsn: str) -> dict[str, list[tuple[object, ...]]]:
 def test_a_round_trip_loses_nothing(
     portable: bool, servers: Servers, server_kind: str, tmp_path: Path
 ) -> None:
-    source = fill(with_schema(servers.make(server_kind)))
+    source = fill(servers.make_whole(server_kind))
     target = servers.make(server_kind)
     file = tmp_path / "saved"
     saved = backup(source, file, portable=portable)
@@ -106,7 +106,7 @@ def test_a_dump_of_timescaledb_is_refused_by_a_server_without_it(
 def test_rows_in_the_way_are_dropped_only_when_told_so(
     portable: bool, servers: Servers, server_kind: str, tmp_path: Path
 ) -> None:
-    source = fill(with_schema(servers.make(server_kind)))
+    source = fill(servers.make_whole(server_kind))
     backup(source, tmp_path / "saved", portable=portable)
     before = content(source)
     with psycopg.connect(source, autocommit=True) as connection:
@@ -126,7 +126,7 @@ def test_a_file_of_an_earlier_version_is_brought_up_to_date(
     upgrade(source, "0001")
     fill(source)
     assert backup(source, tmp_path / "saved", portable=portable).version == "0001"
-    target = with_schema(servers.make(server_kind))
+    target = servers.make_whole(server_kind)
     assert restore(target, tmp_path / "saved").version == "0001"
     assert current(target) == newest()
     assert content(target)["trades"] == content(source)["trades"]
@@ -135,7 +135,7 @@ def test_a_file_of_an_earlier_version_is_brought_up_to_date(
 def test_without_a_fitting_program_the_portable_format_is_written(
     servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = fill(with_schema(servers.make(EMBEDDED)))
+    source = fill(servers.make_whole(EMBEDDED))
     backup(source, tmp_path / "dump")
     monkeypatch.setattr(backups, "candidates", lambda _: [])
     assert backup(source, tmp_path / "saved").portable
@@ -161,7 +161,7 @@ def test_mistakes_are_told(plain_database: str, tmp_path: Path) -> None:
 
 
 def test_a_broken_file_leaves_the_database_without_rows(servers: Servers, tmp_path: Path) -> None:
-    source = fill(with_schema(servers.make(EMBEDDED)))
+    source = fill(servers.make_whole(EMBEDDED))
     backup(source, tmp_path / "saved", portable=True)
     with (
         zipfile.ZipFile(tmp_path / "saved") as whole,

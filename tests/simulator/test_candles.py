@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import talib
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from market.intervals import Interval
@@ -14,6 +14,7 @@ from simulator.candles import CandleBook
 from simulator.listings import Listing, choose
 from simulator.market_model import MarketModel
 from simulator.true_book import Print
+from tests.drawn_examples import examples
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
@@ -99,7 +100,7 @@ def test_larger_candles_are_made_of_the_smaller_ones(
     assert market.candles(symbol, "1w", days, now + 1, now) == grouped(hours, "1w")
 
 
-@settings(max_examples=25, deadline=None)
+@examples(15)
 @given(
     cuts=st.lists(st.integers(0, 3 * 3600), max_size=4),
     interval=st.sampled_from(["1s", "1m", "15m"]),

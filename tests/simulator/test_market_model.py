@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 import talib
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.listings import Listing, choose
 from simulator.market_model import MarketModel
 from simulator.script import load_script, read_script
 from simulator.true_book import Change, LevelChange, Print
+from tests.drawn_examples import examples
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
@@ -24,7 +25,7 @@ def one_second_rsi(changes: list[Change], symbol: str) -> np.ndarray:
     return rsi[14:]
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(st.integers(0, 2**32), st.integers(1, 6), st.booleans())
 def test_the_book_is_never_crossed_never_empty_and_replays(
     seed: int, seconds: int, is_moved: bool
@@ -61,7 +62,7 @@ def test_the_book_is_never_crossed_never_empty_and_replays(
         assert book.copy() == model.book(symbol)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(st.integers(0, 2**32), st.lists(st.integers(0, 3 * SECOND), max_size=8))
 def test_the_same_seed_gives_the_same_market_however_time_is_cut(
     seed: int, cuts: list[int]

@@ -1,13 +1,14 @@
 """Walls in the true book: there while the script says so, and ended as it says."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.listings import Listing, choose
 from simulator.market_model import MarketModel
 from simulator.script import Script, Wall
 from simulator.true_book import Change, Print
+from tests.drawn_examples import examples
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
@@ -129,7 +130,7 @@ def told(model: MarketModel, seconds: list[int]) -> list[Change]:
     return [change for second in seconds for change in model.advance(START + second)]
 
 
-@settings(max_examples=25, deadline=None)
+@examples(15)
 @given(WALLS, st.integers(0, 99), st.lists(st.integers(0, 9 * SECOND), max_size=5))
 def test_no_wall_crosses_or_empties_the_book_and_cuts_of_time_change_nothing(
     walls: list[Wall], seed: int, cuts: list[int]

@@ -2,7 +2,7 @@ from collections.abc import Callable
 from functools import cache
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.dialects.binance import BinanceDialect
@@ -11,6 +11,7 @@ from simulator.listings import choose
 from simulator.market_model import MarketModel
 from simulator.script import load_script
 from simulator.wire import Wire
+from tests.drawn_examples import examples
 from tests.simulator.reference_client import ReferenceClient
 
 SECOND = 1_000_000_000
@@ -166,7 +167,7 @@ def test_a_connection_of_a_day_is_cut_and_the_next_one_works() -> None:
     assert rig.client.is_live
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(
     st.integers(0, 10_000),
     st.integers(0, 300).map(lambda number: number * MILLISECOND),

@@ -25,7 +25,6 @@ from sinks.telegram.target import TelegramTarget
 from tests.fakes.burst import ALERT, SECOND, Api, check_limit, figures, told
 from tests.fakes.outbox_rows import empty, fire, until
 from tests.fakes.proxy import CuttableProxy
-from tests.servers.schema import with_schema
 
 TOKEN = "123456789:AAE-fake_token_of_the_tests"
 COUNT = 500
@@ -34,8 +33,8 @@ PER_S = 20
 
 
 @pytest.fixture(scope="module")
-def outbox_database(make_database: Callable[[], str]) -> str:
-    return with_schema(make_database())
+def outbox_database(make_whole_database: Callable[[], str]) -> str:
+    return make_whole_database()
 
 
 @pytest.fixture

@@ -26,15 +26,14 @@ from sinks.rows import Cell, ending_row
 from sinks.tables import TABLES
 from sinks.telegram.limits import pace_of
 from tests.fakes.outbox_rows import empty
-from tests.servers.schema import with_schema
 
 SECOND = 1_000_000_000
 MAIN, GROUP = "telegram/main", "telegram/group"
 
 
 @pytest.fixture(scope="module")
-def outbox_database(make_database: Callable[[], str]) -> str:
-    return with_schema(make_database())
+def outbox_database(make_whole_database: Callable[[], str]) -> str:
+    return make_whole_database()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sinks.insertion import Written, insert, insert_alerts, insert_loss, moment
 from sinks.rows import Cell
 from sinks.tables import TABLES
+from tests.drawn_examples import examples
 
 MINUTE = 60_000_000_000
 START = 1_732_112_220_000_000_000
@@ -50,7 +51,7 @@ def test_times_are_exact_to_the_microsecond() -> None:
     assert moment(ns) == datetime(2024, 11, 20, 14, 17, 3, 123456, tzinfo=UTC)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ns=st.integers(min_value=0, max_value=4_000_000_000_000_000_000))
 def test_copy_stores_the_microsecond_it_was_given(database: str, ns: int) -> None:
     with psycopg.connect(database) as connection:
@@ -106,9 +107,7 @@ def test_an_older_revision_never_wins(database: str) -> None:
         assert found == [(20.0, 2), (5.0, 0)]
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     batches=st.lists(
         st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=8),

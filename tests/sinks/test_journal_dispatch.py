@@ -22,7 +22,6 @@ from sinks.pacing import Pacer
 from sinks.rows import Cell
 from sinks.telegram.limits import pace_of
 from tests.fakes.outbox_rows import empty
-from tests.servers.schema import with_schema
 
 SECOND = 1_000_000_000
 START = 1_732_112_220 * SECOND
@@ -30,8 +29,8 @@ CHAT = "telegram/main"
 
 
 @pytest.fixture(scope="module")
-def outbox_database(make_database: Callable[[], str]) -> str:
-    return with_schema(make_database())
+def outbox_database(make_whole_database: Callable[[], str]) -> str:
+    return make_whole_database()
 
 
 @pytest.fixture

@@ -11,15 +11,14 @@ from sinks.alert_facts import AlertFacts
 from sinks.kept_mutes import KeptMutes
 from sinks.mutes import Mute, add_mute, lift_mutes
 from tests.fakes.outbox_rows import empty
-from tests.servers.schema import with_schema
 
 NOW = 1_732_112_220_000_000_000
 CHAT = "telegram/main"
 
 
 @pytest.fixture(scope="module")
-def outbox_database(make_database: Callable[[], str]) -> str:
-    return with_schema(make_database())
+def outbox_database(make_whole_database: Callable[[], str]) -> str:
+    return make_whole_database()
 
 
 @pytest.fixture

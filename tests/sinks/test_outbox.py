@@ -15,16 +15,16 @@ from hypothesis.stateful import (
 
 from sinks import outbox, outbox_report, outbox_waits
 from sinks.outbox_row import REPEAT_MARK, STATES, OutboxRow
+from tests.drawn_examples import examples
 from tests.fakes.outbox_rows import empty, fire, insert, read_states, states
-from tests.servers.schema import with_schema
 
 TARGETS = ["telegram/main"]
 MINUTE = 60_000_000_000
 
 
 @pytest.fixture(scope="module")
-def outbox_database(make_database: Callable[[], str]) -> str:
-    return with_schema(make_database())
+def outbox_database(make_whole_database: Callable[[], str]) -> str:
+    return make_whole_database()
 
 
 @pytest.fixture
@@ -318,9 +318,8 @@ def test_any_order_of_deliveries_keeps_the_books(dsn: str) -> None:
     run_state_machine_as_test(
         lambda: Deliveries(dsn),  # type: ignore[arg-type]  # any factory will do, it says
         settings=settings(
-            max_examples=10,
+            examples(5),
             stateful_step_count=25,
-            deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         ),
     )

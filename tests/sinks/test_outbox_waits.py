@@ -7,15 +7,14 @@ import pytest
 from sinks import outbox, outbox_waits
 from sinks.outbox_row import REPEAT_MARK
 from tests.fakes.outbox_rows import empty, fire, states
-from tests.servers.schema import with_schema
 
 TARGETS = ["telegram/main"]
 MINUTE = 60_000_000_000
 
 
 @pytest.fixture(scope="module")
-def outbox_database(make_database: Callable[[], str]) -> str:
-    return with_schema(make_database())
+def outbox_database(make_whole_database: Callable[[], str]) -> str:
+    return make_whole_database()
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@
 
 from collections import Counter
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from sinks.row_buffer import RowBuffer, Waiting
 from sinks.rows import RowBatch
 from sinks.tables import TABLES
+from tests.drawn_examples import examples
 
 LIMIT = 50
 
@@ -77,7 +77,7 @@ class Model(RuleBasedStateMachine):
 
 
 TestRowBuffer = Model.TestCase
-TestRowBuffer.settings = settings(max_examples=50, deadline=None)
+TestRowBuffer.settings = examples(15)
 
 
 def test_trades_go_before_bars_and_alerts_go_last() -> None:

@@ -26,18 +26,18 @@ from sinks.outbox_row import REPEAT_MARK
 from sinks.secret import Secret
 from sinks.sender import Sender
 from sinks.telegram.target import TelegramTarget
+from tests.drawn_examples import examples
 from tests.fakes.outbox_rows import empty, fire, states, until
 from tests.fakes.proxy import CuttableProxy
 from tests.fakes.telegram import TOKEN, Drop, FakeTelegram, Refuse, Slow
-from tests.servers.schema import with_schema
 
 CHAT = "telegram/main"
 Start = Callable[..., Sender]
 
 
 @pytest.fixture(scope="module")
-def outbox_database(make_database: Callable[[], str]) -> str:
-    return with_schema(make_database())
+def outbox_database(make_whole_database: Callable[[], str]) -> str:
+    return make_whole_database()
 
 
 @pytest.fixture
@@ -480,8 +480,7 @@ class Scripted:
 
 
 @settings(
-    max_examples=10,
-    deadline=None,
+    examples(5),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(

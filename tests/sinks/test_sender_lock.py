@@ -4,12 +4,11 @@ import psycopg
 import pytest
 
 from sinks import sender_lock
-from tests.servers.schema import with_schema
 
 
 @pytest.fixture
-def dsn(make_database: Callable[[], str]) -> str:
-    return with_schema(make_database())
+def dsn(make_whole_database: Callable[[], str]) -> str:
+    return make_whole_database()
 
 
 def test_one_connection_holds_the_lock_of_an_outbox(dsn: str) -> None:

@@ -20,6 +20,7 @@ from market.errors import ConfigError
 from sinks.spool import Appended, Spool, SpoolState, look
 from sinks.spool_lane import Chunk, Entry, open_new
 from sinks.spool_records import scan
+from tests.drawn_examples import examples
 
 ROOM = 1 << 30
 TABLES = ("trades", "bars", "gaps", "alerts")
@@ -155,7 +156,7 @@ class Model(RuleBasedStateMachine):
 
 
 TestSpool = Model.TestCase
-TestSpool.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+TestSpool.settings = settings(examples(10), stateful_step_count=30)
 
 
 @given(
@@ -163,7 +164,7 @@ TestSpool.settings = settings(max_examples=30, stateful_step_count=30, deadline=
     cut=st.floats(0, 1),
     limit=st.integers(1, 30),
 )
-@settings(max_examples=60, deadline=None)
+@examples(15)
 def test_a_file_cut_anywhere_gives_a_prefix(counts: list[int], cut: float, limit: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -187,7 +188,7 @@ def test_a_file_cut_anywhere_gives_a_prefix(counts: list[int], cut: float, limit
     place=st.floats(0, 1, exclude_max=True),
     later=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@examples(15)
 def test_a_damaged_byte_costs_one_record_and_its_rows_are_told(
     counts: list[int], place: float, *, later: bool
 ) -> None:
@@ -334,7 +335,7 @@ class FullFile:
     room=st.integers(0, 1500),
     sizes=st.lists(st.integers(4, 90), min_size=1, max_size=20),
 )
-@settings(max_examples=60, deadline=None)
+@examples(15)
 def test_a_full_disk_costs_what_is_told_and_nothing_else(room: int, sizes: list[int]) -> None:
     disk = FullDisk(room)
     with tempfile.TemporaryDirectory() as name:

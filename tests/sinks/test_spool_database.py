@@ -24,6 +24,22 @@ def test_a_database_has_a_name_without_secrets() -> None:
     assert name_of("") == "localhost:5432/"
 
 
+def test_processes_that_start_at_once_note_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+
+    def late(self: Path, target: Path) -> Path:
+        monkeypatch.setattr(Path, "replace", replace)
+        bind(tmp_path, REAL)  # another one, from its beginning to its end
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", late)
+    bind(tmp_path, REAL)
+    assert [path.name for path in tmp_path.iterdir()] == ["database"]
+    assert (tmp_path / "database").read_text() == f"{REAL}\n"
+
+
 @pytest.mark.parametrize("name", ["store-0", "alerts-3"])
 def test_rows_for_another_database_are_refused(tmp_path: Path, name: str) -> None:
     bind(tmp_path, EMBEDDED)

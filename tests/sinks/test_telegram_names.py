@@ -8,12 +8,11 @@ from sinks.insertion import insert_alerts
 from sinks.telegram.names import MOST, followed_symbol, spec_or_symbol, spelled_symbol
 from tests.fakes.killed_flow import alert_cells
 from tests.fakes.outbox_rows import empty
-from tests.servers.schema import with_schema
 
 
 @pytest.fixture(scope="module")
-def outbox_database(make_database: Callable[[], str]) -> str:
-    return with_schema(make_database())
+def outbox_database(make_whole_database: Callable[[], str]) -> str:
+    return make_whole_database()
 
 
 @pytest.fixture

@@ -27,7 +27,6 @@ from sinks.telegram.services import Services
 from sinks.telegram.target import TelegramTarget
 from tests.fakes.killed_flow import alert_cells
 from tests.fakes.outbox_rows import empty, until
-from tests.servers.schema import with_schema
 
 TOKEN = "123456789:AAE-fake_token_of_the_tests"
 GROUP, OWNER, OPERATOR, VIEWER, STRANGER = -500, 1, 2, 3, 666
@@ -40,8 +39,8 @@ DAY = 86_400_000_000_000
 
 
 @pytest.fixture(scope="module")
-def outbox_database(make_database: Callable[[], str]) -> str:
-    return with_schema(make_database())
+def outbox_database(make_whole_database: Callable[[], str]) -> str:
+    return make_whole_database()
 
 
 @pytest.fixture

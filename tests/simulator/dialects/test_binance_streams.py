@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.dialects.binance import BinanceDialect
@@ -12,6 +12,7 @@ from simulator.frames import Text
 from simulator.listings import choose
 from simulator.market_model import MarketModel
 from simulator.true_book import LevelChange, Print, TrueBookHistory
+from tests.drawn_examples import examples
 
 SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
@@ -91,7 +92,7 @@ def test_frames_have_the_shape_and_the_digits_of_captured_ones() -> None:
         assert len(str(frames["trade"]["data"]["T"])) == 13
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(st.integers(0, 1000), st.lists(st.integers(1, 700), min_size=3, max_size=12))
 def test_depth_messages_chain_and_rebuild_the_true_book(seed: int, steps: list[int]) -> None:
     model = MarketModel(choose(["BTC-USDT"]), seed=seed, start=START)

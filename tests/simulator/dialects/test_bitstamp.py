@@ -5,13 +5,14 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.dialects.bitstamp import MOST_CHANNELS, BitstampDialect
 from simulator.frames import Close, Cut, Frame, Ping, Text
 from simulator.listings import choose
 from simulator.market_model import MarketModel
+from tests.drawn_examples import examples
 
 SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
@@ -374,7 +375,7 @@ def test_a_refused_symbol_is_silent_and_has_no_book_for_a_while() -> None:
 # -- anything ----------------------------------------------------------------------------------
 
 
-@settings(max_examples=150, deadline=None)
+@examples(40)
 @given(
     st.lists(
         st.one_of(

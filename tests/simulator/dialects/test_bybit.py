@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.dialects.bybit import MOST_IDLE, BybitDialect
@@ -20,6 +20,7 @@ from tests.connectors.bybit_session import (
     DOCUMENTED_REFUSAL,
     DOCUMENTED_SNAPSHOT,
 )
+from tests.drawn_examples import examples
 
 SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
@@ -293,7 +294,7 @@ def _sorted(value: object) -> object:
 
 
 @pytest.mark.parametrize("tells_what_left", [True, False])
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(seed=st.integers(0, 1000), steps=st.lists(st.integers(1, 700), min_size=3, max_size=10))
 def test_deltas_chain_and_rebuild_the_best_of_the_true_book(
     tells_what_left: bool, seed: int, steps: list[int]

@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.dialects.htx import HtxDialect
@@ -18,6 +18,7 @@ from simulator.frames import Binary
 from simulator.listings import choose
 from simulator.market_model import MarketModel
 from simulator.true_book import LevelChange, Print, TrueBookHistory
+from tests.drawn_examples import examples
 
 SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
@@ -186,7 +187,7 @@ def test_a_number_is_written_as_htx_does_and_is_the_same_number(value: float) ->
     assert re.fullmatch(r"\d+\.\d+|\d\.\d+E-?\d+", text)
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(st.integers(0, 1000), st.lists(st.integers(1, 700), min_size=3, max_size=12))
 def test_updates_chain_and_rebuild_the_best_levels(seed: int, steps: list[int]) -> None:
     market = Market(seed=seed)

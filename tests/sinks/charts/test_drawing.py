@@ -31,6 +31,7 @@ from sinks.charts import drawing, look
 from sinks.charts.chart import Chart, Line, Mark, Pane, Wall
 from sinks.charts.contents import chart_of
 from sinks.charts.drawing import draw, figure_of
+from tests.drawn_examples import examples
 from tests.sinks.charts.chart_bars import MINUTE, START, bar, walk
 
 ROOT = Path(drawing.__file__).parent.parent.parent
@@ -315,7 +316,7 @@ def test_a_band_of_which_one_side_is_no_number_is_drawn() -> None:
     assert draw(chart(BARS[:3], layers=(layer,), panes=(layer,)))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(examples(8), suppress_health_check=list(HealthCheck))
 @given(odd_charts())
 def test_odd_data_still_gives_a_picture(odd: Chart) -> None:
     assert pixels(draw(odd)).shape[1] == 1080

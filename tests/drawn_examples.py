@@ -1,4 +1,4 @@
-"""How many examples are drawn of any input: a few in `make test`, many more in `make fuzz`."""
+"""How many examples a property is tried on: a few in `make test`, many more in `make test-slow`."""
 
 import os
 
@@ -8,5 +8,5 @@ TIMES = int(os.environ.get("CANDLEWAX_FUZZ", "1"))
 
 
 def examples(few: int) -> settings:
-    """So many, or `CANDLEWAX_FUZZ` times as many."""
+    """So many, or `CANDLEWAX_FUZZ` times as many, with no deadline."""
     return settings(max_examples=few * TIMES, deadline=None)
