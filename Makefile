@@ -24,7 +24,8 @@ LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-TEST_PARTS := test-store test-live test-whole test-venues test-services test-faults test-rest
+TEST_PARTS := test-venues test-live test-whole test-alerts test-services test-store test-faults \
+	test-rest
 .PHONY: help setup demo test $(TEST_PARTS) test-slow slow-whole slow-rest test-timescaledb timescaledb \
 	timescaledb-whole timescaledb-rest fuzz soak outage check fmt lint types lock docs bench
 
@@ -60,40 +61,46 @@ demo: $(READY)  ## everything at work, with no network and no key; Ctrl-C ends i
 # are measured. These run as long as other tests of `tests/end_to_end` beside them, so they have none.
 LIVE := tests/end_to_end/test_live.py tests/cli
 WHOLE := tests/end_to_end
+ALERTS := tests/sinks/test_burst.py tests/sinks/test_dispatch.py tests/sinks/test_sender.py \
+	tests/sinks/test_alert_outage.py tests/sinks/test_alert_journal.py \
+	$(wildcard tests/sinks/test_telegram_*.py) tests/sinks/charts
 STORE := tests/sinks tests/migrations tests/servers
 SERVICES := tests/flows tests/bench tests/test_documents.py
 VENUES := tests/connectors tests/simulator tests/faults/test_sockets.py
 FAULTS := tests/faults
 QUICK := -m "not timescaledb and not slow"
 
-test: $(READY)  ## all tests but the slow ones, on the embedded PostgreSQL (three minutes)
+test: $(READY)  ## all tests but the slow ones, on the embedded PostgreSQL (four minutes)
 ifneq ($(ARGS),)
 	$(BIN)/pytest -q $(ARGS)
 else
-	@echo "seven parts, five at once; what each says comes when it has ended"
+	@echo "eight parts, five at once; what each says comes when it has ended"
 	@$(MAKE) --no-print-directory --keep-going -j5 --output-sync=target $(TEST_PARTS)
 endif
 
+test-alerts: $(READY)
+	@nice -n 15 $(BIN)/pytest -q $(QUICK) $(ALERTS)
+
 test-store: $(READY)
-	@nice -n 5 $(BIN)/pytest -q $(QUICK) $(STORE)
+	@nice -n 15 $(BIN)/pytest -q $(QUICK) $(STORE) $(addprefix --ignore=,$(ALERTS))
 
 test-live: $(READY)
 	@$(BIN)/pytest -q $(QUICK) $(LIVE)
 
 test-whole: $(READY)
-	@nice -n 5 $(BIN)/pytest -q $(QUICK) $(WHOLE) $(addprefix --ignore=,$(LIVE))
+	@nice -n 15 $(BIN)/pytest -q $(QUICK) $(WHOLE) $(addprefix --ignore=,$(LIVE))
 
 test-services: $(READY)
-	@nice -n 10 $(BIN)/pytest -q $(QUICK) $(SERVICES)
+	@nice -n 15 $(BIN)/pytest -q $(QUICK) $(SERVICES)
 
 test-venues: $(READY)
-	@nice -n 5 $(BIN)/pytest -q $(QUICK) $(VENUES)
+	@nice -n 15 $(BIN)/pytest -q $(QUICK) $(VENUES)
 
 test-faults: $(READY)
-	@nice -n 10 $(BIN)/pytest -q $(QUICK) $(FAULTS) $(addprefix --ignore=,$(VENUES))
+	@nice -n 15 $(BIN)/pytest -q $(QUICK) $(FAULTS) $(addprefix --ignore=,$(VENUES))
 
 test-rest: $(READY)
-	@nice -n 10 $(BIN)/pytest -q $(QUICK) tests \
+	@nice -n 15 $(BIN)/pytest -q $(QUICK) tests \
 		$(addprefix --ignore=,$(LIVE) $(WHOLE) $(STORE) $(SERVICES) $(VENUES) $(FAULTS))
 
 SLOW := -m "(slow or hypothesis) and not timescaledb"

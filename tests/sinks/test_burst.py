@@ -194,12 +194,14 @@ def test_a_database_that_is_away_loses_nothing(
     found = counts(dsn)
     with capsys.disabled():
         print(figures(dsn, api.fake.messages, count=COUNT, away_s=AWAY_S))
-    # An attempt whose commit got no answer is given up as unknown: one message at most.
     assert found["sent"] + found["digested"] + found["unknown"] == COUNT
     plain, marked = told(api.fake.messages)
     assert plain <= Counter(range(COUNT))
-    assert COUNT - plain.total() <= found["unknown"]
-    assert not marked
+    assert COUNT - len({*plain, *marked}) <= found["unknown"]
+    # An attempt whose commit got no answer is repeated with a mark: one message at most, which
+    # nobody has seen before.
+    assert marked.total() <= 30
+    assert not plain.keys() & marked.keys()
     check_limit(api.fake.messages, PER_S)
 
 
