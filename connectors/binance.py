@@ -192,6 +192,16 @@ class _Asked(msgspec.Struct, frozen=True):
     natives: list[str]
 
 
+class _Stream:
+    """A symbol that is subscribed to, and the id of its last trade, -1 before the first."""
+
+    __slots__ = ("instrument", "last_trade")
+
+    def __init__(self, instrument: str) -> None:
+        self.instrument = instrument
+        self.last_trade = -1
+
+
 class BinanceProtocol:
     """One connection's worth of Binance spot, without the connection."""
 
@@ -204,13 +214,12 @@ class BinanceProtocol:
         if self._is_partial:
             levels = int(description.options.get("depth", PARTIAL_DEPTHS[-1]))
             self._depth_stream = f"depth{levels}@100ms"
-        self._ids: dict[str, str] = {}
+        self._subscribed: dict[str, _Stream] = {}
         self._books: dict[str, BookRule] = {}
         self._partials: dict[str, PartialBook] = {}  # by the name of the stream
         self._fetching: dict[str, BookRule | None] = {}
         self._renewing: set[str] = set()  # their streams are not in force now
         self._gone: set[str] = set()
-        self._trade_ids: dict[str, int] = {}
         self._unsent: list[tuple[str, list[str], list[str]]] = []  # method, symbols, streams
         self._unanswered: dict[int, _Asked] = {}
         self._sent_at: deque[int] = deque(maxlen=MESSAGES_AT_ONCE)
@@ -233,7 +242,7 @@ class BinanceProtocol:
     @property
     def instruments(self) -> Sequence[str]:
         """Ids of the instruments that are subscribed to."""
-        return tuple(self._ids.values())
+        return tuple(one.instrument for one in self._subscribed.values())
 
     @property
     def is_live(self) -> bool:
@@ -278,19 +287,19 @@ class BinanceProtocol:
         except _UNREADABLE as error:
             return self._other(data, error, now)
         if type(payload) is _Trade:  # in this place, not in a method: four of five messages
-            instrument = self._ids.get(payload.s)
-            if instrument is None:
+            stream = self._subscribed.get(payload.s)
+            if stream is None:
                 return self._unknown_symbol(payload.s, data, now)
             number = payload.t
-            last = self._trade_ids.get(payload.s, number - 1)
+            last = stream.last_trade
             if number <= last:
                 return []
-            self._trade_ids[payload.s] = number
+            stream.last_trade = number
             ts = payload.T
             if self._is_partial:
                 self._clock = (ts, now)
             trade = Trade(
-                instrument=instrument,
+                instrument=stream.instrument,
                 ts_event=ts * 1_000_000 if ts < MICROSECONDS else ts * 1_000,
                 ts_recv=now,
                 price=payload.p,
@@ -298,10 +307,12 @@ class BinanceProtocol:
                 side=_SELL if payload.m else _BUY,
                 trade_id=str(number),
             )
-            if number == last + 1:
+            if number == last + 1 or last < 0:
                 return [trade]
             missing = f"trade ids {last + 1} to {number - 1} are missing"
-            gap = FeedGap(instrument=instrument, ts_recv=now, reason=missing, channel="trade")
+            gap = FeedGap(
+                instrument=stream.instrument, ts_recv=now, reason=missing, channel="trade"
+            )
             return [gap, trade]
         if type(payload) is Depth:
             self._clock = (payload.E, now)
@@ -383,9 +394,9 @@ class BinanceProtocol:
 
         A stream that was silent is subscribed to anew: a snapshot would not make it speak again.
         """
-        for native, known in self._ids.items():
+        for native, stream in self._subscribed.items():
             book = self._partials.get(self._streams(native)[1]) or self._books.get(native)
-            if known != instrument or book is None or not book.is_live:
+            if stream.instrument != instrument or book is None or not book.is_live:
                 continue
             gap = book.restart(reason, now)
             if now - book.heard >= STREAM_SILENT:
@@ -404,13 +415,16 @@ class BinanceProtocol:
 
     def unsubscribe(self, instruments: Sequence[str], now: int) -> _Told:
         """Drop instruments, by id, while the connection is up."""
-        gone = [native for native, known in self._ids.items() if known in instruments]
+        gone = [
+            native
+            for native, stream in self._subscribed.items()
+            if stream.instrument in instruments
+        ]
         told: _Told = []
         for native in gone:
-            known = self._ids.pop(native)
+            known = self._subscribed.pop(native).instrument
             self._books.pop(native, None)
             self._partials.pop(self._streams(native)[1], None)
-            self._trade_ids.pop(native, None)
             told.append(FeedGap(instrument=known, ts_recv=now, reason="unsubscribed"))
         self._gone.update(gone)
         self._plan("UNSUBSCRIBE", gone)
@@ -420,12 +434,12 @@ class BinanceProtocol:
     # -- inside --------------------------------------------------------------------------------
 
     def _add(self, instruments: Sequence[Instrument]) -> None:
-        new = {one.native: one for one in instruments if one.native not in self._ids}
-        count = len(self._ids) + len(new)
+        new = {one.native: one for one in instruments if one.native not in self._subscribed}
+        count = len(self._subscribed) + len(new)
         if count * 2 > STREAMS_PER_CONNECTION:
             raise ValueError(f"{count} instruments are too many for one connection")
         for native, instrument in new.items():
-            self._ids[native] = instrument.id
+            self._subscribed[native] = _Stream(instrument.id)
             if self._is_partial:
                 self._partials[self._streams(native)[1]] = PartialBook(instrument)
                 continue

@@ -67,6 +67,8 @@ class Drain:
         self._by_instrument: dict[str, list[FlowEvent]] = {}
         self._readers: dict[str, list[int | None]] = {}
         self._told: set[str] = set()
+        # By instrument and reader, the symbol that has been told all there is for it.
+        self._up_to_date: dict[tuple[str, int | None], str] = {}
         self._specs: dict[int | None, SpecsChanged] = {}
         self._left_open: dict[str, LeftOpen] = {}
         self.dead_letters: list[DeadLetter] = []
@@ -101,12 +103,11 @@ class Drain:
                 elif type(event) is FeedGap:
                     self.counts["gaps"] += event.reason != "connecting"
                     GAPS.count(venue_of(event.instrument), event.channel, event.reason)
-                try:
-                    groups[event.instrument].append(event)
-                except KeyError:
-                    group = self._group(event.instrument, _worker_of(record.conn))
-                    groups[event.instrument] = group
-                    group.append(event)
+                instrument = event.instrument
+                group = groups.get(instrument)
+                if group is None:
+                    group = groups[instrument] = self._group_of(instrument, _worker_of(record.conn))
+                group.append(event)
         self.counts["trades"] += trades
         self.counts["book_updates"] += updates
 
@@ -127,6 +128,7 @@ class Drain:
     def forget_symbols(self) -> None:
         """Tell every symbol the specs again: the flow was restored and has none compiled."""
         self._readers = {}
+        self._up_to_date = {}
 
     def forget_counts(self) -> None:
         """Begin counting anew: what came so far was passed over on the way to a resume."""
@@ -138,6 +140,15 @@ class Drain:
         self.counts["dead_letters"] += 1
         DEAD_LETTERS.count(letter.venue, letter.reason)
         self.dead_letters.append(letter)
+
+    def _group_of(self, instrument: str, worker: int | None) -> list[FlowEvent]:
+        """Return the group of an instrument's symbol, where it stands what is news to it."""
+        symbol = self._up_to_date.get((instrument, worker))
+        if symbol is not None:
+            return self._groups.setdefault(symbol, [])
+        group = self._group(instrument, worker)
+        self._up_to_date[instrument, worker] = symbol_of(instrument)
+        return group
 
     def _group(self, instrument: str, worker: int | None) -> list[FlowEvent]:
         self._told.add(instrument)
@@ -167,6 +178,7 @@ class Drain:
             case "LeftOpen":
                 left = _decode_left_open(record.body)
                 self._left_open[left.instrument] = left  # told with its first event
+                self._up_to_date = {}
             case "Demand":
                 demand = _decode_demand(record.body)
                 self._groups.setdefault(demand.symbol, []).append(demand)
