@@ -92,6 +92,43 @@ class InstrumentMarket:
         kept_depth: what is stored of whole books.
     """
 
+    # With so many attributes, slots are read much more quickly than a dict.
+    __slots__ = (
+        "_bar_observers",
+        "_book_features",
+        "_book_observer",
+        "_depth",
+        "_imbalance",
+        "_keeps_changes",
+        "_merged",
+        "_moments",
+        "_updates",
+        "bars",
+        "book",
+        "crossed",
+        "depth",
+        "exchange",
+        "gaps",
+        "had_data",
+        "instrument",
+        "is_interrupted",
+        "last_book_recv",
+        "last_recv",
+        "liquidity",
+        "moments_state",
+        "offset",
+        "open_gaps",
+        "reason",
+        "silence",
+        "stale_after",
+        "state",
+        "told_outside",
+        "top",
+        "venue_bars",
+        "waits_for_trade",
+        "wants_tops",
+    )
+
     def __init__(
         self,
         instrument: str,
