@@ -203,6 +203,23 @@ def test_mutes_are_set_listed_and_lifted_by_command(bot: Bot) -> None:
     assert bot.ask("/mute zzz") == ("there is no spec and no symbol 'zzz'; /rules lists the specs")
 
 
+def test_a_mute_for_centuries_is_refused_and_one_in_the_table_stops_nothing(bot: Bot) -> None:
+    for length in ("366d", "90000d", "99999d"):
+        told = bot.ask(f"/mute all {length}")
+        assert told.startswith("A mute lasts 365 days at most: write a shorter time")
+    with psycopg.connect(bot.dsn) as connection:
+        assert active_mutes(connection, now=time.time_ns()) == []
+        connection.execute(
+            "INSERT INTO alert_mutes (symbol, ends_at, created_at, created_by)"
+            " VALUES ('ETH-USDT', '2300-01-01', now(), 'olga')"
+        )
+    bot.fire(1, 0)  # the first is of the muted symbol, the second is not
+    until(lambda: bot.states() == ["suppressed", "sent"])
+    assert "mute 1: ETH-USDT to every target until 2262" in bot.ask("/status")
+    assert bot.ask("/unmute") == "ended: ETH-USDT"
+    assert bot.ask("/mute all 365d").startswith("mute 2: everything to every target until 20")
+
+
 def test_alerts_lists_the_newest_and_the_sums(bot: Bot) -> None:
     bot.fire(0)
     told = bot.ask("/alerts", user=VIEWER)
