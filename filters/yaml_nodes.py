@@ -32,6 +32,8 @@ _BASED = re.compile(r"0o[0-7]{1,40}|0x[0-9a-fA-F]{1,40}")
 _NUMBER = re.compile(
     r"[-+]?(?:\.[0-9]{1,40}|[0-9]{1,40}(?:\.[0-9]{0,40})?)(?:[eE][-+]?[0-9]{1,4})?"
 )
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+"""What the library makes of an escape, and neither UTF-8 nor a database takes."""
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 
@@ -122,11 +124,16 @@ class Document:
 
     def _read(self, text: str) -> Node | None:
         try:
+            loader = yaml.SafeLoader(text)
             # Events, not nodes: the library's composer recurses, and follows aliases.
-            events = yaml.parse(text, Loader=yaml.SafeLoader)
             builder = _Builder(self._error)
-            for event in events:
-                builder.take(event)
+            try:
+                while loader.check_event():
+                    builder.take(loader.get_event())  # type: ignore[no-untyped-call]
+            except (ValueError, OverflowError):  # the library's own, of an escape
+                here = loader.get_mark()
+                place = Place(here.line + 1, here.column + 1)
+                raise self._error("an escape that is no character", place) from None
         except yaml.reader.ReaderError as error:
             line = text.count("\n", 0, error.position) + 1
             column = error.position - (text.rfind("\n", 0, error.position) + 1) + 1
@@ -209,6 +216,9 @@ class _Builder:
 
     def _scalar(self, event: yaml.ScalarEvent, place: Place) -> Scalar:
         style = event.style or ""
+        odd = _NO_TEXT.search(event.value)
+        if odd is not None:
+            self._refuse(f"the escape of U+{ord(odd[0]):04X}, which no message can hold", place)
         if style or event.tag == "!":
             return Scalar(place, event.value, event.value, style)
         return Scalar(place, self._plain(event.value, place), event.value, "")
