@@ -128,13 +128,15 @@ def schema() -> int:
 
 def _all(folder: Path | None, config: Path | None) -> "tuple[Path, Reading]":
     """Read what is meant: a folder or file, else the configured folder and the database."""
+    import time
+
     from connectors import VENUES
     from filters.judge import Known
     from filters.load import read_place
     from flows import configuration
 
     if folder is not None:
-        return folder, read_place(folder, Known(venues=frozenset(VENUES)))
+        return folder, read_place(folder, Known(venues=frozenset(VENUES), now=time.time_ns()))
     told = configuration.load(config, os.environ)
     return told.specs_folder, filter_homes.read_both(told)
 

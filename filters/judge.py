@@ -35,11 +35,13 @@ class Known(msgspec.Struct, frozen=True):
         symbols: that some venue lists; None where the lists are not known.
         venues: there are; None where not known.
         history: bars of the past that are kept for an indicator at most.
+        now: our time, ns; None where it is not known.
     """
 
     symbols: frozenset[str] | None = None
     venues: frozenset[str] | None = None
     history: int = MOST_HISTORY
+    now: int | None = None
 
 
 def judge(
@@ -66,6 +68,8 @@ def judge(
     for message in _cold(spec, known):
         nodes.warn(message, keys["when"])
     if spec.is_enabled:
+        if spec.expires and known.now is not None and spec.expires <= known.now:
+            nodes.warn("expires: this time is past: the filter says nothing", keys["expires"])
         _listed(spec, keys["source"], nodes, known)
 
 

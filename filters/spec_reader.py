@@ -45,6 +45,8 @@ VERSION = 1
 LONGEST_TITLE = 120
 LONGEST_SYMBOL = 40
 LONGEST_DAYS = 30
+LAST_EXPIRY = 9_214_646_400 * SECOND
+"""The first moment of 2262, the year in which nanoseconds outgrow 64 bits."""
 
 _FILE_KEYS = ("version", "define", "filters")
 _SPEC_KEYS = (
@@ -462,7 +464,12 @@ class _FileReader:
                 node,
             ) from None
         moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-        return int(moment.timestamp()) * SECOND
+        expires = int(moment.timestamp()) * SECOND
+        if not 0 < expires < LAST_EXPIRY:
+            raise self._nodes.wrong(
+                "expires: expected a time from 1970 to 2261: leave it out for never", node
+            )
+        return expires
 
     def _severity(self, node: Node) -> Severity:
         return self._nodes.one_of(node, "severity", SEVERITIES)

@@ -83,6 +83,21 @@ def test_a_venue_that_there_is_not() -> None:
     assert warnings("close > 5", venue="merged", known=known) == []
 
 
+@pytest.mark.parametrize(
+    ("now", "more", "words"),
+    [
+        (1_798_675_200_000_000_000, "", "x.yaml:7:14: expires: this time is past"),
+        (1_798_675_199_999_999_999, "", ""),
+        (None, "", ""),
+        (1_798_675_200_000_000_000, "\n    enabled: false", ""),
+    ],
+)
+def test_a_filter_that_has_expired(now: int | None, more: str, words: str) -> None:
+    told = warnings(f"close > 5\n    expires: 2026-12-31{more}", known=Known(now=now))
+    assert len(told) == bool(words)
+    assert not words or told[0].startswith(words)
+
+
 STRATEGY = """
 version: 1
 filters:
