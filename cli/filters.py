@@ -179,6 +179,9 @@ def _range(least: float | None, most: float | None) -> str:
 
 
 def _print_failure(outcome: "Outcome", place: str) -> None:
+    if outcome.problem:
+        print(f"{place}: {outcome.spec}, test {outcome.test}: cannot go on at {outcome.problem}")
+        return
     expected = ", ".join(map(str, outcome.expected)) or "never"
     fired = ", ".join(map(str, outcome.fired)) or "never"
     print(f"{place}: {outcome.spec}, test {outcome.test}: fires at {fired}, expected {expected}")
