@@ -431,6 +431,10 @@ class _FileReader:
             unit = " (s, m, h or d is missing)" if text.isascii() and text.isdigit() else ""
             raise self._nodes.wrong(f"{key}: expected {example}{unit}", node)
         length = int(match[1]) * UNITS[match[2]]
+        if key == "for" and not length:
+            raise self._nodes.wrong(
+                "for: expected at least 1s: leave it out to speak at once", node
+            )
         if length > LONGEST_DAYS * UNITS["d"]:
             raise self._nodes.wrong(f"{key}: expected at most {LONGEST_DAYS}d", node)
         return length
