@@ -37,7 +37,7 @@ from filters.specs import (
 from filters.strategy_reader import StrategyRead, StrategyReader
 from filters.templates import TemplateError, parse_template
 from filters.trees import SECOND, UNITS, Tree, print_tree
-from filters.yaml_nodes import Document, Mapping, Node, Scalar, Sequence
+from filters.yaml_nodes import LINE_BREAK, Document, Mapping, Node, Scalar, Sequence
 from market.activity import parse_bar_length
 from market.errors import SpecError
 
@@ -350,7 +350,7 @@ class _FileReader:
 
     def _title(self, node: Node) -> str:
         text = self._nodes.text(node, "title")
-        if len(text) > LONGEST_TITLE or "\n" in text:
+        if len(text) > LONGEST_TITLE or LINE_BREAK.search(text):
             raise self._nodes.wrong(
                 f"title: expected one line of at most {LONGEST_TITLE} characters", node
             )
