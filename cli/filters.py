@@ -33,7 +33,7 @@ Folder = Annotated[
 @app.command
 def check(folder: Folder = None, *, config: Config = None) -> int:
     """Read every spec and tell all mistakes, each with file, line and column."""
-    place, reading = _all(folder, config)
+    place, reading, is_followed_known = _all(folder, config)
     count = len(reading.specs)
     off = sum(not spec.is_enabled for spec in reading.specs)
     switched = f" ({off} switched off)" if off else ""
@@ -41,6 +41,8 @@ def check(folder: Folder = None, *, config: Config = None) -> int:
         print(f"warning: {warning}", file=sys.stderr)
     warned = f", {len(reading.warnings)} to look at" if reading.warnings else ""
     print(f"{place}: {count} spec{'' if count == 1 else 's'}{switched}, no mistake{warned}")
+    if not is_followed_known:
+        print("whether their symbols are followed is not checked: only a flow's database says that")
     return 0
 
 
@@ -53,7 +55,7 @@ def list_(folder: Folder = None, *, config: Config = None) -> int:
     from flows.standings import read_standings
     from flows.why import standing_lines
 
-    place, reading = _all(folder, config)
+    place, reading, _ = _all(folder, config)
     lines = dict.fromkeys(reading.places, "")
     primary: tuple[str, ...] = ()  # a folder of one's own needs no configuration
     if folder is None:
@@ -94,7 +96,7 @@ def run(folder: Folder = None, *, config: Config = None) -> int:
     """Run the tests that specs bring along; exit code 1 when one of them fails."""
     from filters.spec_tests import run_tests
 
-    place, reading = _all(folder, config)
+    place, reading, _ = _all(folder, config)
     passed, failed, without = 0, 0, []
     for spec in reading.specs:
         if not spec.tests:
@@ -126,8 +128,11 @@ def schema() -> int:
     return 0
 
 
-def _all(folder: Path | None, config: Path | None) -> "tuple[Path, Reading]":
-    """Read what is meant: a folder or file, else the configured folder and the database."""
+def _all(folder: Path | None, config: Path | None) -> "tuple[Path, Reading, bool]":
+    """Read what is meant: a folder or file, else the configured folder and the database.
+
+    Also whether it is known which symbols are followed.
+    """
     import time
 
     from connectors import VENUES
@@ -136,9 +141,10 @@ def _all(folder: Path | None, config: Path | None) -> "tuple[Path, Reading]":
     from flows import configuration
 
     if folder is not None:
-        return folder, read_place(folder, Known(venues=frozenset(VENUES), now=time.time_ns()))
+        known = Known(venues=frozenset(VENUES), now=time.time_ns())
+        return folder, read_place(folder, known), False
     told = configuration.load(config, os.environ)
-    return told.specs_folder, filter_homes.read_both(told)
+    return told.specs_folder, *filter_homes.read_both(told)
 
 
 def _print_fields(stream: "Stream") -> None:

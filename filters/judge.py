@@ -12,7 +12,7 @@ from filters.fields import OWN
 from filters.grammar import LONGEST_CANONICAL
 from filters.grammar import parse as parse_text
 from filters.node_reader import NodeReader
-from filters.places import split
+from filters.places import Place, split
 from filters.specs import Spec
 from filters.thresholds import contradictions
 from filters.trees import All, Crossing, Move, Tree, duration_text, leaves
@@ -21,7 +21,7 @@ from filters.yaml_nodes import Node, Scalar, Sequence
 from indicators.names import create_for_bars, parse
 from indicators.spelling import did_you_mean
 from market.activity import parse_bar_length
-from market.instruments import MERGED
+from market.instruments import MERGED, instrument_id
 from market.intervals import Interval
 
 MOST_HISTORY = 5000
@@ -34,12 +34,16 @@ class Known(msgspec.Struct, frozen=True):
     Attributes:
         symbols: that some venue lists; None where the lists are not known.
         venues: there are; None where not known.
+        followed: symbols that are followed; None where not known.
+        series: instrument ids that are followed; None where not known.
         history: bars of the past that are kept for an indicator at most.
         now: our time, ns; None where it is not known.
     """
 
     symbols: frozenset[str] | None = None
     venues: frozenset[str] | None = None
+    followed: frozenset[str] | None = None
+    series: frozenset[str] | None = None
     history: int = MOST_HISTORY
     now: int | None = None
 
@@ -187,25 +191,38 @@ def _listed(spec: Spec, keys: Mapping[str, Node], nodes: NodeReader, known: Know
             if venue not in known.venues and venue != MERGED:
                 hint = did_you_mean(venue, known.venues)
                 nodes.warn(f"venue {venue!r} is not known{hint}", _item(source, "venues", venue))
-    symbols = known.symbols
+    symbols, says = known.symbols, "no venue lists {!r}"
+    if symbols is None:
+        symbols, says = known.followed, "{!r} is not followed"
     for symbol in spec.source.symbols if symbols is not None else ():
         one = Spec(
             id=spec.id, source=msgspec.structs.replace(spec.source, symbols=(symbol,)), when=""
         )
         if not any(map(one.source.matches_symbol, symbols or ())):
             hint = did_you_mean(symbol, symbols or ())
-            nodes.warn(f"no venue lists {symbol!r}{hint}", _item(source, "symbols", symbol))
+            nodes.warn(f"{says.format(symbol)}{hint}", _item(source, "symbols", symbol))
     for name in spec.fields:
         place = split(name)[1]
-        if place is None:
-            continue
-        where, offset = _where(name, spec, keys)
-        if place.venue and known.venues is not None and place.venue not in known.venues:
-            hint = did_you_mean(place.venue, known.venues)
-            nodes.warn(f"{name!r}: venue {place.venue!r} is not known{hint}", where, offset=offset)
-        elif place.symbol and symbols is not None and place.symbol not in symbols:
-            hint = did_you_mean(place.symbol, symbols)
-            nodes.warn(f"{name!r}: no venue lists {place.symbol!r}{hint}", where, offset=offset)
+        wrong = "" if place is None else _away(place, known)
+        if wrong:
+            where, offset = _where(name, spec, keys)
+            nodes.warn(f"{name!r}: {wrong}", where, offset=offset)
+
+
+def _away(place: Place, known: Known) -> str:
+    """Say why other bars never come, or nothing."""
+    if place.venue and known.venues is not None and place.venue not in known.venues:
+        return f"venue {place.venue!r} is not known{did_you_mean(place.venue, known.venues)}"
+    if not place.symbol:
+        return ""
+    if known.symbols is not None and place.symbol not in known.symbols:
+        return f"no venue lists {place.symbol!r}{did_you_mean(place.symbol, known.symbols)}"
+    named, followed = place.symbol, known.followed
+    if place.venue and known.series is not None:
+        named, followed = instrument_id(place.venue, place.symbol), known.series
+    if followed is not None and named not in followed:
+        return f"{named!r} is not followed, so it waits for ever{did_you_mean(named, followed)}"
+    return ""
 
 
 def _where(name: str, spec: Spec, keys: Mapping[str, Node]) -> tuple[Node, int]:

@@ -92,7 +92,7 @@ class SpecDesk:
                 " --id"
             )
         known = msgspec.structs.replace(
-            KNOWN, symbols=frozenset(symbols) or None, now=time.time_ns()
+            KNOWN, followed=frozenset(symbols) or None, now=time.time_ns()
         )
         reading = _checked(stored, line, known, named)
         [spec] = reading.specs

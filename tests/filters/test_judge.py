@@ -77,6 +77,39 @@ def test_a_symbol_that_no_venue_lists() -> None:
     assert "no venue lists '*-EUR'" in told
 
 
+FOLLOWED = Known(
+    followed=frozenset({"BTC-USDT", "ETH-USDT"}),
+    series=frozenset({"binance:BTC-USDT", "bybit:ETH-USDT"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("place", "known", "words"),
+    [
+        ("ETH-USDT", FOLLOWED, ""),
+        ("bybit:ETH-USDT", FOLLOWED, ""),
+        ("ETH-USD", FOLLOWED, "'ETH-USD' is not followed, so it waits for ever; did you mean"),
+        ("binance:ETH-USDT", FOLLOWED, "'binance:ETH-USDT' is not followed, so it waits for ever"),
+        ("bybit:ETH-USDT", Known(followed=frozenset({"BTC-USDT"})), "'ETH-USDT' is not followed"),
+        ("15m", Known(followed=frozenset({"BTC-USDT"})), ""),
+    ],
+)
+def test_other_bars_that_nobody_follows(place: str, known: Known, words: str) -> None:
+    told = warnings(f"close > ema@{place}", known=known)
+    assert len(told) == bool(words)
+    assert all(each.startswith(f"x.yaml:6:23: 'ema(20)@{place}': {words}") for each in told)
+
+
+def test_a_symbol_of_the_source_that_is_not_followed() -> None:
+    known = Known(followed=frozenset({"ETH-USDT"}))
+    (told,) = warnings("close > 1", known=known)
+    assert told.startswith("x.yaml:5:37: 'BTC-USDT' is not followed")
+    # A running flow knows what is listed: there a spec of symbols to come is right.
+    assert warnings("close > 1", known=FOLLOWED) == []
+    listed = Known(followed=frozenset({"ETH-USDT"}), symbols=frozenset({"BTC-USDT"}))
+    assert warnings("close > 1", known=listed) == []
+
+
 def test_a_venue_that_there_is_not() -> None:
     known = Known(venues=frozenset({"binance", "bybit"}))
     (told,) = warnings("close > 5", venue="binanse", known=known)
