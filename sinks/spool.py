@@ -16,7 +16,6 @@ natural keys make one row of them. A power failure can cost what was appended af
 
 import contextlib
 import logging
-import os
 import shutil
 import threading
 from collections import Counter as Tally
@@ -33,11 +32,10 @@ from sinks.spool_lane import (
     Entry,
     Gone,
     Lane,
-    OpenFile,
     Position,
-    open_new,
 )
 from sinks.spool_lock import SpoolLock
+from sinks.spool_segment import OpenFile, have_on_disk, open_new, sync_folder
 
 SEGMENT_BYTES = 8 * 1024 * 1024
 SEGMENTS = 16
@@ -104,8 +102,11 @@ class Spool:
         self._limit = limit
         self._keep_free = keep_free
         self._free = free
+        self._open_file = open_file
         self._mutex = threading.Lock()
-        self._is_dirty = False
+        self._syncing = threading.Lock()
+        self._appended = 0
+        self._synced = 0
         self._closed = False
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -115,6 +116,9 @@ class Spool:
                 f"{folder}: cannot keep rows there while the database is away: {error.strerror};"
                 " set CANDLEWAX_HOME to a folder that can be written to"
             ) from error
+        for part in folder.glob("*.part"):  # a kill came between a file and its new name
+            with contextlib.suppress(OSError):
+                part.unlink()
         segment_bytes = max(min(SEGMENT_BYTES, limit // SEGMENTS), 1)
         self._lanes = _lanes(folder, segment_bytes, open_file)
         for lane in self._lanes:
@@ -163,7 +167,7 @@ class Spool:
                 if not self._drop(rank, gone):
                     return error.strerror or str(error)
             else:
-                self._is_dirty = True
+                self._appended += 1
                 return ""
 
     def _is_full(self, size: int) -> str:
@@ -186,28 +190,29 @@ class Spool:
         return False
 
     def sync(self) -> None:
-        """Have everything on the disk that was appended before.
+        """Have everything on the disk that was appended before; by whom does not matter.
+
+        Who calls it while another does waits for that one, and for the rest.
 
         Raises:
-            OSError: the disk failed.
+            OSError: the disk failed; the next call tries again.
         """
-        with self._mutex:
-            if not self._is_dirty or self._closed:
-                return
-            self._is_dirty = False
-            self._keep_position()
-            handles = [handle for lane in self._lanes for handle in lane.unsynced()]
-            handles.append(os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY))
-        try:
-            for handle in handles:
-                os.fsync(handle)
-        except OSError:
+        with self._syncing:
+            failure: OSError | None = None
             with self._mutex:
-                self._is_dirty = True
-            raise
-        finally:
-            for handle in handles:
-                os.close(handle)
+                if self._synced == self._appended or self._closed:
+                    return
+                appended = self._appended
+                try:
+                    self._keep_position()
+                except OSError as error:
+                    failure = error  # the rows matter more: they are synced first
+                segments = [segment for lane in self._lanes for segment in lane.unsynced()]
+            have_on_disk(segments, self._mutex, self._open_file)
+            sync_folder(self.folder)
+            if failure is not None:
+                raise failure
+            self._synced = appended
 
     # -- out ---------------------------------------------------------------------------------
 
@@ -281,7 +286,7 @@ class Spool:
                 "the spool may not be on the disk",
                 extra={"path": str(self.folder), "reason": error.strerror},
             )
-        with self._mutex:
+        with self._syncing, self._mutex:
             self._closed = True
             for lane in self._lanes:
                 lane.close()

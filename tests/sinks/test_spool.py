@@ -18,8 +18,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from market.errors import ConfigError
 from sinks.spool import Appended, Spool, SpoolState, look
-from sinks.spool_lane import Chunk, Entry, open_new
+from sinks.spool_lane import Chunk, Entry
 from sinks.spool_records import scan
+from sinks.spool_segment import open_new
 from tests.drawn_examples import examples
 
 ROOM = 1 << 30
