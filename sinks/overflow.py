@@ -199,7 +199,7 @@ class Overflow:
             {"table": batch.table, "reason": reason, "rows": unpack(batch)}, enc_hook=str
         )
         self._spool.set_aside(f"{batch.table}-{now}.json", data)
-        # `done` takes them out of the spool with the rest of their parcel.
+        # Where they come from the spool, `done` takes them out with the rest of their parcel.
         self._totals.count(batch.table, lost=batch.count)
         DROPPED.labels(self._partition).inc(batch.count)
         return LostRows(now, now, time.monotonic(), Tally({batch.table: batch.count}))
