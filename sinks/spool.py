@@ -120,7 +120,14 @@ class Spool:
             with contextlib.suppress(OSError):
                 part.unlink()
         segment_bytes = max(min(SEGMENT_BYTES, limit // SEGMENTS), 1)
-        self._lanes = _lanes(folder, segment_bytes, open_file)
+        try:
+            self._lanes = _lanes(folder, segment_bytes, open_file)
+        except OSError as error:
+            self._lock.release()
+            raise ConfigError(
+                f"{folder}: cannot read the rows that wait there: {error.strerror};"
+                " let this user read these files, or move the folder away"
+            ) from error
         for lane in self._lanes:
             if lane.torn:
                 _log.warning(

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from sinks.spool_records import Record, frame, scan
-from sinks.spool_segment import OpenFile, Segment, write_all
+from sinks.spool_segment import OpenFile, Segment, read, write_all
 
 RECORD_BYTES = 256 * 1024
 """About how much of its content a record holds at most, so that damage costs little."""
@@ -187,13 +187,13 @@ class Lane:
 
     def _first_of(self, segment: Segment) -> _Body | None:
         for limit in (RECORD_BYTES * 2, segment.size):
-            for found in scan(_read(segment.path, 0, limit)):
+            for found in scan(read(segment.path, 0, limit)):
                 if isinstance(found, Record):
                     return _decoder.decode(found.body)
         return None
 
     def _read_to_end(self, segment: Segment) -> None:
-        for found in scan(_read(segment.path, 0, segment.size)):
+        for found in scan(read(segment.path, 0, segment.size)):
             if isinstance(found, Record):
                 body = _decoder.decode(found.body)
                 self._written |= _after(body)
@@ -362,7 +362,7 @@ class _Reading:
         rest = segment.size - self.offset
         start = self.offset
         for size in sorted({min(READ_BYTES, rest), rest}):
-            data = _read(segment.path, start, size)
+            data = read(segment.path, start, size)
             for found in scan(data):
                 if isinstance(found, Record):
                     self._record(found)
@@ -415,12 +415,3 @@ def _after(body: _Body) -> "Tally[str]":
     for entry in body.entries:
         totals[entry.table] += entry.count
     return totals
-
-
-def _read(path: Path, offset: int, size: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            return file.read(size)
-    except FileNotFoundError:
-        return b""

@@ -7,6 +7,7 @@ in its memory what the disk did not take; what is missing is found when the file
 """
 
 import contextlib
+import errno
 import logging
 import os
 import threading
@@ -18,6 +19,11 @@ import msgspec
 
 OpenFile = Callable[[Path], IO[bytes]]
 """Opens a new file to append to, without a buffer."""
+
+PAGE_BYTES = 4096
+"""What a disk that cannot read gives up at once."""
+READ_TRIES = 2
+_UNREADABLE = frozenset({errno.EIO, errno.EBADMSG, errno.EUCLEAN})
 
 _log = logging.getLogger(__name__)
 
@@ -97,6 +103,57 @@ def open_new(path: Path) -> IO[bytes]:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "ab", buffering=0)
 
 
+def read(path: Path, offset: int, size: int) -> bytes:
+    """Read a piece of a file; pages that the disk cannot read are zeros, which are no record.
+
+    Returns:
+        Less than `size` bytes where the file ends before; none where it is not there.
+
+    Raises:
+        OSError: the file cannot be read now, and perhaps later.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return b""
+    try:
+        try:
+            return _read_all(handle, offset, size)
+        except OSError as error:
+            if error.errno not in _UNREADABLE:
+                raise
+            _log.error(
+                "the disk cannot read a file of the spool: what can be read is read",
+                extra={"path": str(path), "offset": offset, "reason": error.strerror},
+            )
+        size = min(size, max(os.fstat(handle).st_size - offset, 0))
+        places = range(offset, offset + size, PAGE_BYTES)
+        return b"".join(
+            _read_page(handle, place, min(PAGE_BYTES, offset + size - place)) for place in places
+        )
+    finally:
+        os.close(handle)
+
+
+def _read_all(handle: int, offset: int, size: int) -> bytes:
+    pieces = []
+    while size > 0 and (piece := os.pread(handle, size, offset)):
+        pieces.append(piece)
+        offset += len(piece)
+        size -= len(piece)
+    return b"".join(pieces)
+
+
+def _read_page(handle: int, offset: int, size: int) -> bytes:
+    for _ in range(READ_TRIES):
+        try:
+            return _read_all(handle, offset, size).ljust(size, b"\0")
+        except OSError as error:
+            if error.errno not in _UNREADABLE:
+                raise
+    return bytes(size)
+
+
 def write_all(file: IO[bytes], data: bytes) -> None:
     """Write everything to a file without a buffer, which may take it in parts."""
     view = memoryview(data)
@@ -169,9 +226,8 @@ def _sync(segment: Segment, mutex: threading.Lock) -> bool:
 
 def _write_anew(segment: Segment, mutex: threading.Lock, open_file: OpenFile) -> None:
     part = segment.path.with_suffix(".part")
-    try:
-        data = segment.path.read_bytes()
-    except FileNotFoundError:
+    data = read(segment.path, 0, segment.size)
+    if not data:
         with mutex:
             segment.has_failed = False
         return  # it was read to its end meanwhile, or someone took it away, which is told
