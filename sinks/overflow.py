@@ -211,6 +211,15 @@ class Overflow:
     def refuse(self, batch: RowBatch, reason: str) -> LostRows | None:
         """Set aside rows that the database will never take; they are lost."""
         now = time.time_ns()
+        _log.error(
+            "the database never takes a value in these rows; they are lost",
+            extra={
+                "partition": self._partition,
+                "table": batch.table,
+                "rows": batch.count,
+                "reason": reason,
+            },
+        )
         data = msgspec.json.encode(
             {"table": batch.table, "reason": reason, "rows": unpack(batch)}, enc_hook=str
         )

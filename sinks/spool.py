@@ -4,7 +4,7 @@
     0-0000000001.seg      rows of rank 0, trades and book tops: the first to be given up
     1-0000000001.seg      rows of rank 1; and so on
     position              how far each rank has been read
-    set-aside/            damaged bytes, by file and place
+    set-aside/            damaged bytes, by file and place, and refused rows: a sixteenth more
 
 Each rank is a `Lane`: rows of a table leave in the order in which they came. When the limit is
 reached, or the disk is nearly full, the oldest file of the least precious rank that has one goes;
@@ -41,6 +41,9 @@ SEGMENT_BYTES = 8 * 1024 * 1024
 SEGMENTS = 16
 """A spool that holds little has smaller files, so that giving one up costs about a sixteenth."""
 RANKS = 4
+SET_ASIDE_BYTES = 1024 * 1024
+"""What may be set aside where a sixteenth of the limit is less."""
+SET_ASIDE_FILES = 1000
 
 _log = logging.getLogger(__name__)
 
@@ -264,16 +267,35 @@ class Spool:
             self._lanes[chunk.rank].release()
 
     def set_aside(self, name: str, data: bytes) -> None:
-        """Keep bytes that nobody can use for people to look at."""
-        _log.error(
-            "damaged or refused rows are set aside",
-            extra={"path": str(self.folder / "set-aside" / name), "bytes": len(data)},
-        )
+        """Keep bytes that nobody can use for people to look at, while there is room for them."""
+        folder = self.folder / "set-aside"
         try:
-            (self.folder / "set-aside").mkdir(mode=0o700, exist_ok=True)
-            (self.folder / "set-aside" / name).write_bytes(data)
+            folder.mkdir(mode=0o700, exist_ok=True)
+            reason = self._is_set_aside_full(folder, len(data))
+            if not reason:
+                (folder / name).write_bytes(data)
         except OSError as error:
-            _log.warning("cannot set them aside", extra={"reason": error.strerror})
+            reason = error.strerror or str(error)
+        if reason:
+            _log.error(
+                "damaged or refused rows cannot be set aside",
+                extra={"path": str(folder / name), "bytes": len(data), "reason": reason},
+            )
+        else:
+            _log.error(
+                "damaged or refused rows are set aside",
+                extra={"path": str(folder / name), "bytes": len(data)},
+            )
+
+    def _is_set_aside_full(self, folder: Path, size: int) -> str:
+        # What came first stays: it shows how it began.
+        sizes = [each.stat().st_size for each in folder.iterdir()]
+        limit = max(self._limit // SEGMENTS, SET_ASIDE_BYTES)
+        if len(sizes) >= SET_ASIDE_FILES or sum(sizes) + size > limit:
+            return f"{folder.name} is full: look at its files, then remove them"
+        if self._keep_free and self._free(self.folder) < self._keep_free + size:
+            return "the disk is nearly full"
+        return ""
 
     def _set_aside(self, damaged: Damaged, rank: int) -> None:
         self.set_aside(f"{rank}-{damaged.segment:010}-{damaged.offset}.damaged", damaged.data)
