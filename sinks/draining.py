@@ -138,7 +138,8 @@ def sift(
         What became of the others, and those that were refused, as one batch if there are any.
 
     Raises:
-        psycopg.Error: whatever else the database says; some parts may be written then.
+        psycopg.Error: whatever else the database says; where some parts are written then, the
+            whole is in doubt.
     """
     parts = [batch]
     written = NOTHING
@@ -159,6 +160,10 @@ def sift(
             else:
                 middle = len(rows) // 2
                 parts += [pack(batch.table, rows[middle:]), pack(batch.table, rows[:middle])]
+        except BaseException:
+            if written != NOTHING:
+                commit.doubt()
+            raise
         else:
             written = written.plus(outcome)
     return written, [Refused(pack(batch.table, bad), "; ".join(reasons))] if bad else []

@@ -172,6 +172,39 @@ def test_a_bad_row_of_many_is_found_by_halving(database: str) -> None:
     assert tries <= 1 + 2 * 10
 
 
+@pytest.mark.parametrize("bad", [0, 5])
+def test_a_batch_of_which_a_part_is_written_is_in_doubt(database: str, bad: int) -> None:
+    rows = [trade(str(number)) for number in range(6)]
+    rows[bad][3] = "x\x00y"
+    commit = Commit()
+    with psycopg.connect(database, autocommit=True) as connection:
+
+        def write(part: RowBatch) -> Written:
+            if count(database, "trades"):
+                raise psycopg.OperationalError("gone")
+            return insert_batches(connection, TABLES[part.table], [part])
+
+        with pytest.raises(psycopg.OperationalError):
+            sift(connection, commit, pack("trades", rows), write)
+    assert commit.is_in_doubt
+
+
+def test_a_bad_row_that_a_slow_commit_and_the_disk_have_is_lost_once(
+    make_writer: MakeWriter, database: str, tmp_path: Path
+) -> None:
+    writer = make_writer(database)
+    writer.put(trades(100, 1))
+    assert writer.barrier(PATIENCE_S)
+    with psycopg.connect(database) as holder:
+        holder.execute("LOCK TABLE trades IN SHARE MODE")
+        writer.put(with_bad_one("trades"))
+        assert writer.barrier(0.3)  # the commit waits for the lock: on the disk, to be safe
+        assert writer.totals["trades"] == TableTotals(handed=42, written=1, spooled=41)
+    until(lambda: writer.totals["trades"] == TableTotals(handed=42, written=41, lost=1))
+    assert len(set_aside(tmp_path)) == 1
+    assert count(database, "trades") == 41
+
+
 def test_where_every_row_is_bad_not_every_one_is_tried(database: str) -> None:
     rows = [trade(f"\x00{number}") for number in range(2000)]
     written, (refused,), tries = sifted(database, pack("trades", rows))
