@@ -13,6 +13,7 @@ import re
 import subprocess
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,14 +105,27 @@ def backup(dsn: str, file: Path, *, portable: bool = False) -> Saved:
                 _run([str(program), *options], dsn)
                 saved = Saved(version=version, portable=False)
             fresh.chmod(0o600)
+            _sync(fresh)
             fresh.rename(file)
+            _sync(file.parent)
     except OSError as error:
         raise ConfigError(f"{file}: cannot be written: {error.strerror}") from None
     return saved
 
 
+def _sync(path: Path) -> None:
+    """Have a file, or the names in a folder, survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def restore(dsn: str, file: Path, *, replace: bool = False) -> Saved:
     """Make a database again from a file of `backup`, and bring it up to date.
+
+    The file is read to its end before anything is dropped.
 
     Args:
         dsn: libpq address of a database without rows in our tables.
@@ -119,7 +133,8 @@ def restore(dsn: str, file: Path, *, replace: bool = False) -> Saved:
         replace: drop what rows there are.
 
     Raises:
-        ConfigError: no database, no such file, a file of a newer Candlewax, or rows in the way.
+        ConfigError: no database, no such file, a damaged one or one of a newer Candlewax, or rows
+            in the way.
     """
     try:
         with file.open("rb") as begun:
@@ -133,10 +148,13 @@ def restore(dsn: str, file: Path, *, replace: bool = False) -> Saved:
             f"{file}: was written by pg_dump, and no pg_restore for this server is at hand: "
             "install PostgreSQL's programs, or restore a file of `candlewax db backup --portable`"
         )
-    _make_room(dsn, replace=replace)
     if program is not None:
-        saved = _restore_dump(dsn, file, program)
+        needs_timescaledb = _read_dump(dsn, file, program)
+        _make_room(dsn, replace=replace)
+        saved = _restore_dump(dsn, file, program, needs_timescaledb=needs_timescaledb)
     else:
+        _read_through(file, saved)
+        _make_room(dsn, replace=replace)
         _load(dsn, file, saved)
     upgrade(dsn)
     return saved
@@ -186,9 +204,49 @@ def _run(command: list[str], dsn: str) -> None:
         )
 
 
-def _restore_dump(dsn: str, file: Path, program: Path) -> Saved:
-    listed = subprocess.run([str(program), "--list", str(file)], capture_output=True, check=False)
-    needs_timescaledb = b"EXTENSION - timescaledb" in listed.stdout
+def _read_dump(dsn: str, file: Path, program: Path) -> bool:
+    """Read a dump to its end; return whether it is of a database with TimescaleDB.
+
+    Raises:
+        ConfigError: it is damaged, not ours, of a newer Candlewax, or not for this server.
+    """
+    _dumped(program, file, "--file", os.devnull)
+    versions = ("--file=-", "--data-only", "--table=alembic_version")
+    found = re.search(
+        rb"^COPY .*alembic_version .*\n(\S+)\n", _dumped(program, file, *versions), re.MULTILINE
+    )
+    if found is None or found[1] == rb"\.":
+        raise ConfigError(f"{file}: is no dump of a database of Candlewax")
+    _refuse_newer(file, found[1].decode())
+    if b"EXTENSION - timescaledb" not in _dumped(program, file, "--list"):
+        return False
+    with connect(dsn) as connection:
+        there = connection.execute(
+            "SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb'"
+        ).fetchone()
+    if there is None:
+        raise ConfigError(
+            f"{file}: is of a database with TimescaleDB, which this server does not have: restore "
+            "one of `candlewax db backup --portable` instead"
+        )
+    return True
+
+
+def _dumped(program: Path, file: Path, *options: str) -> bytes:
+    """Return what pg_restore says of a dump without a database."""
+    done = subprocess.run(
+        [str(program), *options, str(file)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()[-800:]
+        raise ConfigError(f"{file}: is damaged; nothing was dropped: {said}")
+    return done.stdout
+
+
+def _restore_dump(dsn: str, file: Path, program: Path, *, needs_timescaledb: bool) -> Saved:
     options = ["--no-owner", "--no-privileges", "--exit-on-error"]
     database = str(conninfo_to_dict(dsn).get("dbname") or "")
     command = [str(program), *options, "--dbname", database, str(file)]
@@ -258,12 +316,40 @@ def _manifest(file: Path) -> Saved:
             saved = msgspec.json.decode(archive.read(MANIFEST), type=Saved)
     except (zipfile.BadZipFile, KeyError, msgspec.DecodeError, json.JSONDecodeError):
         raise ConfigError(f"{file}: is no file of `candlewax db backup`") from None
-    if saved.format != FORMAT or saved.version not in revisions():
-        raise ConfigError(
-            f"{file}: was saved at schema version {saved.version}, and this program knows none "
-            f"newer than {newest()}: install the Candlewax that made it, or a newer one"
-        )
+    _refuse_newer(file, saved.version if saved.format == FORMAT else f"format {saved.format}")
     return saved
+
+
+def _refuse_newer(file: Path, version: str) -> None:
+    if version not in revisions():
+        raise ConfigError(
+            f"{file}: was saved at schema version {version}, and this program knows none newer "
+            f"than {newest()}: install the Candlewax that made it, or a newer one"
+        )
+
+
+def _read_through(file: Path, saved: Saved) -> None:
+    """Read a portable file to its end.
+
+    Raises:
+        ConfigError: it is damaged, or there are other rows than its manifest says.
+    """
+    with zipfile.ZipFile(file) as archive:
+        for table in saved.tables:
+            rows = 0
+            try:
+                with archive.open(f"{table.name}.copy") as entry:
+                    while block := entry.read(BLOCK):
+                        rows += block.count(b"\n")  # one within a text is written as two letters
+            except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError) as error:
+                raise ConfigError(
+                    f"{file}: {table.name} is damaged; nothing was dropped: {error}"
+                ) from None
+            if rows != table.rows:
+                raise ConfigError(
+                    f"{file}: {table.name} has {rows} rows, expected {table.rows}; "
+                    "nothing was dropped"
+                )
 
 
 def _load(dsn: str, file: Path, saved: Saved) -> None:
