@@ -192,7 +192,7 @@ def check(*, config: Config = None) -> int:
     for fault in found:
         print(f"bad   {fault}")
     if not found:
-        print("ok    the tables, columns, keys, indexes and views are as they should be")
+        print("ok    the tables, what is on them, the views and functions are as they should be")
     return 1 if found else 0
 
 
