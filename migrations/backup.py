@@ -6,46 +6,25 @@ portable one holds the rows of our tables alone, and goes into any kind of serve
 embedded database moves to TimescaleDB. `restore` tells them apart.
 """
 
-import contextlib
 import json
 import os
-import re
-import subprocess
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from market.errors import ConfigError
+from migrations import dump
 from migrations.storage import prepare
 from migrations.upgrade import connect, current, downgrade, newest, revisions, upgrade
-from sinks.postgres_binaries import candidates
 
-PROGRAMS = ("pg_dump", "pg_restore")
 CUSTOM = b"PGDMP"
 MANIFEST = "candlewax.json"
 FORMAT = 1
 BLOCK = 1 << 20
-
-_PLACE = {
-    "host": "PGHOST",
-    "hostaddr": "PGHOSTADDR",
-    "port": "PGPORT",
-    "user": "PGUSER",
-    "password": "PGPASSWORD",
-    "dbname": "PGDATABASE",
-    "sslmode": "PGSSLMODE",
-    "sslrootcert": "PGSSLROOTCERT",
-    "options": "PGOPTIONS",
-    "passfile": "PGPASSFILE",
-    "service": "PGSERVICE",
-}
-"""How libpq's programs are told where to go: a command line can be read by everybody."""
 
 
 class SavedTable(msgspec.Struct, frozen=True):
@@ -97,12 +76,11 @@ def backup(dsn: str, file: Path, *, portable: bool = False) -> Saved:
     try:
         with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as folder:
             fresh = Path(folder) / "backup"
-            program = None if portable else _program("pg_dump", dsn)
+            program = None if portable else dump.find_program("pg_dump", dsn)
             if program is None:
                 saved = _save(dsn, fresh, version)
             else:
-                options = ["--format=custom", "--no-owner", "--no-privileges", "--file", str(fresh)]
-                _run([str(program), *options], dsn)
+                dump.save(dsn, fresh, program)
                 saved = Saved(version=version, portable=False)
             fresh.chmod(0o600)
             _sync(fresh)
@@ -142,137 +120,24 @@ def restore(dsn: str, file: Path, *, replace: bool = False) -> Saved:
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
     saved = Saved(version="", portable=False) if is_custom else _manifest(file)
-    program = _program("pg_restore", dsn) if is_custom else None
+    program = dump.find_program("pg_restore", dsn) if is_custom else None
     if is_custom and program is None:
         raise ConfigError(
             f"{file}: was written by pg_dump, and no pg_restore for this server is at hand: "
             "install PostgreSQL's programs, or restore a file of `candlewax db backup --portable`"
         )
     if program is not None:
-        needs_timescaledb = _read_dump(dsn, file, program)
+        _refuse_newer(file, dump.read_version(file, program))
+        needs_timescaledb = dump.needs_timescaledb(dsn, file, program)
         _make_room(dsn, replace=replace)
-        saved = _restore_dump(dsn, file, program, needs_timescaledb=needs_timescaledb)
+        dump.restore(dsn, file, program, needs_timescaledb=needs_timescaledb)
+        saved = Saved(version=current(dsn) or "", portable=False)
     else:
         _read_through(file, saved)
         _make_room(dsn, replace=replace)
         _load(dsn, file, saved)
     upgrade(dsn)
     return saved
-
-
-# -- with PostgreSQL's own programs --------------------------------------------------------------
-
-
-def _program(name: str, dsn: str) -> Path | None:
-    """Return the oldest program that is not older than the server."""
-    with connect(dsn) as connection:
-        wanted = connection.info.server_version // 10000
-    found = []
-    for folder in candidates(PROGRAMS):
-        program = folder / name
-        try:
-            done = subprocess.run(
-                [str(program), "--version"], capture_output=True, text=True, check=True
-            )
-        except (OSError, subprocess.CalledProcessError):
-            continue
-        told = re.search(r"\) (\d+)", done.stdout)
-        if told is not None and int(told[1]) >= wanted:
-            found.append((int(told[1]), program))
-    return min(found)[1] if found else None
-
-
-def _run(command: list[str], dsn: str) -> None:
-    place = conninfo_to_dict(dsn)
-    environment = {name: text for name, text in os.environ.items() if not name.startswith("PG")}
-    for name, text in place.items():
-        if name in _PLACE and text is not None:
-            environment[_PLACE[name]] = str(text)
-    done = subprocess.run(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip()[-800:]
-        raise ConfigError(
-            f"{Path(command[0]).name} failed: {said}; --portable of `candlewax db backup` needs "
-            "no such program"
-        )
-
-
-def _read_dump(dsn: str, file: Path, program: Path) -> bool:
-    """Read a dump to its end; return whether it is of a database with TimescaleDB.
-
-    Raises:
-        ConfigError: it is damaged, not ours, of a newer Candlewax, or not for this server.
-    """
-    _dumped(program, file, "--file", os.devnull)
-    versions = ("--file=-", "--data-only", "--table=alembic_version")
-    found = re.search(
-        rb"^COPY .*alembic_version .*\n(\S+)\n", _dumped(program, file, *versions), re.MULTILINE
-    )
-    if found is None or found[1] == rb"\.":
-        raise ConfigError(f"{file}: is no dump of a database of Candlewax")
-    _refuse_newer(file, found[1].decode())
-    if b"EXTENSION - timescaledb" not in _dumped(program, file, "--list"):
-        return False
-    with connect(dsn) as connection:
-        there = connection.execute(
-            "SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb'"
-        ).fetchone()
-    if there is None:
-        raise ConfigError(
-            f"{file}: is of a database with TimescaleDB, which this server does not have: restore "
-            "one of `candlewax db backup --portable` instead"
-        )
-    return True
-
-
-def _dumped(program: Path, file: Path, *options: str) -> bytes:
-    """Return what pg_restore says of a dump without a database."""
-    done = subprocess.run(
-        [str(program), *options, str(file)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()[-800:]
-        raise ConfigError(f"{file}: is damaged; nothing was dropped: {said}")
-    return done.stdout
-
-
-def _restore_dump(dsn: str, file: Path, program: Path, *, needs_timescaledb: bool) -> Saved:
-    options = ["--no-owner", "--no-privileges", "--exit-on-error"]
-    database = str(conninfo_to_dict(dsn).get("dbname") or "")
-    command = [str(program), *options, "--dbname", database, str(file)]
-    with _restoring(dsn) if needs_timescaledb else contextlib.nullcontext():
-        _run(command, dsn)
-    return Saved(version=current(dsn) or "", portable=False)
-
-
-@contextlib.contextmanager
-def _restoring(dsn: str) -> Iterator[None]:
-    """Have TimescaleDB take the rows of its own tables as they are."""
-    with connect(dsn) as connection:
-        try:
-            connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
-        except psycopg.Error as error:
-            said = str(error).splitlines()[0]
-            raise ConfigError(
-                f"{said}; this file is of a database with TimescaleDB: restore one of "
-                "`candlewax db backup --portable` instead"
-            ) from None
-        connection.execute("SELECT timescaledb_pre_restore()")
-    try:
-        yield
-    finally:
-        with connect(dsn) as connection:
-            connection.execute("SELECT timescaledb_post_restore()")
 
 
 # -- the portable format -------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from market.errors import ConfigError
-from migrations import backup as backups
+from migrations import dump
 from migrations.backup import backup, restore
 from migrations.check import faults
 from migrations.storage import prepare
@@ -138,7 +138,7 @@ def test_without_a_fitting_program_the_portable_format_is_written(
 ) -> None:
     source = fill(servers.make_whole(EMBEDDED))
     backup(source, tmp_path / "dump")
-    monkeypatch.setattr(backups, "candidates", lambda _: [])
+    monkeypatch.setattr(dump, "candidates", lambda _: [])
     assert backup(source, tmp_path / "saved").portable
     with pytest.raises(ConfigError, match=r"no pg_restore for this server"):
         restore(servers.make(EMBEDDED), tmp_path / "dump")
@@ -223,9 +223,9 @@ def test_a_dump_of_something_else_drops_nothing(servers: Servers, tmp_path: Path
     source = fill(servers.make_whole(EMBEDDED))
     before = content(source)
     other = servers.make(EMBEDDED)
-    program = backups._program("pg_dump", other)
+    program = dump.find_program("pg_dump", other)
     assert program is not None
-    backups._run([str(program), "--format=custom", "--file", str(tmp_path / "other")], other)
+    dump.save(other, tmp_path / "other", program)
     with pytest.raises(ConfigError, match="is no dump of a database of Candlewax"):
         restore(source, tmp_path / "other", replace=True)
     assert content(source) == before
