@@ -80,8 +80,7 @@ class Servers:
     def make(self, kind: str, template: str = "template0") -> str:
         """Make an empty database, or a copy of another one, and return its address.
 
-        Nothing can be connected to template0; TimescaleDB looks into template1 now and then, and it
-        cannot be copied meanwhile.
+        Nobody can be connected to `template0`; TimescaleDB's scheduler may be to `template1`.
         """
         server = self.address(kind)
         name = f"candlewax_test_{os.getpid()}_{next(_numbers)}"
