@@ -10,9 +10,9 @@ time:
 * `sink, known rows`: all of them are there already, as after a restart;
 * `executemany`: as one writes it first; of fewer rows.
 
-All write into the table `trades` with its key, so many rows a commit. Then a million trades and a
-day of bars are loaded, and what people ask is timed. Prints tables and writes
-`bench/results/store.json`.
+All write into the table `trades` with its key, so many rows a commit. Then a million trades, a
+million book tops, a day of bars of fifty instruments and a month of alerts are loaded, and what
+people ask is timed, every view among it. Prints tables and writes `bench/results/store.json`.
 """
 
 import argparse
@@ -36,13 +36,13 @@ from psycopg.conninfo import make_conninfo
 
 from bench.__main__ import RESULTS, machine
 from flows.collector import tune_collector
-from market.events import Bar, BookTop, Side, State, Trade
+from market.events import Bar, Side, Trade
 from market.instruments import Instrument, symbol_of, venue_of
 from migrations.storage import prepare
 from migrations.upgrade import upgrade
 from sinks.embedded_postgres import EmbeddedPostgres
 from sinks.insertion import moment
-from sinks.rows import RowBatch, bar_row, book_top_row, instrument_row, pack, trade_rows
+from sinks.rows import RowBatch, bar_row, instrument_row, pack, trade_rows
 from sinks.settings import StoreSettings
 from sinks.tables import TABLES
 from sinks.writer import Writer
@@ -58,7 +58,10 @@ BATCH = 5_000
 HANDED = 500
 """Rows that the flow packs together: those of a micro-batch."""
 LOADED = 1_000_000
-SYMBOLS = 20
+TOPS = 1_000_000
+ALERTS = 30_000
+"""In thirty days, every tenth a signal of a strategy."""
+SYMBOLS = 50
 
 PlainRow: TypeAlias = tuple[str, str, datetime, str, float, float, str, datetime]
 
@@ -244,8 +247,31 @@ def instruments() -> list[Instrument]:
     ]
 
 
+LOAD_TOPS = """
+INSERT INTO book_tops
+SELECT 'binance', symbol, %(day)s + n * interval '1 second', %(day)s + n * interval '1 second', n,
+       levels.prices, levels.sizes, levels.prices, levels.sizes, 0.1, 0, 'live'
+FROM generate_series(0, %(seconds)s - 1) AS n CROSS JOIN unnest(%(symbols)s::text[]) AS symbol
+CROSS JOIN (SELECT array_agg(101.0 - level) AS prices, array_agg(1.0) AS sizes
+            FROM generate_series(1, 10) AS level) AS levels
+"""
+LOAD_ALERTS = """
+INSERT INTO alerts
+       (key, spec, spec_hash, venue, symbol, "interval", time, fired_at, severity, text, "values",
+        targets, signal)
+SELECT 'k' || n, 'spec-' || n %% 20, 'hash', 'binance', 'S07-USDT', '1m', fired_at, fired_at,
+       'info', 'BTC-USDT rsi(14) 29.3 below 30', '{"position.price": 64000.5, "position.side": 1}',
+       '{console}', CASE n %% 10 WHEN 0 THEN 'entry' ELSE '' END
+FROM (SELECT n, now() - n * interval '30 days' / %(alerts)s AS fired_at
+      FROM generate_series(0, %(alerts)s - 1) AS n) AS each
+"""
+
+
 def load(dsn: str) -> dict[str, int]:
-    """Store a million trades, a day of bars and an hour of book tops of 20 symbols."""
+    """Store trades, a day of bars, book tops of a second each, and alerts of the last thirty days.
+
+    Tops and alerts are made by the database itself: how fast they are written is not asked.
+    """
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("TRUNCATE trades")
     names = [one.id for one in instruments()]
@@ -258,30 +284,28 @@ def load(dsn: str) -> dict[str, int]:
         for at in range(START, START + 1440 * MINUTE, length)
         for name in names
     ]  # fmt: skip
-    levels = [(100.0 - level, 1.0) for level in range(10)]
-    tops = [
-        BookTop(
-            instrument=name, ts_event=START + second * SECOND, ts_recv=START + second * SECOND,
-            bids=levels, asks=levels, spread=0.1, imbalance=0.0, sequence=second, state=State.LIVE,
-        )
-        for second in range(3600)
-        for name in names
-    ]  # fmt: skip
 
     def batches() -> Iterator[RowBatch]:
         for some in chunks(make_trades(LOADED)):
             yield packed(some)
         for at in range(0, len(bars), BATCH):
             yield pack("bars", [bar_row(bar) for bar in bars[at : at + BATCH]])
-        for at in range(0, len(tops), BATCH):
-            yield pack("book_tops", [book_top_row(top) for top in tops[at : at + BATCH]])
 
     sink = Sink(dsn)
     sink.write(batches())
     sink.close()
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("ANALYZE")
-    return {"trades": LOADED, "bars": len(bars), "book_tops": len(tops)}
+        for text in (LOAD_TOPS, LOAD_ALERTS, "ANALYZE"):
+            connection.execute(
+                text,
+                {
+                    "day": moment(START),
+                    "seconds": TOPS // SYMBOLS,
+                    "symbols": [one.symbol for one in instruments()],
+                    "alerts": ALERTS,
+                },
+            )
+    return {"trades": LOADED, "bars": len(bars), "book_tops": TOPS, "alerts": ALERTS}
 
 
 QUESTIONS = {
@@ -293,6 +317,16 @@ QUESTIONS = {
     ),
     "latest_bars": ("latest_bars", "SELECT * FROM latest_bars"),
     "latest_book": ("latest_book", "SELECT * FROM latest_book"),
+    "signals of a spec": ("signals", "SELECT * FROM signals WHERE spec = 'spec-10'"),
+    "alerts_today": ("alerts_today", "SELECT * FROM alerts_today"),
+    **{
+        f"a day of {name}": (
+            name,
+            f"""SELECT * FROM {name} WHERE venue = 'binance' AND symbol = 'S07-USDT'
+            AND start >= %(day)s AND start < %(day)s::timestamptz + interval '1 day'""",
+        )
+        for name in ("bars_5m", "bars_15m", "bars_1h")
+    },
 }
 """What is asked, and the relation that it needs."""
 

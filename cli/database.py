@@ -3,7 +3,7 @@
 import getpass
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,15 +18,12 @@ if TYPE_CHECKING:
     from flows.configuration import Configuration
     from flows.embedded import Embedded
     from migrations.storage import StorageReport
+    from migrations.table_rows import RowCount
     from migrations.table_sizes import TableSize
     from sinks.secret import Secret
 
 app = App(name="db", help="Look after the database.")
 
-TABLES = (
-    *("instruments", "trades", "book_tops", "book_updates", "bars", "features"),
-    *("alerts", "alert_endings", "outbox", "gaps"),
-)
 ADMIN = "DATABASE_ADMIN_URL"
 PASSWORD = "DATABASE_PASSWORD"  # noqa: S105  the name of a variable
 
@@ -128,23 +125,29 @@ def _agreed(question: str) -> bool:
 
 
 @app.command
-def status(*, config: Config = None, json: Json = False) -> int:
+def status(
+    *,
+    exact: Annotated[
+        bool,
+        Parameter(help="Count large tables row by row, which may take minutes.", negative=()),
+    ] = False,
+    config: Config = None,
+    json: Json = False,
+) -> int:
     """Say which server this is, what is on and off there, how many rows there are, and their size.
 
-    The embedded PostgreSQL is started for the question when nothing else runs it.
+    The rows of tables over 64 MB are estimated and have a tilde. The embedded PostgreSQL is started
+    for the question when nothing else runs it.
     """
     from migrations.storage import inspect
-    from migrations.table_sizes import read_sizes
-    from migrations.upgrade import connect, current, newest
+    from migrations.upgrade import current, newest
 
     with _attached(config, "status") as (told, store):
         keep = told.settings.store.retention.days
         address = store.database_url.reveal()
         report = inspect(address, keep_days=keep)
         version = current(address)
-        rows = _rows(address)
-        with connect(address) as connection:
-            sizes = {size.table: size for size in read_sizes(connection, keep)}
+        sizes, rows = _measured(address, keep, exact=exact)
     facts: dict[str, object] = {
         "server": str(report.kind),
         "server_version": report.server_version,
@@ -153,8 +156,9 @@ def status(*, config: Config = None, json: Json = False) -> int:
         "schema_version": version,
         "schema_newest": newest(),
         "steps": report.steps,
-        "rows": rows,
-        "bytes": {name: size.size for name, size in sizes.items()},
+        "rows": {name: count.rows for name, count in rows.items()},
+        "estimated": [name for name, count in rows.items() if not count.is_exact],
+        "bytes": {size.table: size.size for size in sizes},
     }
     if json:
         print(msgspec.json.encode(facts).decode())
@@ -165,14 +169,12 @@ def status(*, config: Config = None, json: Json = False) -> int:
     behind = "" if version == newest() else f", newest {newest()}: `candlewax db upgrade`"
     print(f"schema version  {version or 'none'}{behind}")
     _print_steps(report)
-    for table, count in rows.items():
-        print(f"{count:>13,}  {table:14}{_size_text(sizes.get(table))}")
+    for size in sizes:
+        print(f"{rows[size.table]!s:>13}  {size.table:19}{_size_text(size)}")
     return 0
 
 
-def _size_text(size: "TableSize | None") -> str:
-    if size is None:
-        return ""
+def _size_text(size: "TableSize") -> str:
     growth = "" if size.day_size is None else f", {megabytes(size.day_size)} a day"
     return f"{megabytes(size.size)}{growth}"
 
@@ -192,7 +194,7 @@ def check(*, config: Config = None) -> int:
     for fault in found:
         print(f"bad   {fault}")
     if not found:
-        print("ok    the tables, columns, keys, indexes and views are as they should be")
+        print("ok    the tables, what is on them, the views and functions are as they should be")
     return 1 if found else 0
 
 
@@ -269,10 +271,10 @@ def restore(file: Path, /, *, replace: Replace = False, config: Config = None) -
         _refuse_while_in_use(address)
         saved = make(address, file, replace=replace)
         report = prepare_database(address, told.settings.store)
-        rows = _rows(address)
+        _, rows = _measured(address, {})
     print(f"restored schema version {saved.version} into {report.kind} {report.server_version}")
     for table, count in rows.items():
-        print(f"{count:>13,}  {table}")
+        print(f"{count!s:>13}  {table}")
     return 0
 
 
@@ -319,15 +321,14 @@ def _print_steps(report: "StorageReport") -> None:
         print(f"{'on ' if step.is_done else 'off'}  {step.what}: {step.reason}")
 
 
-def _rows(address: str) -> dict[str, int]:
+def _measured(
+    address: str, keep_days: "Mapping[str, float]", *, exact: bool = False
+) -> "tuple[list[TableSize], dict[str, RowCount]]":
+    from migrations.table_rows import count_rows
+    from migrations.table_sizes import read_sizes
     from migrations.upgrade import connect
 
-    counts: dict[str, int] = {}
     with connect(address) as connection:
-        for table in TABLES:
-            known = connection.execute("SELECT to_regclass(%s)", (table,)).fetchone()
-            if known is None or known[0] is None:
-                continue
-            row = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
-            counts[table] = row[0] if row is not None else 0
-    return counts
+        sizes = read_sizes(connection, keep_days)
+        told = [(size.table, size.size) for size in sizes]
+        return sizes, count_rows(connection, told, exact=exact)

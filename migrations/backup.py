@@ -6,45 +6,25 @@ portable one holds the rows of our tables alone, and goes into any kind of serve
 embedded database moves to TimescaleDB. `restore` tells them apart.
 """
 
-import contextlib
 import json
 import os
-import re
-import subprocess
 import tempfile
 import zipfile
-from collections.abc import Iterator
+import zlib
 from pathlib import Path
 
 import msgspec
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from market.errors import ConfigError
+from migrations import dump
 from migrations.storage import prepare
 from migrations.upgrade import connect, current, downgrade, newest, revisions, upgrade
-from sinks.postgres_binaries import candidates
 
-PROGRAMS = ("pg_dump", "pg_restore")
 CUSTOM = b"PGDMP"
 MANIFEST = "candlewax.json"
 FORMAT = 1
 BLOCK = 1 << 20
-
-_PLACE = {
-    "host": "PGHOST",
-    "hostaddr": "PGHOSTADDR",
-    "port": "PGPORT",
-    "user": "PGUSER",
-    "password": "PGPASSWORD",
-    "dbname": "PGDATABASE",
-    "sslmode": "PGSSLMODE",
-    "sslrootcert": "PGSSLROOTCERT",
-    "options": "PGOPTIONS",
-    "passfile": "PGPASSFILE",
-    "service": "PGSERVICE",
-}
-"""How libpq's programs are told where to go: a command line can be read by everybody."""
 
 
 class SavedTable(msgspec.Struct, frozen=True):
@@ -96,22 +76,34 @@ def backup(dsn: str, file: Path, *, portable: bool = False) -> Saved:
     try:
         with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as folder:
             fresh = Path(folder) / "backup"
-            program = None if portable else _program("pg_dump", dsn)
+            program = None if portable else dump.find_program("pg_dump", dsn)
             if program is None:
                 saved = _save(dsn, fresh, version)
             else:
-                options = ["--format=custom", "--no-owner", "--no-privileges", "--file", str(fresh)]
-                _run([str(program), *options], dsn)
+                dump.save(dsn, fresh, program)
                 saved = Saved(version=version, portable=False)
             fresh.chmod(0o600)
+            _sync(fresh)
             fresh.rename(file)
+            _sync(file.parent)
     except OSError as error:
         raise ConfigError(f"{file}: cannot be written: {error.strerror}") from None
     return saved
 
 
+def _sync(path: Path) -> None:
+    """Have a file, or the names in a folder, survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def restore(dsn: str, file: Path, *, replace: bool = False) -> Saved:
     """Make a database again from a file of `backup`, and bring it up to date.
+
+    The file is read to its end before anything is dropped.
 
     Args:
         dsn: libpq address of a database without rows in our tables.
@@ -119,7 +111,8 @@ def restore(dsn: str, file: Path, *, replace: bool = False) -> Saved:
         replace: drop what rows there are.
 
     Raises:
-        ConfigError: no database, no such file, a file of a newer Candlewax, or rows in the way.
+        ConfigError: no database, no such file, a damaged one or one of a newer Candlewax, or rows
+            in the way.
     """
     try:
         with file.open("rb") as begun:
@@ -127,94 +120,24 @@ def restore(dsn: str, file: Path, *, replace: bool = False) -> Saved:
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
     saved = Saved(version="", portable=False) if is_custom else _manifest(file)
-    program = _program("pg_restore", dsn) if is_custom else None
+    program = dump.find_program("pg_restore", dsn) if is_custom else None
     if is_custom and program is None:
         raise ConfigError(
             f"{file}: was written by pg_dump, and no pg_restore for this server is at hand: "
             "install PostgreSQL's programs, or restore a file of `candlewax db backup --portable`"
         )
-    _make_room(dsn, replace=replace)
     if program is not None:
-        saved = _restore_dump(dsn, file, program)
+        _refuse_newer(file, dump.read_version(file, program))
+        needs_timescaledb = dump.needs_timescaledb(dsn, file, program)
+        _make_room(dsn, replace=replace)
+        dump.restore(dsn, file, program, needs_timescaledb=needs_timescaledb)
+        saved = Saved(version=current(dsn) or "", portable=False)
     else:
+        _read_through(file, saved)
+        _make_room(dsn, replace=replace)
         _load(dsn, file, saved)
     upgrade(dsn)
     return saved
-
-
-# -- with PostgreSQL's own programs --------------------------------------------------------------
-
-
-def _program(name: str, dsn: str) -> Path | None:
-    """Return the oldest program that is not older than the server."""
-    with connect(dsn) as connection:
-        wanted = connection.info.server_version // 10000
-    found = []
-    for folder in candidates(PROGRAMS):
-        program = folder / name
-        try:
-            done = subprocess.run(
-                [str(program), "--version"], capture_output=True, text=True, check=True
-            )
-        except (OSError, subprocess.CalledProcessError):
-            continue
-        told = re.search(r"\) (\d+)", done.stdout)
-        if told is not None and int(told[1]) >= wanted:
-            found.append((int(told[1]), program))
-    return min(found)[1] if found else None
-
-
-def _run(command: list[str], dsn: str) -> None:
-    place = conninfo_to_dict(dsn)
-    environment = {name: text for name, text in os.environ.items() if not name.startswith("PG")}
-    for name, text in place.items():
-        if name in _PLACE and text is not None:
-            environment[_PLACE[name]] = str(text)
-    done = subprocess.run(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip()[-800:]
-        raise ConfigError(
-            f"{Path(command[0]).name} failed: {said}; --portable of `candlewax db backup` needs "
-            "no such program"
-        )
-
-
-def _restore_dump(dsn: str, file: Path, program: Path) -> Saved:
-    listed = subprocess.run([str(program), "--list", str(file)], capture_output=True, check=False)
-    needs_timescaledb = b"EXTENSION - timescaledb" in listed.stdout
-    options = ["--no-owner", "--no-privileges", "--exit-on-error"]
-    database = str(conninfo_to_dict(dsn).get("dbname") or "")
-    command = [str(program), *options, "--dbname", database, str(file)]
-    with _restoring(dsn) if needs_timescaledb else contextlib.nullcontext():
-        _run(command, dsn)
-    return Saved(version=current(dsn) or "", portable=False)
-
-
-@contextlib.contextmanager
-def _restoring(dsn: str) -> Iterator[None]:
-    """Have TimescaleDB take the rows of its own tables as they are."""
-    with connect(dsn) as connection:
-        try:
-            connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
-        except psycopg.Error as error:
-            said = str(error).splitlines()[0]
-            raise ConfigError(
-                f"{said}; this file is of a database with TimescaleDB: restore one of "
-                "`candlewax db backup --portable` instead"
-            ) from None
-        connection.execute("SELECT timescaledb_pre_restore()")
-    try:
-        yield
-    finally:
-        with connect(dsn) as connection:
-            connection.execute("SELECT timescaledb_post_restore()")
 
 
 # -- the portable format -------------------------------------------------------------------------
@@ -258,12 +181,40 @@ def _manifest(file: Path) -> Saved:
             saved = msgspec.json.decode(archive.read(MANIFEST), type=Saved)
     except (zipfile.BadZipFile, KeyError, msgspec.DecodeError, json.JSONDecodeError):
         raise ConfigError(f"{file}: is no file of `candlewax db backup`") from None
-    if saved.format != FORMAT or saved.version not in revisions():
-        raise ConfigError(
-            f"{file}: was saved at schema version {saved.version}, and this program knows none "
-            f"newer than {newest()}: install the Candlewax that made it, or a newer one"
-        )
+    _refuse_newer(file, saved.version if saved.format == FORMAT else f"format {saved.format}")
     return saved
+
+
+def _refuse_newer(file: Path, version: str) -> None:
+    if version not in revisions():
+        raise ConfigError(
+            f"{file}: was saved at schema version {version}, and this program knows none newer "
+            f"than {newest()}: install the Candlewax that made it, or a newer one"
+        )
+
+
+def _read_through(file: Path, saved: Saved) -> None:
+    """Read a portable file to its end.
+
+    Raises:
+        ConfigError: it is damaged, or there are other rows than its manifest says.
+    """
+    with zipfile.ZipFile(file) as archive:
+        for table in saved.tables:
+            rows = 0
+            try:
+                with archive.open(f"{table.name}.copy") as entry:
+                    while block := entry.read(BLOCK):
+                        rows += block.count(b"\n")  # one within a text is written as two letters
+            except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError) as error:
+                raise ConfigError(
+                    f"{file}: {table.name} is damaged; nothing was dropped: {error}"
+                ) from None
+            if rows != table.rows:
+                raise ConfigError(
+                    f"{file}: {table.name} has {rows} rows, expected {table.rows}; "
+                    "nothing was dropped"
+                )
 
 
 def _load(dsn: str, file: Path, saved: Saved) -> None:

@@ -28,7 +28,35 @@ SELECT 'constraint ' || conrelid::regclass::text || ' ' || conname, pg_get_const
 FROM pg_constraint WHERE connamespace = '{schema}'::regnamespace AND contype IN ('p', 'u', 'c')
 UNION ALL
 SELECT 'view ' || viewname, definition FROM pg_views WHERE schemaname = '{schema}'
+UNION ALL
+SELECT 'default ' || c.relname || '.' || a.attname,
+       CASE WHEN a.attgenerated = '' THEN '' ELSE 'generated ' END || pg_get_expr(d.adbin, c.oid)
+FROM pg_attrdef d JOIN pg_class c ON c.oid = d.adrelid
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.adnum
+WHERE c.relnamespace = '{schema}'::regnamespace AND c.relkind = 'r'
+UNION ALL
+SELECT 'identity ' || c.relname || '.' || a.attname,
+       CASE a.attidentity WHEN 'a' THEN 'always' ELSE 'by default' END
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE c.relnamespace = '{schema}'::regnamespace AND c.relkind = 'r' AND a.attidentity <> ''
+UNION ALL
+SELECT 'trigger ' || c.relname || '.' || t.tgname,
+       pg_get_triggerdef(t.oid, true)
+       || CASE t.tgenabled WHEN 'O' THEN '' WHEN 'D' THEN ', disabled' ELSE ', for replicas' END
+FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+WHERE c.relnamespace = '{schema}'::regnamespace AND NOT t.tgisinternal
+UNION ALL
+SELECT 'function ' || p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')',
+       concat_ws(' ', 'returns', pg_get_function_result(p.oid), l.lanname,
+                 CASE WHEN p.prosecdef THEN 'security definer' END,
+                 regexp_replace(p.prosrc, '\\s+', ' ', 'g'))
+FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+WHERE p.pronamespace = '{schema}'::regnamespace AND p.prokind = 'f'
+  AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = p.oid AND classid = 'pg_proc'::regclass
+                  AND deptype = 'e')
 """
+"""What a schema has, a name and a text each; those of extensions are none of ours."""
+
 _BROKEN = """
 SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
 WHERE c.relnamespace = current_schema()::regnamespace AND NOT (i.indisvalid AND i.indisready)

@@ -4,16 +4,16 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 import psycopg
+from psycopg import sql
 
 from migrations.storage.server import exists, read_server
 from migrations.storage.timed_tables import TIMED
+from migrations.table_rows import list_tables
 
 DAY_S = 86_400.0
 YOUNGEST_S = 600.0
 """A table whose rows span less says nothing of a day."""
 LONGEST_DAYS = 3650
-
-OTHERS = ("instruments", "alerts", "alert_endings", "outbox", "gaps")
 
 
 class TableSize(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,31 +50,20 @@ def read_sizes(connection: psycopg.Connection, keep_days: Mapping[str, float]) -
         keep_days: how long rows stay, by table; 0 for ever.
     """
     chunked = _hypertables(connection)
+    times = {table.name: table.column for table in TIMED}
     found = []
-    for table in TIMED:
-        if exists(connection, table.name):
-            size = _size(connection, table.name, is_chunked=table.name in chunked)
-            span = _span(connection, table.name, table.column)
-            found.append(
-                TableSize(
-                    table=table.name,
-                    size=size,
-                    span_days=span,
-                    day_size=None if span is None else size / span,
-                    keep_days=keep_days.get(table.name, 0),
-                )
+    for name in list_tables(connection):
+        size = _size(connection, name, is_chunked=name in chunked)
+        span = _span(connection, name, times[name]) if name in times else None
+        found.append(
+            TableSize(
+                table=name,
+                size=size,
+                span_days=span,
+                day_size=None if span is None else size / span,
+                keep_days=keep_days.get(name, 0),
             )
-    found += [
-        TableSize(
-            table=name,
-            size=_size(connection, name, is_chunked=False),
-            span_days=None,
-            day_size=None,
-            keep_days=0,
         )
-        for name in OTHERS
-        if exists(connection, name)
-    ]
     return found
 
 
@@ -108,7 +97,8 @@ def _hypertables(connection: psycopg.Connection) -> set[str]:
 
 def _size(connection: psycopg.Connection, table: str, *, is_chunked: bool) -> int:
     function = "hypertable_size" if is_chunked else "pg_total_relation_size"
-    row = connection.execute(f"SELECT {function}(%s::regclass)", (table,)).fetchone()
+    name = sql.Identifier(table).as_string()
+    row = connection.execute(f"SELECT {function}(%s::regclass)", (name,)).fetchone()
     return 0 if row is None or row[0] is None else int(row[0])
 
 

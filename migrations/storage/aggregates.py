@@ -10,7 +10,7 @@ import msgspec
 import psycopg
 
 from migrations.storage.report import StorageStep
-from migrations.storage.server import Server, ServerKind, exists
+from migrations.storage.server import Server, ServerKind, exists, scalar
 
 OLDEST = (2, 20)
 LATEST_TRADE_H = 48
@@ -97,17 +97,8 @@ def select(aggregate: Aggregate) -> str:
     )
 
 
-def statements(aggregate: Aggregate, trades_days: float) -> tuple[str, ...]:
-    """Return the SQL that makes it and keeps it up to date.
-
-    Args:
-        aggregate: which.
-        trades_days: how long trades are kept; 0 for ever. A refresh never looks at times whose
-            trades may be gone: it would take the bars away too.
-    """
-    start_h = float(aggregate.start_h)
-    if aggregate.source == "trades" and trades_days:
-        start_h = min(start_h, trades_days * 24 * 3 / 4)
+def statements(aggregate: Aggregate) -> tuple[str, ...]:
+    """Return the SQL that makes it; `policy` keeps it up to date."""
     live = "false" if aggregate.is_live else "true"
     return (
         (
@@ -118,11 +109,24 @@ def statements(aggregate: Aggregate, trades_days: float) -> tuple[str, ...]:
             f"COMMENT ON VIEW {aggregate.name} IS "
             f"'Bars of {aggregate.length} that the database makes of trades: a check of bars.'"
         ),
+    )
+
+
+def policy(aggregate: Aggregate, trades_days: float) -> tuple[str, ...]:
+    """Return the SQL that replaces what keeps it up to date.
+
+    Args:
+        aggregate: which.
+        trades_days: how long trades are kept; 0 for ever. A refresh never looks at times whose
+            trades may be gone: it would take the bars away too.
+    """
+    return (
+        f"SELECT remove_continuous_aggregate_policy('{aggregate.name}', if_exists => true)",
         (
             f"SELECT add_continuous_aggregate_policy('{aggregate.name}', "
-            f"start_offset => INTERVAL '{start_h * 3600:.0f} seconds', "
+            f"start_offset => {_start(aggregate, trades_days)}, "
             f"end_offset => INTERVAL '{aggregate.end}', "
-            f"schedule_interval => INTERVAL '{aggregate.every}', if_not_exists => true)"
+            f"schedule_interval => INTERVAL '{aggregate.every}')"
         ),
     )
 
@@ -132,22 +136,51 @@ def make(
     aggregate: Aggregate,
     keep_days: Mapping[str, float],
 ) -> StorageStep:
-    """Make an aggregate that is not there."""
-    step = look(connection, aggregate)
+    """Make an aggregate that is not there, and its policy anew when trades stay other days."""
+    step = look(connection, aggregate, keep_days)
     if step.is_done:
         return step
+    is_there = exists(connection, aggregate.name)
     # All of it can be rolled back: only filling it with what is there could not.
     with connection.transaction():
-        for statement in statements(aggregate, keep_days.get("trades", 0)):
+        for statement in () if is_there else statements(aggregate):
             connection.execute(statement)
-    return StorageStep(step.what, is_done=True, reason=f"made from {aggregate.source}")
+        for statement in policy(aggregate, keep_days.get("trades", 0)):
+            connection.execute(statement)
+    reason = "refresh policy made anew" if is_there else f"made from {aggregate.source}"
+    return StorageStep(step.what, is_done=True, reason=reason)
 
 
-def look(connection: psycopg.Connection, aggregate: Aggregate) -> StorageStep:
-    """Tell whether it is there."""
+def look(
+    connection: psycopg.Connection,
+    aggregate: Aggregate,
+    keep_days: Mapping[str, float],
+) -> StorageStep:
+    """Tell whether it is there, and refreshed no further back than trades are kept."""
     what = f"continuous aggregate {aggregate.name}"
-    is_done = exists(connection, aggregate.name)
-    return StorageStep(what, is_done, "there" if is_done else "not there")
+    if not exists(connection, aggregate.name):
+        return StorageStep(what, is_done=False, reason="not there")
+    start = _start(aggregate, keep_days.get("trades", 0))
+    # A job's hypertable is the materialised one before some version, and the view after it.
+    is_right = scalar(
+        connection,
+        f"SELECT bool_and((job.config->>'start_offset')::interval = {start}) "
+        "FROM timescaledb_information.continuous_aggregates AS made "
+        "JOIN timescaledb_information.jobs AS job "
+        "ON job.hypertable_name IN (made.materialization_hypertable_name, made.view_name) "
+        "WHERE job.proc_name = 'policy_refresh_continuous_aggregate' "
+        f"AND made.view_schema = current_schema() AND made.view_name = '{aggregate.name}'",
+    )
+    if is_right == "True":
+        return StorageStep(what, is_done=True, reason="there")
+    return StorageStep(what, is_done=False, reason=f"no refresh policy that begins {start} ago")
+
+
+def _start(aggregate: Aggregate, trades_days: float) -> str:
+    start_h = float(aggregate.start_h)
+    if aggregate.source == "trades" and trades_days:
+        start_h = min(start_h, trades_days * 24 * 3 / 4)
+    return f"INTERVAL '{start_h * 3600:.0f} seconds'"
 
 
 def remove(connection: psycopg.Connection) -> None:

@@ -99,6 +99,6 @@ def _look(
         yield StorageStep(AGGREGATES, is_done=False, reason=reason)
     else:
         for aggregate in aggregates.AGGREGATES:
-            yield aggregates.look(connection, aggregate)
+            yield aggregates.look(connection, aggregate, keep_days)
     for table in TIMED:
         yield retention.look(connection, table, server, keep_days)

@@ -11,7 +11,8 @@ from bench import store
 def test_each_way_writes_the_same_rows_and_what_people_ask_is_answered(
     fresh_database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in (("SLICE", 600), ("FEWER", 200), ("BATCH", 100), ("LOADED", 1000)):
+    sizes = {"SLICE": 600, "FEWER": 200, "BATCH": 100, "LOADED": 1000, "TOPS": 500, "ALERTS": 3000}
+    for name, value in sizes.items():
         monkeypatch.setattr(store, name, value)
     told = store.measure(fresh_database, 1)
     rates = told["rates"]
@@ -23,7 +24,22 @@ def test_each_way_writes_the_same_rows_and_what_people_ask_is_answered(
     assert rates[0]["ratio_to_copy"] == 1.0
     answers = told["answers"]
     assert isinstance(answers, list)
-    assert answers[0]["rows"] == 1440
+    rows = {answer["name"]: answer["rows"] for answer in answers}
+    today = rows.pop("alerts_today")
+    assert rows == {
+        "a day's chart": 1440,
+        "latest_bars": 3 * store.SYMBOLS,
+        "latest_book": store.SYMBOLS,
+        "signals of a spec": 150,
+        "a day of bars_5m": 288,
+        "a day of bars_15m": 96,
+        "a day of bars_1h": 24,
+    }
+    assert 1 <= today <= 101
+    sizes_told = told["sizes"]
+    assert isinstance(sizes_told, list)
+    counts = {size["name"]: size["rows"] for size in sizes_told}
+    assert (counts["trades"], counts["book_tops"]) == (1000, 500)
     store.show(told)
     assert "a day's chart" in capsys.readouterr().out
 

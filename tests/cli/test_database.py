@@ -98,7 +98,23 @@ def test_the_status_names_the_server_and_what_is_on_and_off(
     told = json.loads(capsys.readouterr().out)
     assert set(told["bytes"]) == set(told["rows"])
     assert told["bytes"]["trades"] > 0
+    assert told["estimated"] == []
     assert {step["what"]: step["is_done"] for step in told["steps"]}["columnstore"] is False
+
+
+def test_the_rows_of_a_large_table_are_estimated_unless_they_shall_be_exact(
+    fresh: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with psycopg.connect(fresh, autocommit=True) as connection:
+        connection.execute(OLD_TRADES)
+        connection.execute("ANALYZE trades")
+    monkeypatch.setattr("migrations.table_rows.EXACT_BYTES", 0)
+    assert main(["db", "status"]) == 0
+    assert "         ~100  trades " in capsys.readouterr().out
+    assert main(["db", "status", "--json"]) == 0
+    assert "trades" in json.loads(capsys.readouterr().out)["estimated"]
+    assert main(["db", "status", "--exact"]) == 0
+    assert "          100  trades " in capsys.readouterr().out
 
 
 def test_old_rows_go_by_hand_and_the_settings_say_how_old(

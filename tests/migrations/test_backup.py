@@ -1,5 +1,6 @@
 """What was saved comes back, on the same kind of server and on another."""
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -7,11 +8,11 @@ import psycopg
 import pytest
 
 from market.errors import ConfigError
-from migrations import backup as backups
+from migrations import dump
 from migrations.backup import backup, restore
 from migrations.check import faults
 from migrations.storage import prepare
-from migrations.upgrade import current, newest, upgrade
+from migrations.upgrade import current, newest, revisions, upgrade
 from tests.fixtures_database import EMBEDDED, Servers
 from tests.servers.schema import with_schema
 
@@ -137,7 +138,7 @@ def test_without_a_fitting_program_the_portable_format_is_written(
 ) -> None:
     source = fill(servers.make_whole(EMBEDDED))
     backup(source, tmp_path / "dump")
-    monkeypatch.setattr(backups, "candidates", lambda _: [])
+    monkeypatch.setattr(dump, "candidates", lambda _: [])
     assert backup(source, tmp_path / "saved").portable
     with pytest.raises(ConfigError, match=r"no pg_restore for this server"):
         restore(servers.make(EMBEDDED), tmp_path / "dump")
@@ -160,8 +161,9 @@ def test_mistakes_are_told(plain_database: str, tmp_path: Path) -> None:
     assert (tmp_path / "there").read_text() == "mine"
 
 
-def test_a_broken_file_leaves_the_database_without_rows(servers: Servers, tmp_path: Path) -> None:
+def test_a_file_without_some_rows_is_refused(servers: Servers, tmp_path: Path) -> None:
     source = fill(servers.make_whole(EMBEDDED))
+    before = content(source)
     backup(source, tmp_path / "saved", portable=True)
     with (
         zipfile.ZipFile(tmp_path / "saved") as whole,
@@ -172,7 +174,75 @@ def test_a_broken_file_leaves_the_database_without_rows(servers: Servers, tmp_pa
             if name == "trades.copy":
                 rows = rows[: rows.rindex(b"\n", 0, -1) + 1]
             short.writestr(name, rows)
-    target = servers.make(EMBEDDED)
-    with pytest.raises(ConfigError, match="trades has 99 rows, expected 100; nothing was restored"):
-        restore(target, tmp_path / "short")
-    assert all(not rows for name, rows in content(target).items() if name != "alembic_version")
+    with pytest.raises(ConfigError, match="trades has 99 rows, expected 100; nothing was dropped"):
+        restore(source, tmp_path / "short", replace=True)
+    assert content(source) == before
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
+
+
+def test_a_damaged_file_drops_nothing(servers: Servers, tmp_path: Path) -> None:
+    source = fill(servers.make_whole(EMBEDDED))
+    before = content(source)
+    dump, portable = tmp_path / "dump", tmp_path / "portable"
+    backup(source, dump)
+    backup(source, portable, portable=True)
+    with zipfile.ZipFile(portable) as archive:
+        entry = archive.getinfo("trades.copy")
+    whole = {file: file.read_bytes() for file in (dump, portable)}
+    damaged = {
+        "half a dump": whole[dump][: len(whole[dump]) // 2],
+        "a dump without its end": whole[dump][:-300],
+        "half a zip": whole[portable][: len(whole[portable]) // 2],
+        "a bit of a zip": flipped(whole[portable], entry.header_offset + entry.compress_size // 2),
+    }
+    for name, data in damaged.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(ConfigError, match=r"damaged|is no file of"):
+            restore(source, tmp_path / name, replace=True)
+        assert content(source) == before, name
+
+
+@PORTABLE
+def test_a_file_of_a_newer_version_drops_nothing(
+    portable: bool, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = fill(servers.make_whole(EMBEDDED))
+    before = content(source)
+    backup(source, tmp_path / "saved", portable=portable)
+    known = [version for version in revisions() if version != newest()]
+    monkeypatch.setattr("migrations.backup.revisions", lambda: known)
+    with pytest.raises(ConfigError, match=f"schema version {newest()}, and this program knows"):
+        restore(source, tmp_path / "saved", replace=True)
+    assert content(source) == before
+
+
+def test_a_dump_of_something_else_drops_nothing(servers: Servers, tmp_path: Path) -> None:
+    source = fill(servers.make_whole(EMBEDDED))
+    before = content(source)
+    other = servers.make(EMBEDDED)
+    program = dump.find_program("pg_dump", other)
+    assert program is not None
+    dump.save(other, tmp_path / "other", program)
+    with pytest.raises(ConfigError, match="is no dump of a database of Candlewax"):
+        restore(source, tmp_path / "other", replace=True)
+    assert content(source) == before
+
+
+def test_a_backup_is_on_the_disk_before_it_has_its_name(
+    servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = servers.make_whole(EMBEDDED)
+    synced: list[tuple[str, bool]] = []
+    file = tmp_path / "saved"
+    real = os.fsync
+
+    def noting(handle: int) -> None:
+        synced.append((Path(f"/proc/self/fd/{handle}").readlink().name, file.exists()))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    backup(source, file, portable=True)
+    assert synced == [("backup", False), (tmp_path.name, True)]

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from migrations.storage import ServerKind, prepare
+from migrations.storage import ServerKind, aggregates, prepare
 from migrations.upgrade import downgrade, upgrade
 
 pytestmark = pytest.mark.timescaledb
@@ -22,6 +22,16 @@ FROM trades GROUP BY 1 ORDER BY 1
 THEIRS = """
 SELECT start, open, high, low, close, volume, buy_volume, notional, count FROM {name} ORDER BY start
 """
+
+REFRESH_JOB = """
+SELECT job_id FROM timescaledb_information.jobs AS job
+JOIN timescaledb_information.continuous_aggregates AS made
+    ON job.hypertable_name IN (made.materialization_hypertable_name, made.view_name)
+WHERE job.proc_name = 'policy_refresh_continuous_aggregate' AND made.view_name = '{name}'
+"""
+START_OFFSET = REFRESH_JOB.replace(
+    "job_id", "extract(epoch FROM (config->>'start_offset')::interval)::int"
+)
 
 
 @pytest.fixture
@@ -92,3 +102,27 @@ def test_other_days_replace_the_policy(community: str) -> None:
             "SELECT count(*) FROM timescaledb_information.jobs "
             "WHERE proc_name = 'policy_retention' AND hypertable_name = 'trades'",
         ) == [(0,)]
+
+
+def test_other_days_of_trades_replace_the_refresh_and_take_no_old_bar(community: str) -> None:
+    fill = TRADES.format(end="date_trunc('hour', now()) - interval '30 hours'", count=10_000)
+    name = aggregates.AGGREGATES[0].name
+    count = f"SELECT count(*) FROM {name}"
+    with psycopg.connect(community, autocommit=True) as connection:
+        connection.execute(fill.encode())
+        connection.execute(
+            f"CALL refresh_continuous_aggregate('{name}', now() - interval '2 days', "
+            "date_trunc('hour', now()))".encode()
+        )
+        before = rows_of(connection, count)
+        assert before != [(0,)]
+        for days, hours in ((1, 18), (30, 48), (1, 18)):
+            steps = prepare(community, keep_days={"trades": days}).steps
+            assert all(step.is_done for step in steps), steps
+            assert rows_of(connection, START_OFFSET.format(name=name)) == [(hours * 3600,)]
+        connection.execute("DELETE FROM trades")  # as the policy of one day does
+        jobs = rows_of(connection, REFRESH_JOB.format(name=name))
+        for (job,) in jobs:
+            connection.execute(f"CALL run_job({job})".encode())
+        assert len(jobs) == 1
+        assert rows_of(connection, count) == before

@@ -135,11 +135,24 @@ def test_what_only_community_has_fails_for_the_licence_alone(timescale_database:
                 connection.execute(policies.statements(table, 30)[1].encode())
         first = aggregates.AGGREGATES[0]
         with pytest.raises(psycopg.errors.FeatureNotSupported, match="apache"):
-            connection.execute(aggregates.statements(first, 30)[0].encode())
-        with pytest.raises(psycopg.errors.FeatureNotSupported, match="apache"):
-            connection.execute(
-                aggregates.statements(first, 30)[2].replace("'trades_1m'", "'trades'").encode()
-            )
+            connection.execute(aggregates.statements(first)[0].encode())
+        for statement in aggregates.policy(first, 30):
+            with pytest.raises(psycopg.errors.FeatureNotSupported, match="apache"):
+                connection.execute(statement.replace("'trades_1m'", "'trades'").encode())
+
+
+@pytest.mark.timescaledb
+def test_an_aggregate_without_the_right_policy_is_not_done(timescale_database: str) -> None:
+    upgrade(timescale_database)
+    if prepare(timescale_database).kind is ServerKind.COMMUNITY:
+        return  # test_community.py has the real ones
+    first = aggregates.AGGREGATES[0]
+    with psycopg.connect(timescale_database, autocommit=True) as connection:
+        assert aggregates.look(connection, first, KEEP).reason == "not there"
+        connection.execute(f"CREATE VIEW {first.name} AS SELECT 1 AS start")
+        step = aggregates.look(connection, first, {"trades": 1})
+        assert not step.is_done
+        assert step.reason == "no refresh policy that begins INTERVAL '64800 seconds' ago"
 
 
 @pytest.mark.timescaledb
@@ -175,9 +188,9 @@ def test_what_the_aggregates_compute_is_what_our_bars_say(timescale_database: st
 
 def test_a_refresh_stays_within_what_is_kept() -> None:
     first = aggregates.AGGREGATES[0]
-    assert "INTERVAL '172800 seconds'" in aggregates.statements(first, 0)[2]
-    assert "INTERVAL '172800 seconds'" in aggregates.statements(first, 30)[2]
-    assert "INTERVAL '64800 seconds'" in aggregates.statements(first, 1)[2]
+    assert "INTERVAL '172800 seconds'" in aggregates.policy(first, 0)[1]
+    assert "INTERVAL '172800 seconds'" in aggregates.policy(first, 30)[1]
+    assert "INTERVAL '64800 seconds'" in aggregates.policy(first, 1)[1]
     starts = [aggregate.start_h for aggregate in aggregates.AGGREGATES]
     assert starts == sorted(starts)
     assert starts[0] >= aggregates.LATEST_TRADE_H

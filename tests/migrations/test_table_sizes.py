@@ -34,7 +34,7 @@ def test_the_size_of_a_day_is_the_size_of_all_by_the_days_it_spans(database: str
     assert sizes["book_updates"].span_days is None
     assert sizes["trades"].keep_days == 30
     assert sizes["bars"].keep_days == 0
-    assert {"instruments", "alerts", "outbox", "gaps"} < set(sizes)
+    assert {"instruments", "alerts", "outbox", "gaps", "filter_specs"} < set(sizes)
 
 
 def size(day_size: float | None, *, span: float | None, keep: float) -> TableSize:

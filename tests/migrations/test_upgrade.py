@@ -61,6 +61,13 @@ UNION ALL
 SELECT 'trigger', tgname, pg_get_triggerdef(t.oid), NULL, NULL
 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
 WHERE c.relnamespace = 'public'::regnamespace AND NOT tgisinternal
+UNION ALL
+SELECT 'function', proname, pg_get_functiondef(oid), obj_description(oid), NULL
+FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prokind = 'f'
+UNION ALL
+SELECT 'identity', c.relname || '.' || a.attname, a.attidentity::text, NULL, NULL
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE c.relnamespace = 'public'::regnamespace AND a.attidentity <> '' AND NOT a.attisdropped
 ORDER BY 1, 2, 3
 """
 """All that a version or a storage step can make; TimescaleDB's own triggers are among it."""
@@ -102,7 +109,10 @@ def test_an_empty_database_gets_the_newest_version(empty_database: str) -> None:
 def test_down_to_nothing_and_up_again_loses_no_object(empty_database: str) -> None:
     with_schema(empty_database)
     before = rows_of(empty_database, CATALOG)
-    assert {kind for kind, *_ in before} >= {"relation", "column", "index", "view", "constraint"}
+    assert {kind for kind, *_ in before} >= {
+        *("relation", "column", "index", "view", "constraint"),
+        *("trigger", "function", "identity"),
+    }
     for revision in [*revisions()[-2::-1], "base"]:
         after = downgrade(empty_database, revision).after
         assert (after or "base") == revision
