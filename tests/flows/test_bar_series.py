@@ -1,4 +1,5 @@
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -371,6 +372,25 @@ def test_a_total_does_not_depend_on_how_far_others_look_back() -> None:
         made.absorb(past(2000 - made.wish.bars, 1999))
         told.append(made.values()["obv"])
     assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("name", ["crosses(obv,sma(1000))", "divergence(obv,3,2000)"])
+def test_what_looks_at_a_total_is_given_as_much_past_as_it_reaches_over(name: str) -> None:
+    made = series(name)
+    made.resume(at(3000))
+    assert made.wish is not None
+    _, told = made.absorb(past(3000 - made.wish.bars, 2999))
+    assert {(each.state, each.reason) for each in told} == {(State.LIVE, "")}
+
+
+def test_a_divergence_of_a_total_says_that_a_pivot_in_its_span_may_be_missing() -> None:
+    made = series("divergence(obv,3,2000)")
+    made.resume(at(3000))
+    assert made.wish is not None
+    answer = msgspec.structs.replace(past(2500, 2999), asked=made.wish.bars)
+    _, told = made.absorb(answer)
+    whole = made.wish.bars
+    assert {each.reason for each in told} == {f"settling(500 of {whole})"}
 
 
 def test_a_series_without_a_past_asks_for_none_and_keeps_nothing() -> None:
