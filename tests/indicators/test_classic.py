@@ -214,13 +214,27 @@ def test_wilders_average_is_its_definition(
         assert ours == (None if average is None else pytest.approx(average, rel=1e-12))
 
 
-@pytest.mark.parametrize("name", ["sma(20)", "rma(14)", "macd(12,26,9)", "ao(5,34)", *WINDOWS])
+@pytest.mark.parametrize("name", ["rma(14)", "macd(12,26,9)", *WINDOWS])
 def test_it_settles_when_it_says(name: str) -> None:
     made = create_for_bars(name)
     if parse(name).kind in {"macd", "ao"}:
         assert_settles_on_the_scale(name)
     else:
         assert_settles(lambda: create_for_bars(name), places=len(made.values))
+
+
+@pytest.mark.parametrize("name", ["rsi(2)", "rsi(14)", "ema(2)", "ema(20)", "rma(14)"])
+def test_what_decays_settles_when_it_says_on_many_walks(name: str) -> None:
+    settled = create_for_bars(name).settled
+    assert settled is not None
+    for seed in range(60):
+        volatility = (1e-4, 1e-3, 0.05)[seed % 3]
+        bars = random_bars(seed, settled + 120, volatility=volatility)
+        whole = told(create_for_bars(name), bars)
+        for start in (1, 20, 60):
+            late = told(create_for_bars(name), bars[start:])
+            for a, b in zip(late[settled - 1 :], whole[start + settled - 1 :], strict=True):
+                assert a == pytest.approx(b, rel=1e-4, abs=0.0), f"seed {seed}"
 
 
 def assert_settles_on_the_scale(name: str) -> None:
