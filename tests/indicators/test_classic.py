@@ -95,18 +95,19 @@ def test_the_awesome_oscillator_equals_that_of_pandas_ta_classic(
 def test_it_equals_the_reference_on_real_bars(name: str, day: str) -> None:
     bars = real_bars(day)
     theirs = REFERENCES[parse(name).kind](bars, numbers(name))
+    has_quotient = parse(name).kind in (*BOUNDED, "cci")
     for place, reference in enumerate(theirs):
         ours = told(create_for_bars(name), bars, place)
         compared = 0
         for number, (a, b) in enumerate(zip(ours, reference.tolist(), strict=True)):
             window = bars[max(0, number - 34) : number + 1]
-            if is_flat(window[-20:]):
+            if has_quotient and is_flat(window[-20:]):
                 continue  # 0/0: what we say there is tested apart
             assert (a is None) == math.isnan(b)
             scale = 1.0 if parse(name).kind in BOUNDED else max(bar.high for bar in window)
             assert a is None or abs(a - b) <= 1e-9 * max(abs(b), scale), f"bar {number}"
             compared += a is not None
-        assert compared > 900
+        assert compared > (900 if has_quotient else len(bars) - 50)
 
 
 def is_flat(bars: Sequence[Bar]) -> bool:
