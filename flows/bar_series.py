@@ -326,16 +326,21 @@ class BarSeries:
                 told[text] = values[place]
         return told
 
-    def provisional(self, bar: Bar) -> dict[str, float | None]:
-        """Return what the indicators would say if a bar that is still forming closed as it is."""
+    def provisional(self, bar: Bar, names: Iterable[str]) -> dict[str, float | None]:
+        """Return what indicators would say if a bar that is still forming closed as it is.
+
+        Only those of `names` are computed; one that is not wanted of this series is left out.
+        """
         if self._hole or bar.gap or bar.partial:
             return {}
+        asked = frozenset(names)
         told: dict[str, float | None] = {}
         for of, places in self._places.items():
-            indicator = copy.deepcopy(self.indicators[of])
-            indicator.update(bar)
-            for text, place in places:
-                told[text] = indicator.values[place]
+            looked_at = [each for each in places if each[0] in asked]
+            if looked_at:
+                indicator = copy.deepcopy(self.indicators[of])
+                indicator.update(bar)
+                told |= {text: indicator.values[place] for text, place in looked_at}
         return told
 
     def _restart(self) -> None:

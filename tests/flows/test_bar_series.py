@@ -1,9 +1,12 @@
+import copy
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.bar_series import BarSeries, HistoryWish
+from indicators.contract import BarIndicator
 from indicators.names import create_for_bars
 from market.events import Bar, History, State
 from market.intervals import Interval
@@ -110,6 +113,32 @@ def test_a_correction_does_not_end_an_interruption() -> None:
     assert made.values()["ema(2)"] is not None
     made.take(bar(9))
     assert made.values() == {"ema(2)": None}
+
+
+def test_a_forming_bar_computes_what_is_asked_alone_and_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ["rsi(2)", "ema(2)", "macd(2,3,2).line", "macd(2,3,2).hist"]
+    forming, closed = series(*names), series(*names)
+    for number in range(6):
+        forming.take(bar(number, 100 + number % 3))
+        closed.take(bar(number, 100 + number % 3))
+    before = forming.values()
+    closed.take(bar(6, 107))
+    copied: list[str] = []
+    deepcopy = copy.deepcopy
+
+    def counting(indicator: BarIndicator) -> BarIndicator:
+        copied.append(indicator.name)
+        return deepcopy(indicator)
+
+    monkeypatch.setattr("flows.bar_series.copy.deepcopy", counting)
+    told = forming.provisional(bar(6, 107), ["rsi(2)", "macd(2,3,2).hist", "sma(9)"])
+    assert told == {name: closed.values()[name] for name in ("rsi(2)", "macd(2,3,2).hist")}
+    assert sorted(copied) == ["macd(2,3,2)", "rsi(2)"]
+    assert forming.values() == before
+    forming.take(bar(6, 107))
+    assert forming.values() == closed.values()
 
 
 def test_what_is_wanted_still_keeps_its_state() -> None:
