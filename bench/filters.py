@@ -2,7 +2,8 @@
 
 The same moments pass the same conditions, round after round; ratios are taken within a round, to
 the row by hand of the same condition (of the engine's rows: the first), and the median of the
-rounds is shown. Prints a table and writes `bench/results/filters.json`.
+rounds is shown. Prints a table and writes `bench/results/filters.json`; the exit code is 1 when a
+compiled condition, with a crossing or without, takes more than three times the one by hand.
 
     by hand             a function that a person would write, which looks at what is missing too
     compiled            the same condition, as `filters.compile` makes it
@@ -32,6 +33,9 @@ from filters.specs import Source, Spec, SpecsChanged
 from market.events import State
 
 RESULTS = Path(__file__).parent / "results" / "filters.json"
+MOST_TIMES = 3.0
+"""What a compiled condition may take, against the one by hand."""
+LIMITED = ("compiled", "crossing, compiled")
 MOMENTS = 20_000
 BARS = 60
 SPECS = 1_000
@@ -190,8 +194,17 @@ def rows() -> dict[str, Row]:
     }
 
 
-def main() -> None:
-    """Run the rounds, print the figures, write the file."""
+def too_slow(ratios: Mapping[str, float]) -> list[str]:
+    """Say which compiled conditions take too long; `ratios` are to those by hand, by row."""
+    return [
+        f"{name}: {ratios[name]:.2f} times the one by hand, {MOST_TIMES:g} at most"
+        for name in LIMITED
+        if ratios[name] > MOST_TIMES
+    ]
+
+
+def main() -> int:
+    """Run the rounds, print the figures, write the file; return 1 when a figure is too large."""
     parser = argparse.ArgumentParser(prog="python -m bench.filters", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--no-file", action="store_true", help="print only")
@@ -201,11 +214,13 @@ def main() -> None:
     for one in rounds:
         one["  a spec"] = one["engine, 1,000 specs"] / SPECS
     figures = []
+    ratios: dict[str, float] = {}
     print(f"{'row':20} {'ns':>12} {'x by hand':>10}")
     for name in rounds[0]:
         median = statistics.median(one[name] for one in rounds)
         hand = "crossing, by hand" if name.startswith("crossing") else "by hand"
         ratio = statistics.median(one[name] / one[hand] for one in rounds)
+        ratios[name] = ratio
         figures.append(
             {"name": name.strip(), "median_ns": round(median, 1), "ratio_to_hand": round(ratio, 3)}
         )
@@ -214,7 +229,11 @@ def main() -> None:
         RESULTS.parent.mkdir(exist_ok=True)
         results = {"machine": machine(), "rows": figures}
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    wrong = too_slow(ratios)
+    for line in wrong:
+        print(line)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

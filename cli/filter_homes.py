@@ -126,18 +126,24 @@ def database_of(
         store.stop()
 
 
-def read_both(told: "Configuration") -> "Reading":
+def read_both(told: "Configuration") -> "tuple[Reading, bool]":
     """Return all specs of both homes; of the files alone where there is no database.
+
+    Also whether it is known which symbols are followed: a flow has told the database.
 
     Raises:
         ConfigError: something is wrong in them.
     """
-    from flows.spec_homes import SpecHomes
-    from sinks.stored_specs import StoredSpecs
+    import msgspec
+
+    from flows.spec_homes import KNOWN, SpecHomes
+    from sinks.stored_specs import StoredSpecs, followed_symbols
 
     with database_of(told, "filters list") as dsn:
         store = None if dsn is None else StoredSpecs(dsn)
-        return SpecHomes(told.specs_folder, store).read()
+        followed = frozenset(() if dsn is None else followed_symbols(dsn))
+        known = msgspec.structs.replace(KNOWN, followed=followed or None)
+        return SpecHomes(told.specs_folder, store, known=known).read(), bool(followed)
 
 
 @contextmanager

@@ -144,7 +144,7 @@ def _specs(place: str, told: "Configuration") -> list["Spec"]:
         return specs
     if path.suffix in (".yaml", ".yml"):
         raise ConfigError(f"{place}: no such file")
-    known = {each.id: each for each in read_both(told).specs}
+    known = {each.id: each for each in read_both(told)[0].specs}
     if place not in known:
         hint = did_you_mean(place, known)
         raise ConfigError(f"no spec {place!r} in {told.specs_folder} or the database{hint}")

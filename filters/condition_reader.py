@@ -205,11 +205,19 @@ class ConditionReader:
         keys = nodes.mapping(node, LONG_KEYS, "a comparison")
         why = "as in '{field: rsi(14), op: lt, value: 30}'"
         field = nodes.required(
-            keys, "field", lambda part: self._operand(part, stream, place), parent=node, why=why
+            keys,
+            "field",
+            lambda part: self._operand(part, stream, place, "field"),
+            parent=node,
+            why=why,
         )
         op = nodes.required(keys, "op", self._op, parent=node, why=why)
         values = nodes.required(
-            keys, "value", lambda part: self._values(part, stream, place), parent=node, why=why
+            keys,
+            "value",
+            lambda part: self._values(part, stream, place, field),
+            parent=node,
+            why=why,
         )
         window: tuple[int, int] | None = None
         if op in MOVES:
@@ -235,19 +243,31 @@ class ConditionReader:
             raise self._nodes.wrong(f"op {shown(text)}; did you mean {_MEANT[text]!r}?", node)
         return self._nodes.one_of(node, "op", OPS)
 
-    def _operand(self, node: Node, stream: Stream, place: Place) -> Operand:
-        nodes = self._nodes
-        if isinstance(node, Scalar) and isinstance(node.value, int | float):
-            if isinstance(node.value, bool):
-                raise nodes.wrong("expected a number or a field", node)
-            return Operand(float(node.value), 0, node.text)
-        text = nodes.text(node, "value")
-        return self._understood(node, lambda: grammar.parse_operand(text, stream, place=place))
+    def _operand(
+        self,
+        node: Node,
+        stream: Stream,
+        place: Place,
+        key: str,
+        beside: Operand | None = None,
+    ) -> Operand:
+        value = node.value if isinstance(node, Scalar) else None
+        if isinstance(value, bool) or value is None or not str(value).strip():
+            raise self._nodes.wrong(f"{key}: expected a number or a field", node)
+        if isinstance(value, int | float):
+            return Operand(float(value), 0, node.text if isinstance(node, Scalar) else "")
+        return self._understood(
+            node, lambda: grammar.parse_operand(value, stream, place=place, beside=beside)
+        )
 
-    def _values(self, node: Node, stream: Stream, place: Place) -> list[Operand]:
+    def _values(
+        self, node: Node, stream: Stream, place: Place, beside: Operand | None
+    ) -> list[Operand]:
         items = node.items if isinstance(node, Sequence) else (node,)
         made = [
-            self._nodes.attempt(lambda part: self._operand(part, stream, place), item)
+            self._nodes.attempt(
+                lambda part: self._operand(part, stream, place, "value", beside), item
+            )
             for item in items
             if not isinstance(item, tuple)
         ]

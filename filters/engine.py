@@ -300,6 +300,11 @@ class FilterEngine:
         return watches
 
     def _wait(self, watch: Watch, moment: Observation | Beat) -> Iterator[Alert]:
+        if isinstance(moment, Observation):
+            # It may wait for long: what the spec does not look at would only be held in memory.
+            fields = watch.running.fields
+            values = {name: moment.values[name] for name in fields if name in moment.values}
+            moment = msgspec.structs.replace(moment, values=values)
         watch.waiting.append(moment)
         yield from self._answer(watch)
 

@@ -318,4 +318,10 @@ def _unknown(word: str, called: bool, stream: Stream) -> str:
         return f"'bar' has no field {word!r}; did you mean {BOOK_ALIASES[word]!r}?"
     known = kinds if called else [*own, *kinds]
     hint = did_you_mean(word, known) or did_you_mean(word.rstrip("0123456789_"), known)
+    lower = word.lower()
+    is_shouted = lower != word and (
+        find_kind(lower) is not None or any(lower in OWN[each] for each in STREAMS)
+    )
+    if not hint and is_shouted:
+        hint = f"; did you mean {lower!r}?"
     return f"{stream!r} has no field {word!r}{hint}"

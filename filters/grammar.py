@@ -98,6 +98,7 @@ _WORD = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 _OPENED = re.compile(r"[ \t]*\(")
 _PARENTHESIS = re.compile(r"[()]")
 _OUTPUT = re.compile(r"(?:\.\w*)?", re.ASCII)
+_THOUSANDS = re.compile(r"[0-9],[0-9]{3}(?![0-9])")
 _SIGNS = re.compile(r"[<>=!&|~*/%^+\-]+|.", re.DOTALL)
 
 
@@ -149,15 +150,23 @@ def parse(
     return _Parser(text, stream, named, place).whole()
 
 
-def parse_operand(text: str, stream: Stream, *, place: Place = HERE) -> Operand:
+def parse_operand(
+    text: str, stream: Stream, *, place: Place = HERE, beside: Operand | None = None
+) -> Operand:
     """Read a field or a number that stands alone.
+
+    Args:
+        text: what was written.
+        stream: whose field it may be.
+        place: where it is read if it names no place.
+        beside: what it is compared with, for the message when it is wrong.
 
     Raises:
         GrammarError: it is neither.
     """
     if len(text) > LONGEST_TEXT:
         raise GrammarError(f"a name of more than {LONGEST_TEXT} characters")
-    return _Parser(text, stream, NOTHING_NAMED, place).operand_alone()
+    return _Parser(text, stream, NOTHING_NAMED, place).operand_alone(beside)
 
 
 class _Parser:
@@ -181,9 +190,9 @@ class _Parser:
             raise self._unexpected("'and', 'or' or the end")
         return tree
 
-    def operand_alone(self) -> Operand:
+    def operand_alone(self, beside: Operand | None) -> Operand:
         self._skip()
-        operand = self._operand()
+        operand = self._operand(beside)
         if self._at < len(self._text):
             raise self._unexpected("a field alone")
         return operand
@@ -264,7 +273,7 @@ class _Parser:
             operator = self._operator()
             if operator is None:
                 break
-            right = self._operand()
+            right = self._operand(left)
             self._counted(1, left.start)
             found.append(compare(left, operator, right))
             left = right
@@ -285,11 +294,11 @@ class _Parser:
         if opened not in ("(", "["):
             raise self._unexpected("'(' and numbers with ',' between")
         self._move(self._at + 1)
-        choices = [self._operand()]
+        choices = [self._operand(left)]
         while self._text.startswith(",", self._at):
             self._move(self._at + 1)
             self._counted(1, self._at)
-            choices.append(self._operand())
+            choices.append(self._operand(left))
         if not self._text.startswith(")" if opened == "(" else "]", self._at):
             raise self._unexpected(f"',' or {')' if opened == '(' else ']'!r}")
         self._move(self._at + 1)
@@ -339,7 +348,7 @@ class _Parser:
         self._move(start + len(written))
         return operator
 
-    def _operand(self) -> Operand:
+    def _operand(self, beside: Operand | None = None) -> Operand:
         start = self._at
         sign = self._text[start : start + 1]
         if sign in ("+", "-") and sign:
@@ -363,9 +372,13 @@ class _Parser:
         try:
             name = fields.resolve(written, self._stream)
         except FieldError as error:
-            raise GrammarError(
-                self._or_defined(error, written), offset=start + error.offset
-            ) from None
+            is_side = self._stream == "trade" and beside is not None and beside.value == "side"
+            message = (
+                f"a side is {' or '.join(WORDS)}, not {written!r}"
+                if is_side
+                else self._or_defined(error, written)
+            )
+            raise GrammarError(message, offset=start + error.offset) from None
         self._move(end)
         if place is None and self._place != HERE:
             name += self._place.text
@@ -438,6 +451,8 @@ class _Parser:
             return GrammarError(
                 f"{shown!r}: a condition compares, it does not calculate", offset=at
             )
+        if shown == "," and _THOUSANDS.match(self._text, max(at - 1, 0)):
+            return GrammarError("a number has no commas: write '70000' for '70,000'", offset=at)
         if shown[0] in "'\"":
             return GrammarError(
                 "text in quotes: fields are numbers and compare with numbers", offset=at

@@ -12,16 +12,16 @@ from filters.fields import OWN
 from filters.grammar import LONGEST_CANONICAL
 from filters.grammar import parse as parse_text
 from filters.node_reader import NodeReader
-from filters.places import split
+from filters.places import Place, split
 from filters.specs import Spec
 from filters.thresholds import contradictions
 from filters.trees import All, Crossing, Move, Tree, duration_text, leaves
 from filters.yaml_nodes import Mapping as MappingNode
-from filters.yaml_nodes import Node, Sequence
+from filters.yaml_nodes import Node, Scalar, Sequence
 from indicators.names import create_for_bars, parse
 from indicators.spelling import did_you_mean
 from market.activity import parse_bar_length
-from market.instruments import MERGED
+from market.instruments import MERGED, instrument_id
 from market.intervals import Interval
 
 MOST_HISTORY = 5000
@@ -34,12 +34,18 @@ class Known(msgspec.Struct, frozen=True):
     Attributes:
         symbols: that some venue lists; None where the lists are not known.
         venues: there are; None where not known.
+        followed: symbols that are followed; None where not known.
+        series: instrument ids that are followed; None where not known.
         history: bars of the past that are kept for an indicator at most.
+        now: our time, ns; None where it is not known.
     """
 
     symbols: frozenset[str] | None = None
     venues: frozenset[str] | None = None
+    followed: frozenset[str] | None = None
+    series: frozenset[str] | None = None
     history: int = MOST_HISTORY
+    now: int | None = None
 
 
 def judge(
@@ -56,6 +62,15 @@ def judge(
     """
     for key, message in _errors(spec, when):
         nodes.report(message, keys[key])
+    for name in spec.fields:
+        place = split(name)[1]
+        if place is not None and place.venue == MERGED:
+            where, offset = _where(name, spec, keys)
+            nodes.report(
+                f"{name!r}: bars of {MERGED!r} are not looked at by other bars: name a venue",
+                where,
+                offset=offset,
+            )
     for message in contradictions(when):
         nodes.warn(message, keys["when"])
     if spec.until:
@@ -63,10 +78,15 @@ def judge(
             parse_text(spec.until, spec.source.stream, longest=LONGEST_CANONICAL)
         ):
             nodes.warn(message, keys["until"])
-    for message in _cold(spec, known):
-        nodes.warn(message, keys["when"])
+    for name, message in _cold(spec, known):
+        where, offset = _where(name, spec, keys)
+        nodes.warn(message, where, offset=offset)
+    for key, message in _wrong_side(spec):
+        nodes.warn(message, keys[key])
     if spec.is_enabled:
-        _listed(spec, keys["source"], nodes, known)
+        if spec.expires and known.now is not None and spec.expires <= known.now:
+            nodes.warn("expires: this time is past: the filter says nothing", keys["expires"])
+        _listed(spec, keys, nodes, known)
 
 
 def _errors(spec: Spec, when: Tree) -> Iterator[tuple[str, str]]:
@@ -117,8 +137,29 @@ def _needed(tree: Tree) -> tuple[Tree, ...]:
     return tree.of if isinstance(tree, All) else (tree,)
 
 
-def _cold(spec: Spec, known: Known) -> Iterator[str]:
-    """Say which indicators have no value for a long time, because too little past is kept."""
+def _wrong_side(spec: Spec) -> Iterator[tuple[str, str]]:
+    """Say which stop or target lies where the price would have to be on its other side."""
+    if spec.strategy is None:
+        return
+    is_long, risk = spec.strategy.side == "long", spec.strategy.risk
+    for key, rule, is_below in (("stop", risk.stop, is_long), ("target", risk.target, not is_long)):
+        if rule is None or not rule.field or rule.factor or rule.field in OWN[spec.source.stream]:
+            continue
+        kind = parse(rule.field).kind
+        is_wrong = rule.percent >= 0 if is_below else rule.percent <= 0
+        if is_wrong and kind == ("resistance" if is_below else "support"):
+            side = "above" if kind == "resistance" else "below"
+            yield (
+                key,
+                (
+                    f"{key}: {rule.text!r} lies {side} the price, and the {key} of a"
+                    f" {spec.strategy.side} must lie {'below' if is_below else 'above'} it"
+                ),
+            )
+
+
+def _cold(spec: Spec, known: Known) -> Iterator[tuple[str, str]]:
+    """Name indicators have no value for a long time, because too little past is kept."""
     if spec.source.stream != "bar":
         return
     conditions = [spec.when, spec.until] if spec.until else [spec.when]
@@ -135,32 +176,96 @@ def _cold(spec: Spec, known: Known) -> Iterator[str]:
         if bars > known.history and isinstance(length, Interval):
             more = duration_text((bars - known.history) * length.length)
             yield (
-                f"{name!r} has its first value after {bars} bars, and {known.history} of the past"
-                f" are kept at most: it says nothing for the first {more}"
+                name,
+                (
+                    f"{name!r} has its first value after {bars} bars, and {known.history} of the"
+                    f" past are kept at most: it says nothing for the first {more}"
+                ),
             )
 
 
-def _listed(spec: Spec, source: Node, nodes: NodeReader, known: Known) -> None:
+def _listed(spec: Spec, keys: Mapping[str, Node], nodes: NodeReader, known: Known) -> None:
+    source = keys["source"]
     if known.venues is not None:
         for venue in spec.source.venues:
             if venue not in known.venues and venue != MERGED:
                 hint = did_you_mean(venue, known.venues)
                 nodes.warn(f"venue {venue!r} is not known{hint}", _item(source, "venues", venue))
-    symbols = known.symbols
+    symbols, says = known.symbols, "no venue lists {!r}"
     if symbols is None:
-        return
-    for symbol in spec.source.symbols:
+        symbols, says = known.followed, "{!r} is not followed"
+    for symbol in spec.source.symbols if symbols is not None else ():
         one = Spec(
             id=spec.id, source=msgspec.structs.replace(spec.source, symbols=(symbol,)), when=""
         )
-        if not any(map(one.source.matches_symbol, symbols)):
-            hint = did_you_mean(symbol, symbols)
-            nodes.warn(f"no venue lists {symbol!r}{hint}", _item(source, "symbols", symbol))
+        if not any(map(one.source.matches_symbol, symbols or ())):
+            hint = did_you_mean(symbol, symbols or ())
+            nodes.warn(f"{says.format(symbol)}{hint}", _item(source, "symbols", symbol))
     for name in spec.fields:
         place = split(name)[1]
-        if place is not None and place.symbol and place.symbol not in symbols:
-            hint = did_you_mean(place.symbol, symbols)
-            nodes.warn(f"{name!r}: no venue lists {place.symbol!r}{hint}", source)
+        wrong = "" if place is None else _away(place, known)
+        if wrong:
+            where, offset = _where(name, spec, keys)
+            nodes.warn(f"{name!r}: {wrong}", where, offset=offset)
+
+
+def _away(place: Place, known: Known) -> str:
+    """Say why other bars never come, or nothing."""
+    if place.venue and known.venues is not None and place.venue not in known.venues:
+        return f"venue {place.venue!r} is not known{did_you_mean(place.venue, known.venues)}"
+    if not place.symbol:
+        return ""
+    if known.symbols is not None and place.symbol not in known.symbols:
+        return f"no venue lists {place.symbol!r}{did_you_mean(place.symbol, known.symbols)}"
+    named, followed = place.symbol, known.followed
+    if place.venue and known.series is not None:
+        named, followed = instrument_id(place.venue, place.symbol), known.series
+    if followed is not None and named not in followed:
+        return f"{named!r} is not followed, so it waits for ever{did_you_mean(named, followed)}"
+    return ""
+
+
+def _where(name: str, spec: Spec, keys: Mapping[str, Node]) -> tuple[Node, int]:
+    """Find where a field is written: the text, and how many characters into it.
+
+    The part that needs the field stands for it where it is written in another way.
+    """
+    own, place = split(name)
+    wanted = own if place is None else place.text.removeprefix("@")
+    parts = [keys[key] for key in _parts(name, spec) if key in keys]
+    for part in parts:
+        for scalar in _scalars(part):
+            at = scalar.text.find(wanted)
+            if at >= 0:
+                return scalar, at
+    return (parts[0] if parts else keys["source"]), 0
+
+
+def _parts(name: str, spec: Spec) -> Iterator[str]:
+    """Name the keys of what needs a field."""
+    until, strategy = spec.until_condition, spec.strategy
+    if name in spec.condition.fields:
+        yield "when"
+    if until is not None and name in until.fields:
+        yield "until"
+    if strategy is not None:
+        if name == strategy.risk.stop.field:
+            yield "stop"
+        if strategy.risk.target is not None and name == strategy.risk.target.field:
+            yield "target"
+    yield "notify"
+
+
+def _scalars(node: Node) -> Iterator[Scalar]:
+    if isinstance(node, Scalar):
+        yield node
+    elif isinstance(node, Sequence):
+        for item in node.items:
+            yield from _scalars(item)
+    else:
+        for key, value in node.items:
+            yield key
+            yield from _scalars(value)
 
 
 def _item(source: Node, key: str, text: str) -> Node:

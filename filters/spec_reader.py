@@ -37,7 +37,7 @@ from filters.specs import (
 from filters.strategy_reader import StrategyRead, StrategyReader
 from filters.templates import TemplateError, parse_template
 from filters.trees import UNITS, Tree, print_tree
-from filters.yaml_nodes import Document, Mapping, Node, Scalar, Sequence
+from filters.yaml_nodes import LINE_BREAK, Document, Mapping, Node, Scalar, Sequence
 from market.activity import parse_bar_length
 from market.errors import SpecError
 from market.intervals import SECOND
@@ -46,6 +46,8 @@ VERSION = 1
 LONGEST_TITLE = 120
 LONGEST_SYMBOL = 40
 LONGEST_DAYS = 30
+LAST_EXPIRY = 9_214_646_400 * SECOND
+"""The first moment of 2262, the year in which nanoseconds outgrow 64 bits."""
 
 _FILE_KEYS = ("version", "define", "filters")
 _SPEC_KEYS = (
@@ -349,7 +351,7 @@ class _FileReader:
 
     def _title(self, node: Node) -> str:
         text = self._nodes.text(node, "title")
-        if len(text) > LONGEST_TITLE or "\n" in text:
+        if len(text) > LONGEST_TITLE or LINE_BREAK.search(text):
             raise self._nodes.wrong(
                 f"title: expected one line of at most {LONGEST_TITLE} characters", node
             )
@@ -430,6 +432,10 @@ class _FileReader:
             unit = " (s, m, h or d is missing)" if text.isascii() and text.isdigit() else ""
             raise self._nodes.wrong(f"{key}: expected {example}{unit}", node)
         length = int(match[1]) * UNITS[match[2]]
+        if key == "for" and not length:
+            raise self._nodes.wrong(
+                "for: expected at least 1s: leave it out to speak at once", node
+            )
         if length > LONGEST_DAYS * UNITS["d"]:
             raise self._nodes.wrong(f"{key}: expected at most {LONGEST_DAYS}d", node)
         return length
@@ -463,7 +469,12 @@ class _FileReader:
                 node,
             ) from None
         moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-        return int(moment.timestamp()) * SECOND
+        expires = int(moment.timestamp()) * SECOND
+        if not 0 < expires < LAST_EXPIRY:
+            raise self._nodes.wrong(
+                "expires: expected a time from 1970 to 2261: leave it out for never", node
+            )
+        return expires
 
     def _severity(self, node: Node) -> Severity:
         return self._nodes.one_of(node, "severity", SEVERITIES)

@@ -15,6 +15,9 @@ from market.intervals import SECOND, Interval
 
 MOST_MOMENTS = 5000
 MOST_TESTS = 50
+MOST_DAYS = 30
+LARGEST = 1e15
+"""Of a given value; larger than any price, and what is made of several stays a number."""
 _KEYS = ("name", "given", "every", "fires")
 _DURATION = re.compile(r"([0-9]{1,9})\s*([smhd])")
 _NUMBER = r"[-+]?(?:[0-9]{1,15}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})"
@@ -116,6 +119,8 @@ class SpecTestReader:
             if node.value is None:
                 return [None]
             if isinstance(node.value, int | float) and not isinstance(node.value, bool):
+                if not -LARGEST <= node.value <= LARGEST:
+                    raise self._nodes.wrong(f"given: expected at most {LARGEST:g} in size", node)
                 return [float(node.value)]
             run = _RUN.fullmatch(node.text.strip())
             if run is not None:
@@ -142,7 +147,10 @@ class SpecTestReader:
         match = _DURATION.fullmatch(node.text.strip() if isinstance(node, Scalar) else "")
         if match is None or not int(match[1]):
             raise self._nodes.wrong("every: expected a time such as '1m'", node)
-        return int(match[1]) * UNITS[match[2]]
+        length = int(match[1]) * UNITS[match[2]]
+        if length > MOST_DAYS * UNITS["d"]:
+            raise self._nodes.wrong(f"every: expected at most {MOST_DAYS}d", node)
+        return length
 
 
 def _step_of(interval: str, stream: Stream) -> int:

@@ -29,6 +29,7 @@ class Outcome(msgspec.Struct, frozen=True):
         expected: numbers of the moments at which it must fire.
         fired: those at which it did.
         values: of the condition's fields at each moment, for people.
+        problem: why it could not go on, and at which moment; empty when it was run to its end.
     """
 
     spec: str
@@ -36,11 +37,12 @@ class Outcome(msgspec.Struct, frozen=True):
     expected: tuple[int, ...]
     fired: tuple[int, ...]
     values: tuple[Mapping[str, float | None], ...]
+    problem: str = ""
 
     @property
     def is_right(self) -> bool:
         """Whether it did what it must."""
-        return self.fired == self.expected
+        return not self.problem and self.fired == self.expected
 
 
 def run_tests(spec: Spec) -> Iterator[Outcome]:
@@ -57,11 +59,15 @@ def run_test(spec: Spec, test: SpecTest, *, name: str = "") -> Outcome:
     fired: list[int] = []
     seen: list[Mapping[str, float | None]] = []
     fields = spec.condition.fields
-    for number, observation in enumerate(_moments(running, test), start=1):
-        if engine.observe(observation):
-            fired.append(number)
-        seen.append({field: observation.values.get(field) for field in fields})
-    return Outcome(spec.id, name, test.fires, tuple(fired), tuple(seen))
+    problem = ""
+    try:
+        for number, observation in enumerate(_moments(running, test), start=1):
+            if engine.observe(observation):
+                fired.append(number)
+            seen.append({field: observation.values.get(field) for field in fields})
+    except ValueError as error:  # an indicator's: what is given makes no bar
+        problem = f"moment {len(seen) + 1}: {error}"
+    return Outcome(spec.id, name, test.fires, tuple(fired), tuple(seen), problem)
 
 
 def series_of(spec: Spec) -> str:

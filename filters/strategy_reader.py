@@ -25,7 +25,8 @@ class StrategyRead(msgspec.Struct, frozen=True):
         strategy: its side and risk.
         entry: the condition of the entry.
         exit: that of the exit; None where it has none.
-        nodes: where they stand: `when` for the entry, `until` for the exit.
+        nodes: where they stand: `when` for the entry, `until` for the exit, and the
+            keys of the risk.
     """
 
     strategy: Strategy
@@ -74,6 +75,8 @@ class StrategyReader:
         where = {"when": keys["entry"]}
         if leaves is not None:
             where["until"] = keys["exit"]
+        if isinstance(keys["risk"], Mapping):
+            where |= {key.text: value for key, value in keys["risk"].items}
         return StrategyRead(Strategy(side=side or "long", risk=risk), entry, leaves, where)
 
     def _side(self, node: Node) -> Direction:

@@ -22,6 +22,9 @@ LONGEST_TEXT = 500_000
 LONGEST_SHOWN = 200
 """Characters of a line that an error shows whole; of a longer one it shows nothing."""
 
+LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""What ends a line for the library, by which it counts them."""
+
 Value: TypeAlias = str | int | float | bool | None
 
 _NULL = re.compile(r"~|null|Null|NULL|")
@@ -32,6 +35,8 @@ _BASED = re.compile(r"0o[0-7]{1,40}|0x[0-9a-fA-F]{1,40}")
 _NUMBER = re.compile(
     r"[-+]?(?:\.[0-9]{1,40}|[0-9]{1,40}(?:\.[0-9]{0,40})?)(?:[eE][-+]?[0-9]{1,4})?"
 )
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+"""What the library makes of an escape, and neither UTF-8 nor a database takes."""
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 
@@ -81,7 +86,7 @@ class Document:
 
     def __init__(self, text: str, path: str) -> None:
         self.path = path
-        self._lines = text.split("\n")
+        self._lines = LINE_BREAK.split(text)
         if len(text) > LONGEST_TEXT:
             raise SpecError(f"larger than {LONGEST_TEXT} characters", path=path)
         self.root = self._read(text)
@@ -109,11 +114,12 @@ class Document:
     def _within(self, node: Scalar, offset: int) -> Place:
         """Find a scalar's character in the file; its beginning where that is not plain to see."""
         offset = min(offset, len(node.text))
-        before = node.text[:offset]
-        row = before.count("\n")
+        # Of text in quotes such a character may be an escape: it ended no line.
+        breaks = [each.end() for each in LINE_BREAK.finditer(node.text)]
+        row = sum(end <= offset for end in breaks)
         line = node.place.line + row + (1 if node.style in ("|", ">") else 0)
-        row_text = node.text.split("\n")[row]
-        at = len(before) - (before.rfind("\n") + 1)
+        row_text = LINE_BREAK.split(node.text)[row]
+        at = offset - (breaks[row - 1] if row else 0)
         if not 0 < line <= len(self._lines):
             return node.place
         start = node.place.column - 1 if line == node.place.line else 0
@@ -122,14 +128,19 @@ class Document:
 
     def _read(self, text: str) -> Node | None:
         try:
+            loader = yaml.SafeLoader(text)
             # Events, not nodes: the library's composer recurses, and follows aliases.
-            events = yaml.parse(text, Loader=yaml.SafeLoader)
             builder = _Builder(self._error)
-            for event in events:
-                builder.take(event)
+            try:
+                while loader.check_event():
+                    builder.take(loader.get_event())  # type: ignore[no-untyped-call]
+            except (ValueError, OverflowError):  # the library's own, of an escape
+                here = loader.get_mark()
+                place = Place(here.line + 1, here.column + 1)
+                raise self._error("an escape that is no character", place) from None
         except yaml.reader.ReaderError as error:
-            line = text.count("\n", 0, error.position) + 1
-            column = error.position - (text.rfind("\n", 0, error.position) + 1) + 1
+            before = LINE_BREAK.split(text[: error.position])
+            line, column = len(before), len(before[-1]) + 1
             # The line is not shown: it holds what a terminal should not see.
             raise SpecError(
                 "a character that YAML does not allow", path=self.path, line=line, column=column
@@ -209,6 +220,9 @@ class _Builder:
 
     def _scalar(self, event: yaml.ScalarEvent, place: Place) -> Scalar:
         style = event.style or ""
+        odd = _NO_TEXT.search(event.value)
+        if odd is not None:
+            self._refuse(f"the escape of U+{ord(odd[0]):04X}, which no message can hold", place)
         if style or event.tag == "!":
             return Scalar(place, event.value, event.value, style)
         return Scalar(place, self._plain(event.value, place), event.value, "")

@@ -1,7 +1,9 @@
 """Joins the outbox's sender, its targets and the bot that people command."""
 
+import logging
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
@@ -15,6 +17,11 @@ from sinks.secret import Secret
 from sinks.sender import Sender
 from sinks.targets import make_targets
 from sinks.telegram.services import Services
+from sinks.unexpected import Contained
+
+_WARM_UP = "picture-warm-up"
+
+_log = logging.getLogger(__name__)
 
 
 def make_sender(
@@ -82,5 +89,11 @@ def stored_pictures(settings: Configuration, dsn: Secret) -> Picture | None:
     from sinks.charts.stored import AlertPictures  # noqa: PLC0415 - seconds to load
 
     pictures = AlertPictures(dsn, zone=alerts.zone)
-    threading.Thread(target=pictures.warm_up, name="picture-warm-up", daemon=True).start()
+    threading.Thread(target=_warm_up, args=(pictures.warm_up,), name=_WARM_UP, daemon=True).start()
     return lambda facts: pictures.picture_of(facts.key)
+
+
+def _warm_up(warm_up: Callable[[], None]) -> None:
+    """Load what draws; without it the first picture is only late."""
+    with Contained(_log, _WARM_UP, "pictures of alerts are not warmed up"):
+        warm_up()

@@ -100,17 +100,22 @@ def _flow() -> Dataflow:
         bind(home.spool, EMBEDDED if told is None else name_of(told.reveal()))
     listed: set[str] = set()
     feeds = list(_feeds(settings, embedded, listed))
+    symbols = tuple(sorted({one.symbol for each in feeds for one in each.instruments}))
+    followed = tuple(one.id for each in feeds for one in each.instruments)
     homes = SpecHomes(
         settings.specs_folder,
         StoredSpecs(embedded.database_url),
         check=routes.check,
-        known=msgspec.structs.replace(KNOWN, symbols=frozenset(listed)),
+        known=msgspec.structs.replace(
+            KNOWN,
+            symbols=frozenset(listed),
+            followed=frozenset(symbols),
+            series=frozenset(followed),
+        ),
     )
     specs = first_set(homes)
-    symbols = tuple(sorted({one.symbol for each in feeds for one in each.instruments}))
     helm = Helm()
     records = any(feed.record for feed in settings.settings.feeds.values())
-    followed = tuple(one.id for each in feeds for one in each.instruments)
     primary = primary_venues(settings.settings.primary, followed)
     source = FeedSource(
         feeds,

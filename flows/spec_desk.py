@@ -1,5 +1,6 @@
 """Adding, removing and switching specs, for the command line and for a chat."""
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
@@ -90,7 +91,9 @@ class SpecDesk:
                 f"id {stored.id!r} is taken already{self._where(stored.id)}: choose another with"
                 " --id"
             )
-        known = Known(venues=KNOWN.venues, symbols=frozenset(symbols) or None)
+        known = msgspec.structs.replace(
+            KNOWN, followed=frozenset(symbols) or None, now=time.time_ns()
+        )
         reading = _checked(stored, line, known, named)
         [spec] = reading.specs
         self._check(spec.targets)

@@ -1,7 +1,10 @@
 """The two homes of filter specs as one set: a folder of files, and the database."""
 
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+import msgspec
 
 from connectors import VENUES
 from filters.judge import Known
@@ -45,7 +48,8 @@ class SpecHomes:
             ConfigError: a home cannot be read, or a spec tells a target that there is not.
         """
         stored = () if self.store is None else self.store.list()
-        reading = read_place(self.folder, self._known, stored)
+        known = msgspec.structs.replace(self._known, now=time.time_ns())
+        reading = read_place(self.folder, known, stored)
         self._check((DEFAULT_TARGET,))
         for spec in in_force(reading.specs):
             try:

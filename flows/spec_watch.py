@@ -126,11 +126,12 @@ class SpecWatch:
         """Read both homes; return whether another set is in force now."""
         with self._lock:
             try:
-                reading = self._settled()
+                return self._take(self._settled())
             except ConfigError as error:
                 self._refuse(str(error))
-                return False
-            return self._take(reading)
+            except Exception as error:  # noqa: BLE001 - what ended the thread would end hot reload
+                self._refuse(f"a mistake of the program itself: {error!r}", is_ours=True)
+            return False
 
     def _settled(self) -> Reading:
         try:
@@ -139,7 +140,7 @@ class SpecWatch:
             self._stopping.wait(SETTLE_S)
             return self._homes.read()
 
-    def _refuse(self, problem: str) -> None:
+    def _refuse(self, problem: str, *, is_ours: bool = False) -> None:
         if problem == self._current.problem:
             return
         FAILURES.inc()
@@ -147,8 +148,9 @@ class SpecWatch:
         log.error(
             "filters cannot be taken over; those before stay in force",
             extra={"generation": self._current.generation, "reason": problem},
+            exc_info=is_ours,
         )
-        digest = hashlib.sha256(problem.encode()).hexdigest()[:12]
+        digest = hashlib.sha256(problem.encode(errors="replace")).hexdigest()[:12]
         self._trouble(
             f"specs/{self._current.generation}/{digest}",
             f"Changed filters cannot be taken over; those before stay in force.\n{problem}",
@@ -166,8 +168,8 @@ class SpecWatch:
             self._warned = warned
             _warn(reading)
         number = _number(self._homes, specs, after=old.generation)
-        self._current = SpecsInForce(generation=number, specs=specs)
         self._tell(SpecsChanged(generation=number, specs=specs, symbols=self._symbols))
+        self._current = SpecsInForce(generation=number, specs=specs)
         RELOADS.inc()
         GENERATION.set(number)
         log.info("filters changed", extra={"generation": number, **difference(old.specs, specs)})

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from flows.symbol_filters import SeriesStanding, SymbolFilters
+from sinks.unexpected import Contained
 
 EVERY_S = 1.0
 SHARE = 100
@@ -99,7 +100,8 @@ class Standings:
 
     def _run(self) -> None:
         while not self._closed.wait(EVERY_S):
-            self.write()
+            with Contained(log, "standings", "where specs stand is not written; tried again"):
+                self.write()
 
 
 def read_standings(folder: Path) -> list[Standing]:

@@ -24,6 +24,7 @@ from market.events import BookTop, Demand, Silence, State
 from market.instruments import venue_of
 from sinks.row_totals import store_totals
 from sinks.spool import SpoolState
+from sinks.unexpected import Contained
 from sinks.writer import live_writers
 
 EVERY_S = 1.0
@@ -314,7 +315,8 @@ class StatusFile:
 
     def _run(self) -> None:
         while not self._closed.wait(EVERY_S):
-            self._write()
+            with Contained(log, "status", "the status is not written; tried again"):
+                self._write()
 
     def _write(self) -> None:
         part = self._path.with_suffix(f".{os.getpid()}.part")

@@ -8,6 +8,8 @@ import sys
 import threading
 from types import FrameType
 
+from sinks.unexpected import ERRORS
+
 HARD_STOP_S = 5.0
 """A flow that has not ended by then is ended."""
 
@@ -43,6 +45,7 @@ class Stopping:
         name = died.thread.name if died.thread is not None else "a thread"
         trace = (died.exc_type, died.exc_value, died.exc_traceback)
         log.critical("thread died: the flow ends", exc_info=trace, extra={"thread_name": name})  # type: ignore[arg-type]
+        ERRORS.labels(name).inc()
         self._failed = True
         self._end()
 

@@ -21,6 +21,7 @@ from market.errors import HistoryError
 from market.events import Bar, History
 from market.instruments import symbol_of
 from market.intervals import SECOND, Interval
+from sinks.unexpected import Contained
 
 Stored: TypeAlias = Callable[[HistoryWish], list[Bar]]
 Candles: TypeAlias = Callable[[HistoryWish], History]
@@ -119,7 +120,15 @@ class WarmUp:
     def _run(self) -> None:
         while not self._stopping.wait(TURN_S):
             while (order := self._next()) is not None and not self._stopping.is_set():
-                self._fulfil(order)
+                wish = order.wish
+                with Contained(
+                    log, "warm-up", "no history, by a bug: indicators warm up with what follows",
+                    instrument=wish.instrument, interval=wish.interval,
+                ) as contained:  # fmt: skip
+                    self._fulfil(order)
+                if contained.failed:
+                    # One that raises too ends the thread, and with it the flow.
+                    self._answer(order, _nothing(order.wish))
 
     def _next(self) -> _Order | None:
         """Return an order that is due, which is then ours, or None."""

@@ -33,6 +33,8 @@ DEEPEST = 4
 """How deep names may stand in names."""
 LONGEST_NAME = 300
 
+_OUTPUT_CUTOFF = 0.65
+"""All outputs are told anyway: 'bars_2' is no guess at 'bearish'."""
 _HEAD = re.compile(r"\s*(?P<kind>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*", re.ASCII)
 _TAIL = re.compile(r"\s*(?:\.(?P<output>\w*))?\s*", re.ASCII)
 _ARGUMENT = re.compile(
@@ -333,10 +335,8 @@ def _no_output(kind: Kind, output: str) -> str:
     names = kind.output_names
     if not names:
         return f"{kind.name!r} has one value: leave out {'.' + output!r}"
-    return (
-        f"{kind.name!r} has no output {output!r}{did_you_mean(output, names)}"
-        f" (it has {', '.join(names)})"
-    )
+    hint = did_you_mean(output, names, cutoff=_OUTPUT_CUTOFF)
+    return f"{kind.name!r} has no output {output!r}{hint} (it has {', '.join(names)})"
 
 
 def _parts(text: str) -> Iterator[str]:

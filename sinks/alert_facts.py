@@ -6,9 +6,9 @@ import msgspec
 import psycopg
 
 from filters.alerts import Clause
+from sinks.nanoseconds import ns_of
 from sinks.rows import Cell
 
-_NS = "(extract(epoch FROM {}) * 1000000)::bigint * 1000"
 _PRICES = ("close", "price", "book.mid", "mid", "book.microprice")
 """Fields that are a price of the series, the best first."""
 
@@ -17,9 +17,9 @@ _NAMES = ("key", "spec", "venue", "symbol", "interval", "severity", "text", "tim
 _QUERY = f"""
 SELECT
     a.key, a.spec, a.venue, a.symbol, a."interval", a.severity, a.text,
-    {_NS.format("a.time")}, {_NS.format("a.fired_at")}, a."values", a.chart, a.clauses,
+    {ns_of("a.time")}, {ns_of("a.fired_at")}, a."values", a.chart, a.clauses,
     a.signal, a.labels,
-    {_NS.format("e.ended_at")},
+    {ns_of("e.ended_at")},
     coalesce(
         (SELECT close FROM bars b
          WHERE b.venue = a.venue AND b.symbol = a.symbol AND b."interval" = a."interval"

@@ -10,9 +10,10 @@ What had to go is counted, and remembered for the gap ledger.
 
 import logging
 import time
+from collections import Counter as Tally
 from collections.abc import Callable, Mapping, Sequence
 
-from sinks.draining import rows_of
+from sinks.draining import Refused, rows_of
 from sinks.insertion import NOTHING, Written
 from sinks.lost_rows import LostRows
 from sinks.overflow import Overflow, Parcel
@@ -101,8 +102,19 @@ class Backlog:
         self._flying_since = time.monotonic()
         return alerts, rows
 
-    def landed(self, taken: Sequence[Waiting], outcome: Mapping[str, Written]) -> None:
-        """Note that some of what was taken is in the database."""
+    def landed(
+        self,
+        taken: Sequence[Waiting],
+        outcome: Mapping[str, Written],
+        refused: Sequence[Refused] = (),
+    ) -> None:
+        """Note that some of what was taken is in the database, or will never be.
+
+        Args:
+            taken: what there is no need to write again.
+            outcome: what became of it, by table.
+            refused: rows of it that the database will never take, and why.
+        """
         gone = {id(each) for each in taken}
         self._flying = [each for each in self._flying if id(each) not in gone]
         self._flying_since = time.monotonic()
@@ -112,6 +124,26 @@ class Backlog:
         else:
             self.buffer.settle(taken)
             self._count(outcome)
+            for each in refused:
+                self.refuse(each.batch, each.reason)
+
+    def refuse(self, batch: RowBatch, reason: str) -> None:
+        """Give up rows that the database will never take; with a disk they are set aside."""
+        if self.overflow is not None:
+            self.lose(self.overflow.refuse(batch, reason))
+            return
+        _log.error(
+            "rows with a value that the database never takes are lost",
+            extra={
+                "partition": self._partition,
+                "table": batch.table,
+                "rows": batch.count,
+                "reason": reason,
+            },
+        )
+        now = time.time_ns()
+        self._totals.count(batch.table, lost=batch.count)
+        self.lose(LostRows(now, now, time.monotonic(), Tally({batch.table: batch.count})))
 
     def rest(self) -> None:
         """Note that the thread has nothing in its hands."""

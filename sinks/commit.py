@@ -14,7 +14,7 @@ class Commit:
 
     Attributes:
         is_in_doubt: the last one got as far as its commit. When that raised, nobody knows whether
-            the database has its rows.
+            the database has its rows. Also when it has some rows and the rest of them failed.
     """
 
     def __init__(self) -> None:
@@ -23,6 +23,10 @@ class Commit:
     def forget(self) -> None:
         """Begin anew: whatever fails now is no transaction's."""
         self.is_in_doubt = False
+
+    def doubt(self) -> None:
+        """Note that of what is written in several transactions some is in the database."""
+        self.is_in_doubt = True
 
     @contextmanager
     def of(self, connection: psycopg.Connection) -> Iterator[None]:

@@ -9,8 +9,7 @@ import psycopg
 from market.events import GapInterval
 from market.instruments import Instrument, InstrumentList, instrument_id
 from sinks.insertion import moment
-
-_NS = "(extract(epoch FROM {}) * 1000000)::bigint * 1000"
+from sinks.nanoseconds import ns_of
 
 
 class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +41,7 @@ def is_there(connection: psycopg.Connection) -> bool:
 def open_gaps(connection: psycopg.Connection, instruments: Iterable[str]) -> list[GapInterval]:
     """Return the rows of these instruments that nobody has closed, oldest first."""
     rows = connection.execute(
-        f"SELECT venue, symbol, channel, reason, {_NS.format('started_at')} FROM gaps "
+        f"SELECT venue, symbol, channel, reason, {ns_of('started_at')} FROM gaps "
         "WHERE ended_at IS NULL AND venue || ':' || symbol = ANY(%s) ORDER BY started_at, channel",
         (list(instruments),),
     )
@@ -71,7 +70,7 @@ def read_gaps(
     """
     after: datetime | None = None if since is None else moment(since)
     rows = connection.execute(
-        f"SELECT venue, symbol, channel, {_NS.format('started_at')}, {_NS.format('ended_at')},"
+        f"SELECT venue, symbol, channel, {ns_of('started_at')}, {ns_of('ended_at')},"
         " reason FROM gaps"
         " WHERE (%(after)s::timestamptz IS NULL OR ended_at IS NULL OR ended_at >= %(after)s)"
         " AND (%(every_venue)s OR venue = ANY(%(venues)s))"

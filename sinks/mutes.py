@@ -5,9 +5,11 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
+from sinks.nanoseconds import ns_of
 from sinks.outbox_row import COLUMNS, REPEAT_MARK, OutboxRow, timestamp
 
-_NS = "(extract(epoch FROM {}) * 1000000)::bigint * 1000"
+LONGEST_S = 365 * 86_400
+"""How long a mute may last that has an end."""
 
 
 class Mute(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +39,11 @@ class Mute(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def add_mute(connection: psycopg.Connection, mute: Mute, *, now: int) -> int:
-    """Store a mute and return its number; what waits is suppressed by the next `suppress`."""
+    """Store a mute and return its number; what waits is suppressed by the next `suppress`.
+
+    One that would last longer than `LONGEST_S` ends then.
+    """
+    longest = now + LONGEST_S * 1_000_000_000
     row = connection.execute(
         "INSERT INTO alert_mutes (target, spec, symbol, ends_at, created_at, created_by)"
         " VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
@@ -45,7 +51,7 @@ def add_mute(connection: psycopg.Connection, mute: Mute, *, now: int) -> int:
             mute.target,
             mute.spec,
             mute.symbol,
-            None if mute.ends_at is None else timestamp(mute.ends_at),
+            None if mute.ends_at is None else timestamp(min(mute.ends_at, longest)),
             timestamp(now),
             mute.created_by,
         ),
@@ -129,4 +135,4 @@ def suppress(connection: psycopg.Connection, *, now: int) -> list[OutboxRow]:
 
 
 def _columns() -> sql.SQL:
-    return sql.SQL(f"id, target, spec, symbol, {_NS.format('ends_at')} AS ends_at, created_by")
+    return sql.SQL(f"id, target, spec, symbol, {ns_of('ends_at')} AS ends_at, created_by")

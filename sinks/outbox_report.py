@@ -5,6 +5,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
+from sinks.nanoseconds import ns_of
 from sinks.outbox_row import COLUMNS, STATES, OutboxRow, timestamp
 
 
@@ -92,10 +93,10 @@ def newest(
     """
     with connection.cursor(row_factory=class_row(Told)) as cursor:
         return cursor.execute(
-            "SELECT o.id, (extract(epoch FROM o.fired_at) * 1000000)::bigint * 1000 AS fired_at,"
+            f"SELECT o.id, {ns_of('o.fired_at')} AS fired_at,"
             " o.severity, coalesce(a.spec, '') AS spec, coalesce(a.venue, '') AS venue,"
             " coalesce(a.symbol, '') AS symbol, o.target, o.state, o.attempts, o.carried_by,"
-            " k.acked_by, (extract(epoch FROM e.ended_at) * 1000000)::bigint * 1000 AS ended_at,"
+            f" k.acked_by, {ns_of('e.ended_at')} AS ended_at,"
             " o.error, o.text"
             " FROM outbox o LEFT JOIN alerts a ON a.key = o.alert_key"
             " LEFT JOIN alert_acks k ON k.key = o.alert_key"

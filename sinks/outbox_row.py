@@ -7,6 +7,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
+from sinks.nanoseconds import ns_of
+
 REPEAT_MARK = "possible repeat: "
 STATES = (
     "pending",
@@ -20,11 +22,10 @@ STATES = (
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NS = "(extract(epoch FROM {}) * 1000000)::bigint * 1000 AS {}"
 COLUMNS = sql.SQL(
     "id, alert_key, target, severity, text, state, attempts, escalates,"
-    f" {_NS.format('outbox.fired_at', 'fired_at')},"
-    f" {_NS.format('outbox.waits_until', 'waits_until')}"
+    f" {ns_of('outbox.fired_at')} AS fired_at,"
+    f" {ns_of('outbox.waits_until')} AS waits_until"
 )
 """What an `OutboxRow` is read from."""
 AGES_FROM = sql.SQL("coalesce(waits_until, fired_at)")

@@ -33,6 +33,8 @@ DROPPED = Counter(
 
 LOSSES = "losses"
 """What the gap ledger has to be told, kept as a row of this name."""
+UNREADABLE_S = 1.0
+"""How long a spool that could not be read is left alone."""
 _LOSS_RANK = TABLES[ALERTS].precious
 
 _log = logging.getLogger(__name__)
@@ -71,6 +73,7 @@ class Overflow:
     ) -> None:
         self._partition = partition
         self._totals = totals
+        self._unreadable_until = 0.0
         self._spool = Spool(folder / partition, limit=limit, keep_free=keep_free)
         try:
             self.journal = AlertJournal(folder / f"alerts-{partition.rpartition('-')[2]}")
@@ -96,6 +99,8 @@ class Overflow:
     @property
     def is_ready(self) -> bool:
         """Whether something can be taken now."""
+        if time.monotonic() < self._unreadable_until:
+            return False
         return self._spool.rows > 0 or self.journal.is_ready
 
     # -- in ----------------------------------------------------------------------------------
@@ -169,6 +174,17 @@ class Overflow:
 
     def take(self, limit: int) -> Parcel | None:
         """Take alerts, or about `limit` rows; None when nothing can be taken now."""
+        try:
+            return self._take(limit)
+        except OSError as error:
+            self._unreadable_until = time.monotonic() + UNREADABLE_S
+            _log.error(
+                "the spool cannot be read now; it is tried again",
+                extra={"partition": self._partition, "reason": error.strerror},
+            )
+            return None
+
+    def _take(self, limit: int) -> Parcel | None:
         moving = self.journal.take()
         if moving is not None:
             return Parcel([], moving.chunk, moving)
@@ -195,11 +211,20 @@ class Overflow:
     def refuse(self, batch: RowBatch, reason: str) -> LostRows | None:
         """Set aside rows that the database will never take; they are lost."""
         now = time.time_ns()
+        _log.error(
+            "the database never takes a value in these rows; they are lost",
+            extra={
+                "partition": self._partition,
+                "table": batch.table,
+                "rows": batch.count,
+                "reason": reason,
+            },
+        )
         data = msgspec.json.encode(
             {"table": batch.table, "reason": reason, "rows": unpack(batch)}, enc_hook=str
         )
         self._spool.set_aside(f"{batch.table}-{now}.json", data)
-        # `done` takes them out of the spool with the rest of their parcel.
+        # Where they come from the spool, `done` takes them out with the rest of their parcel.
         self._totals.count(batch.table, lost=batch.count)
         DROPPED.labels(self._partition).inc(batch.count)
         return LostRows(now, now, time.monotonic(), Tally({batch.table: batch.count}))

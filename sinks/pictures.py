@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 
 from sinks.alert_facts import AlertFacts
+from sinks.unexpected import Contained
 
 Picture = Callable[[AlertFacts], bytes | None]
 """Draws an alert as PNG; None when there is nothing to draw. May raise `ValueError`, `OSError` or
@@ -49,17 +50,11 @@ class Pictures:
         return drawn[0] if drawn else None
 
     def _try(self, facts: AlertFacts, drawn: list[bytes | None]) -> None:
-        try:
-            drawn.append(self._draw(facts))
-        except (
-            ArithmeticError,
-            LookupError,
-            OSError,
-            RuntimeError,
-            TypeError,
-            ValueError,
-        ) as error:
-            _log.warning("no picture", extra={**_of(facts), "reason": repr(error)})
+        with Contained(_log, "alert-picture", "no picture, by a bug in the drawing", **_of(facts)):
+            try:
+                drawn.append(self._draw(facts))
+            except (OSError, RuntimeError, ValueError) as error:
+                _log.warning("no picture", extra={**_of(facts), "reason": repr(error)})
 
 
 def _of(facts: AlertFacts) -> dict[str, str]:

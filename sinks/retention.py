@@ -14,11 +14,12 @@ import psycopg
 
 from sinks.secret import Secret
 from sinks.store_connection import RETRIABLE, complete, connect
+from sinks.unexpected import Contained
 
 LOCK = 0x4B454550  # "KEEP"
 EVERY_S = 3600.0
 AGAIN_S = 60.0
-"""When it is tried again after the database was away."""
+"""When it is tried again after the database was away, or after an error that nobody foresaw."""
 BATCH_ROWS = 10_000
 STOP_S = 0.5
 SESSION = "SET statement_timeout = '10min'; SET lock_timeout = '5s'"
@@ -195,8 +196,11 @@ class RetentionJob:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._also()
-            self._stop.wait(self._once())
+            pause_s = AGAIN_S
+            with Contained(_log, "retention", "old rows and files are not removed; tried again"):
+                self._also()
+                pause_s = self._once()
+            self._stop.wait(pause_s)
 
     def _once(self) -> float:
         """Do it; return the seconds until the next time."""

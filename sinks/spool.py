@@ -4,7 +4,7 @@
     0-0000000001.seg      rows of rank 0, trades and book tops: the first to be given up
     1-0000000001.seg      rows of rank 1; and so on
     position              how far each rank has been read
-    set-aside/            damaged bytes, by file and place
+    set-aside/            damaged bytes, by file and place, and refused rows: a sixteenth more
 
 Each rank is a `Lane`: rows of a table leave in the order in which they came. When the limit is
 reached, or the disk is nearly full, the oldest file of the least precious rank that has one goes;
@@ -16,7 +16,6 @@ natural keys make one row of them. A power failure can cost what was appended af
 
 import contextlib
 import logging
-import os
 import shutil
 import threading
 from collections import Counter as Tally
@@ -33,16 +32,18 @@ from sinks.spool_lane import (
     Entry,
     Gone,
     Lane,
-    OpenFile,
     Position,
-    open_new,
 )
 from sinks.spool_lock import SpoolLock
+from sinks.spool_segment import OpenFile, have_on_disk, open_new, sync_folder
 
 SEGMENT_BYTES = 8 * 1024 * 1024
 SEGMENTS = 16
 """A spool that holds little has smaller files, so that giving one up costs about a sixteenth."""
 RANKS = 4
+SET_ASIDE_BYTES = 1024 * 1024
+"""What may be set aside where a sixteenth of the limit is less."""
+SET_ASIDE_FILES = 1000
 
 _log = logging.getLogger(__name__)
 
@@ -104,8 +105,11 @@ class Spool:
         self._limit = limit
         self._keep_free = keep_free
         self._free = free
+        self._open_file = open_file
         self._mutex = threading.Lock()
-        self._is_dirty = False
+        self._syncing = threading.Lock()
+        self._appended = 0
+        self._synced = 0
         self._closed = False
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -115,8 +119,18 @@ class Spool:
                 f"{folder}: cannot keep rows there while the database is away: {error.strerror};"
                 " set CANDLEWAX_HOME to a folder that can be written to"
             ) from error
+        for part in folder.glob("*.part"):  # a kill came between a file and its new name
+            with contextlib.suppress(OSError):
+                part.unlink()
         segment_bytes = max(min(SEGMENT_BYTES, limit // SEGMENTS), 1)
-        self._lanes = _lanes(folder, segment_bytes, open_file)
+        try:
+            self._lanes = _lanes(folder, segment_bytes, open_file)
+        except OSError as error:
+            self._lock.release()
+            raise ConfigError(
+                f"{folder}: cannot read the rows that wait there: {error.strerror};"
+                " let this user read these files, or move the folder away"
+            ) from error
         for lane in self._lanes:
             if lane.torn:
                 _log.warning(
@@ -163,7 +177,7 @@ class Spool:
                 if not self._drop(rank, gone):
                     return error.strerror or str(error)
             else:
-                self._is_dirty = True
+                self._appended += 1
                 return ""
 
     def _is_full(self, size: int) -> str:
@@ -186,28 +200,29 @@ class Spool:
         return False
 
     def sync(self) -> None:
-        """Have everything on the disk that was appended before.
+        """Have everything on the disk that was appended before; by whom does not matter.
+
+        Who calls it while another does waits for that one, and for the rest.
 
         Raises:
-            OSError: the disk failed.
+            OSError: the disk failed; the next call tries again.
         """
-        with self._mutex:
-            if not self._is_dirty or self._closed:
-                return
-            self._is_dirty = False
-            self._keep_position()
-            handles = [handle for lane in self._lanes for handle in lane.unsynced()]
-            handles.append(os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY))
-        try:
-            for handle in handles:
-                os.fsync(handle)
-        except OSError:
+        with self._syncing:
+            failure: OSError | None = None
             with self._mutex:
-                self._is_dirty = True
-            raise
-        finally:
-            for handle in handles:
-                os.close(handle)
+                if self._synced == self._appended or self._closed:
+                    return
+                appended = self._appended
+                try:
+                    self._keep_position()
+                except OSError as error:
+                    failure = error  # the rows matter more: they are synced first
+                segments = [segment for lane in self._lanes for segment in lane.unsynced()]
+            have_on_disk(segments, self._mutex, self._open_file)
+            sync_folder(self.folder)
+            if failure is not None:
+                raise failure
+            self._synced = appended
 
     # -- out ---------------------------------------------------------------------------------
 
@@ -252,16 +267,35 @@ class Spool:
             self._lanes[chunk.rank].release()
 
     def set_aside(self, name: str, data: bytes) -> None:
-        """Keep bytes that nobody can use for people to look at."""
-        _log.error(
-            "damaged or refused rows are set aside",
-            extra={"path": str(self.folder / "set-aside" / name), "bytes": len(data)},
-        )
+        """Keep bytes that nobody can use for people to look at, while there is room for them."""
+        folder = self.folder / "set-aside"
         try:
-            (self.folder / "set-aside").mkdir(mode=0o700, exist_ok=True)
-            (self.folder / "set-aside" / name).write_bytes(data)
+            folder.mkdir(mode=0o700, exist_ok=True)
+            reason = self._is_set_aside_full(folder, len(data))
+            if not reason:
+                (folder / name).write_bytes(data)
         except OSError as error:
-            _log.warning("cannot set them aside", extra={"reason": error.strerror})
+            reason = error.strerror or str(error)
+        if reason:
+            _log.error(
+                "damaged or refused rows cannot be set aside",
+                extra={"path": str(folder / name), "bytes": len(data), "reason": reason},
+            )
+        else:
+            _log.error(
+                "damaged or refused rows are set aside",
+                extra={"path": str(folder / name), "bytes": len(data)},
+            )
+
+    def _is_set_aside_full(self, folder: Path, size: int) -> str:
+        # What came first stays: it shows how it began.
+        sizes = [each.stat().st_size for each in folder.iterdir()]
+        limit = max(self._limit // SEGMENTS, SET_ASIDE_BYTES)
+        if len(sizes) >= SET_ASIDE_FILES or sum(sizes) + size > limit:
+            return f"{folder.name} is full: look at its files, then remove them"
+        if self._keep_free and self._free(self.folder) < self._keep_free + size:
+            return "the disk is nearly full"
+        return ""
 
     def _set_aside(self, damaged: Damaged, rank: int) -> None:
         self.set_aside(f"{rank}-{damaged.segment:010}-{damaged.offset}.damaged", damaged.data)
@@ -281,7 +315,7 @@ class Spool:
                 "the spool may not be on the disk",
                 extra={"path": str(self.folder), "reason": error.strerror},
             )
-        with self._mutex:
+        with self._syncing, self._mutex:
             self._closed = True
             for lane in self._lanes:
                 lane.close()

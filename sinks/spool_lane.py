@@ -5,22 +5,18 @@ row, what a damaged record held, or a file that is gone: the next record's count
 was read. A lane never writes to a file of an earlier run; that one may end with half a record.
 """
 
-import os
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
 from sinks.spool_records import Record, frame, scan
+from sinks.spool_segment import OpenFile, Segment, read, write_all
 
 RECORD_BYTES = 256 * 1024
 """About how much of its content a record holds at most, so that damage costs little."""
 READ_BYTES = 2 * 1024 * 1024
-
-OpenFile = Callable[[Path], IO[bytes]]
-"""Opens a new file to append to, without a buffer."""
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -100,21 +96,8 @@ class _Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
     entries: list[Entry]
 
 
-class _Segment(msgspec.Struct):
-    number: int
-    path: Path
-    size: int
-    before: dict[str, int]
-    ts: int
-
-
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Body)
-
-
-def open_new(path: Path) -> IO[bytes]:
-    """Open a new file to append to, for its user only."""
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "ab", buffering=0)
 
 
 class Lane:
@@ -145,10 +128,8 @@ class Lane:
         self._folder = folder
         self._segment_bytes = segment_bytes
         self._open_file = open_file
-        self._file: IO[bytes] | None = None
-        self._unsynced: list[IO[bytes]] = []
         self._held = False
-        self._segments: list[_Segment] = []
+        self._segments: list[Segment] = []
         self._written: Tally[str] = Tally()
         self._find(position)
         before = self._segments[0].before if self._segments else {}
@@ -190,7 +171,7 @@ class Lane:
                 size = path.stat().st_size
             except FileNotFoundError:
                 continue  # whoever reads it has come to its end; we only look
-            segment = _Segment(number, path, size, dict(self._written), 0)
+            segment = Segment(number, path, size, dict(self._written), 0)
             found = self._first_of(segment)
             if found is None:
                 self.torn += segment.size
@@ -204,15 +185,15 @@ class Lane:
                 self._read_to_end(segment)
                 break
 
-    def _first_of(self, segment: _Segment) -> _Body | None:
+    def _first_of(self, segment: Segment) -> _Body | None:
         for limit in (RECORD_BYTES * 2, segment.size):
-            for found in scan(_read(segment.path, 0, limit)):
+            for found in scan(read(segment.path, 0, limit)):
                 if isinstance(found, Record):
                     return _decoder.decode(found.body)
         return None
 
-    def _read_to_end(self, segment: _Segment) -> None:
-        for found in scan(_read(segment.path, 0, segment.size)):
+    def _read_to_end(self, segment: Segment) -> None:
+        for found in scan(read(segment.path, 0, segment.size)):
             if isinstance(found, Record):
                 body = _decoder.decode(found.body)
                 self._written |= _after(body)
@@ -231,11 +212,14 @@ class Lane:
             OSError: the disk does not take them; the lane is as it was.
         """
         data = frame(_encoder.encode(_Body(dict(self._written), list(entries))))
-        file, segment = self._current(len(data))
+        segment = self._current(len(data))
+        file = segment.file
+        if file is None:
+            raise RuntimeError("a file that takes more rows is not open")
         try:
-            _write_all(file, data)
+            write_all(file, data)
         except OSError:
-            self._mend(file, segment)
+            self._mend(segment)
             raise
         if segment.size == 0:
             segment.ts = entries[0].ts
@@ -244,42 +228,34 @@ class Lane:
             self._written[entry.table] += entry.count
         return len(data)
 
-    def _current(self, needed: int) -> tuple[IO[bytes], _Segment]:
-        if self._file is not None:
-            segment = self._segments[-1]
-            if segment.size == 0 or segment.size + needed <= self._segment_bytes:
-                return self._file, segment
-        self._end_file()
+    def _current(self, needed: int) -> Segment:
+        last = self._segments[-1] if self._segments else None
+        if last is not None and last.takes_more:
+            if last.size == 0 or last.size + needed <= self._segment_bytes:
+                return last
+            last.end()
         number = self._number + 1
         path = self._folder / f"{self.rank}-{number:010}.seg"
         file = self._open_file(path)
         self._number = number
-        self._file = file
-        self._segments.append(_Segment(number, path, 0, dict(self._written), 0))
-        return file, self._segments[-1]
+        self._segments.append(
+            Segment(number, path, 0, dict(self._written), 0, file=file, takes_more=True)
+        )
+        return self._segments[-1]
 
-    def _mend(self, file: IO[bytes], segment: _Segment) -> None:
+    def _mend(self, segment: Segment) -> None:
+        if segment.file is None:
+            return
         try:
-            file.truncate(segment.size)
+            segment.file.truncate(segment.size)
         except OSError:
             # Half a record stays; whatever follows goes into the next file.
             segment.size = segment.path.stat().st_size
-            self._end_file()
+            segment.end()
 
-    def _end_file(self) -> None:
-        if self._file is not None:
-            self._unsynced.append(self._file)
-            self._file = None
-
-    def unsynced(self) -> list[int]:
-        """Return new handles, which the caller closes, of the files that may not be on the disk."""
-        handles = [os.dup(file.fileno()) for file in self._unsynced]
-        for file in self._unsynced:
-            file.close()
-        self._unsynced.clear()
-        if self._file is not None:
-            handles.append(os.dup(self._file.fileno()))
-        return handles
+    def unsynced(self) -> list[Segment]:
+        """Return the files that may not be on the disk, from the first on."""
+        return [segment for segment in self._segments if segment.is_unsynced]
 
     # -- reading -----------------------------------------------------------------------------
 
@@ -327,21 +303,17 @@ class Lane:
         """Remove the files that have been read; call when the position is kept."""
         while self._segments and self._is_read(self._segments[0]):
             self._remove_first()
-        if not self.pending and self._file is None:
+        if not self.pending and not any(segment.takes_more for segment in self._segments):
             while self._segments:
                 self._remove_first()  # nothing but a record that was never written to its end
 
-    def _is_read(self, segment: _Segment) -> bool:
+    def _is_read(self, segment: Segment) -> bool:
         if segment.number < self.position.segment:
             return True
         return segment.number == self.position.segment and self.position.offset >= segment.size > 0
 
     def _remove_first(self) -> None:
-        segment = self._segments.pop(0)
-        if not self._segments and self._file is not None:
-            self._file.close()
-            self._file = None
-        segment.path.unlink(missing_ok=True)
+        self._segments.pop(0).remove()
 
     # -- giving up ---------------------------------------------------------------------------
 
@@ -363,10 +335,8 @@ class Lane:
 
     def close(self) -> None:
         """Close the files; what is not synced may be lost with the machine, not with us."""
-        self._end_file()
-        for file in self._unsynced:
-            file.close()
-        self._unsynced.clear()
+        for segment in self._segments:
+            segment.close()
 
 
 class _Reading:
@@ -387,12 +357,12 @@ class _Reading:
     def has(self, limit: int | None) -> bool:
         return limit is not None and self._rows >= limit
 
-    def read(self, segment: _Segment, limit: int | None) -> None:
+    def read(self, segment: Segment, limit: int | None) -> None:
         """Read the next records of a file: a piece of it, or all where a piece has none."""
         rest = segment.size - self.offset
         start = self.offset
         for size in sorted({min(READ_BYTES, rest), rest}):
-            data = _read(segment.path, start, size)
+            data = read(segment.path, start, size)
             for found in scan(data):
                 if isinstance(found, Record):
                     self._record(found)
@@ -445,18 +415,3 @@ def _after(body: _Body) -> "Tally[str]":
     for entry in body.entries:
         totals[entry.table] += entry.count
     return totals
-
-
-def _read(path: Path, offset: int, size: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            return file.read(size)
-    except FileNotFoundError:
-        return b""
-
-
-def _write_all(file: IO[bytes], data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]

@@ -10,13 +10,12 @@ import psycopg
 
 from filters.spec_store import StoredSpec
 from market.errors import ConfigError
+from sinks.nanoseconds import ns_of
 from sinks.secret import Secret
 from sinks.store_connection import RETRIABLE, complete, connect
 
 CHANNEL = "candlewax_filter_specs"
 """NOTIFY channel of the table's trigger."""
-
-_NS = "(extract(epoch FROM {}) * 1000000)::bigint * 1000"
 
 
 class StoredSpecs:
@@ -39,7 +38,7 @@ class StoredSpecs:
         """
         with self._session() as connection:
             rows = connection.execute(
-                f"SELECT id, text, enabled, {_NS.format('created_at')}, created_by"
+                f"SELECT id, text, enabled, {ns_of('created_at')}, created_by"
                 ' FROM filter_specs ORDER BY id COLLATE "C"'
             ).fetchall()
         return [

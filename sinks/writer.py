@@ -13,7 +13,7 @@ bug (an unknown column) stops the thread and is raised to whoever hands rows ove
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psycopg
@@ -22,7 +22,7 @@ from prometheus_client import Counter, Gauge
 from market.errors import SinkError
 from sinks.backlog import COMMIT_ROWS, Backlog
 from sinks.commit import Commit
-from sinks.draining import drain, insert_mixed, rows_of
+from sinks.draining import REFUSALS, Refused, drain, insert_mixed, rows_of, sift
 from sinks.insertion import Written, insert_alerts, insert_loss
 from sinks.outage import FIRST_PAUSE_S, Outage
 from sinks.overflow import Overflow
@@ -285,27 +285,52 @@ class Writer:
         self,
         connection: psycopg.Connection,
         taken: list[Waiting],
-        insert: Callable[[psycopg.Connection, list[Waiting]], dict[str, Written]],
+        insert: Callable[[psycopg.Connection, Sequence[RowBatch]], dict[str, Written]],
     ) -> None:
-        with self._commit.of(connection):
-            outcome = insert(connection, taken)
+        try:
+            with self._commit.of(connection):
+                outcome = insert(connection, [waiting.batch for waiting in taken])
+        except REFUSALS:
+            self._write_one_by_one(connection, taken, insert)
+        else:
+            self._landed(taken, outcome, [])
+
+    def _write_one_by_one(
+        self,
+        connection: psycopg.Connection,
+        taken: list[Waiting],
+        insert: Callable[[psycopg.Connection, Sequence[RowBatch]], dict[str, Written]],
+    ) -> None:
+        """Write batches of which one has a value that the database never takes."""
+        for waiting in taken:
+            table = waiting.batch.table
+            outcome, refused = sift(
+                connection,
+                self._commit,
+                waiting.batch,
+                lambda part: insert(connection, [part])[part.table],
+            )
+            self._landed([waiting], {table: outcome}, refused)
+
+    def _landed(
+        self, taken: list[Waiting], outcome: dict[str, Written], refused: Sequence[Refused]
+    ) -> None:
         with self._changed:
             if self._abandoned.is_set():
                 return
             self._commits += 1
-            self._backlog.landed(taken, outcome)
+            self._backlog.landed(taken, outcome, refused)
             self._changed.notify_all()
 
     def _insert_alerts(
-        self, connection: psycopg.Connection, taken: list[Waiting]
+        self, connection: psycopg.Connection, batches: Sequence[RowBatch]
     ) -> dict[str, Written]:
-        rows = rows_of(waiting.batch for waiting in taken)
-        return {ALERTS: insert_alerts(connection, rows, notify=self._notify)}
+        return {ALERTS: insert_alerts(connection, rows_of(batches), notify=self._notify)}
 
     def _insert_rows(
-        self, connection: psycopg.Connection, taken: list[Waiting]
+        self, connection: psycopg.Connection, batches: Sequence[RowBatch]
     ) -> dict[str, Written]:
-        return insert_mixed(connection, [waiting.batch for waiting in taken])
+        return insert_mixed(connection, batches)
 
     def _tell_losses(self, connection: psycopg.Connection) -> None:
         """Write lost rows to the ledger, as one interval, once losing them has ended."""
@@ -339,8 +364,8 @@ class Writer:
         with self._changed:
             if self._abandoned.is_set():
                 return  # the next start reads them again
-            for batch, reason in drained.refused:
-                self._backlog.lose(overflow.refuse(batch, reason))
+            for each in drained.refused:
+                self._backlog.refuse(each.batch, each.reason)
             self._backlog.drained(parcel, drained.written)
             if drained.losses:
                 self.totals.count("gaps", handed=drained.losses, written=drained.losses)

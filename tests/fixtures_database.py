@@ -77,8 +77,11 @@ class Servers:
             self._addresses[kind] = self._start(kind)
         return self._addresses[kind]
 
-    def make(self, kind: str, template: str = "template1") -> str:
-        """Make an empty database, or a copy of another one, and return its address."""
+    def make(self, kind: str, template: str = "template0") -> str:
+        """Make an empty database, or a copy of another one, and return its address.
+
+        Nobody can be connected to `template0`; TimescaleDB's scheduler may be to `template1`.
+        """
         server = self.address(kind)
         name = f"candlewax_test_{os.getpid()}_{next(_numbers)}"
         # Without fsync files are copied in half the time that their pages take through the log.

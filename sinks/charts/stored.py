@@ -34,6 +34,7 @@ from sinks.charts.contents import (
 from sinks.charts.drawing import MISSING, draw, is_available
 from sinks.charts.other_bars import by_place
 from sinks.insertion import moment
+from sinks.nanoseconds import ns_of
 from sinks.secret import Secret
 from sinks.store_connection import complete, connect
 from sinks.stored_bars import read_bars
@@ -52,7 +53,6 @@ BOOK_AGE_S = 60
 OLDEST = 3
 """Bars that are further back than this many times what is shown are left out."""
 
-_NS = "(extract(epoch FROM {}) * 1000000)::bigint * 1000"
 _DISTANCE = "_distance_bps"
 _WALLS = tuple(
     name
@@ -161,8 +161,8 @@ def _await_bar(connection: psycopg.Connection, alert: Alert) -> None:
 def read_alert(connection: psycopg.Connection, key: str) -> Alert | None:
     """Return a stored alert, or None when there is none of this key."""
     row = connection.execute(
-        f"SELECT key, spec, spec_hash, venue, symbol, interval, {_NS.format('time')},"
-        f' {_NS.format("fired_at")}, severity, text, "values", targets'
+        f"SELECT key, spec, spec_hash, venue, symbol, interval, {ns_of('time')},"
+        f' {ns_of("fired_at")}, severity, text, "values", targets'
         " FROM alerts WHERE key = %s",
         (key,),
     ).fetchone()
@@ -320,7 +320,7 @@ def _reach(
     """Return where the first of the last `count` bars starts, and where the last one ends."""
     venue, _, symbol = instrument.partition(":")
     row = connection.execute(
-        f"SELECT {_NS.format('min(start)')}, {_NS.format('max(ends)')} FROM (SELECT start,"
+        f"SELECT {ns_of('min(start)')}, {ns_of('max(ends)')} FROM (SELECT start,"
         ' "end" AS ends FROM bars WHERE venue = %(venue)s AND symbol = %(symbol)s'
         ' AND "interval" = %(interval)s'
         ' AND (%(before)s::timestamptz IS NULL OR "end" <= %(before)s)'
@@ -342,7 +342,7 @@ def _end_after(connection: psycopg.Connection, instrument: str, interval: str, e
     """Return where the bars end that are shown after a moment."""
     venue, _, symbol = instrument.partition(":")
     row = connection.execute(
-        f'SELECT {_NS.format("max(ends)")} FROM (SELECT "end" AS ends FROM bars'
+        f'SELECT {ns_of("max(ends)")} FROM (SELECT "end" AS ends FROM bars'
         ' WHERE venue = %s AND symbol = %s AND "interval" = %s AND start >= %s'
         " ORDER BY start LIMIT %s) AS following",
         (venue, symbol, interval, moment(end), BARS_AFTER),
@@ -391,7 +391,7 @@ def _book_values(
     if not names:
         return told
     rows = connection.execute(
-        f"SELECT name, {_NS.format('time')}, value FROM features WHERE venue = %s AND symbol = %s"
+        f"SELECT name, {ns_of('time')}, value FROM features WHERE venue = %s AND symbol = %s"
         ' AND "interval" = %s AND name = ANY(%s) AND time >= %s AND time < %s'
         " AND value IS NOT NULL",
         (venue, symbol, interval, list(names), moment(since), moment(until)),

@@ -13,7 +13,7 @@ from sinks.alert_facts import read_facts
 from sinks.alert_settings import Role
 from sinks.explanation import explain
 from sinks.message import Composer, cut
-from sinks.mutes import Mute, active_mutes, add_mute, lift_mutes
+from sinks.mutes import LONGEST_S, Mute, active_mutes, add_mute, lift_mutes
 from sinks.telegram.buttons import Button
 from sinks.telegram.commands import COMMANDS, Command, help_text, read_length
 from sinks.telegram.names import followed_symbol, spec_or_symbol, spelled_symbol
@@ -252,6 +252,11 @@ class Desk:
             names = list(words)
         if len(names) > 1:
             return _usage("mute")
+        if length is not None and length > LONGEST_S:
+            return Answer(
+                text=f"A mute lasts {LONGEST_S // 86_400} days at most: write a shorter time, or"
+                " none, and it lasts until /unmute."
+            )
         name = names[0] if names else "all"
         spec, symbol = None, None
         if name.lower() != "all":

@@ -2,7 +2,8 @@
 
 It runs only where the alerts are sent, so there is one reader of a bot. An update is put on record
 before it is acted on: one that comes again, or that two readers get, acts once; one whose answer
-was cut off by the end of the process is not answered, and is not done twice.
+was cut off by the end of the process is not answered, and is not done twice. What fails by a bug is
+logged, counted and answered as such, and the next update is acted on.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import psycopg
 from telegram import Bot, Chat, LinkPreviewOptions, Update, User
@@ -21,6 +23,7 @@ from sinks.delivery import Failure
 from sinks.message import PICTURE_NAME, cut
 from sinks.pacing import Pace, Pacer
 from sinks.secret import Secret
+from sinks.store_connection import RETRIABLE
 from sinks.telegram.bot import MISSHAPEN, BotConnection
 from sinks.telegram.buttons import read_data
 from sinks.telegram.commands import read_command
@@ -28,6 +31,7 @@ from sinks.telegram.desk import Answer, Asker, Desk
 from sinks.telegram.limits import pace_of
 from sinks.telegram.target import CAPTION_LIMIT, TEXT_LIMIT
 from sinks.telegram.updates import next_update, take
+from sinks.unexpected import Contained
 
 POLL_S = 10
 """Seconds that one request for news waits at the server."""
@@ -37,8 +41,11 @@ CONFLICT_S = 5.0
 NOTICE_LIMIT = 200
 """Letters that Telegram shows to whoever pressed a button."""
 ANSWER_TRIES = 3
+FAILED = "That failed, by a mistake in the program: its log tells more. Other commands go on."
+AWAY = "That failed: the database does not answer now. Ask again in a moment."
 STOP_S = 0.4
 _CALL_S = 6.0
+_THREAD = "telegram-poller"
 
 _log = logging.getLogger(__name__)
 
@@ -86,7 +93,7 @@ class Poller:
         """Begin to read."""
         self.stop()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="telegram-poller", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=_THREAD, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -111,21 +118,29 @@ class Poller:
         connection = BotConnection(self._token, self._settings.base_url)
         try:
             while not stopping.is_set():
-                try:
-                    with psycopg.connect(
-                        self._dsn.reveal(),
-                        autocommit=True,
-                        connect_timeout=3,
-                        application_name="candlewax telegram",
-                    ) as store:
-                        await self._read(connection, store)
-                except psycopg.Error:
-                    # The sender says that the database is away; what was asked waits at Telegram.
-                    await asyncio.sleep(PAUSE_S)
+                with Contained(
+                    _log, _THREAD, "what people write cannot be read; it is tried again"
+                ) as contained:
+                    await self._serve(connection)
+                await asyncio.sleep(CONFLICT_S if contained.failed else PAUSE_S)
         finally:
             with self._lock:
                 self._loop = self._task = None
             await connection.close()
+
+    async def _serve(self, connection: BotConnection) -> None:
+        """Read until the database is away."""
+        # The sender says that it is away; what was asked waits at Telegram.
+        with (
+            contextlib.suppress(*RETRIABLE),
+            psycopg.connect(
+                self._dsn.reveal(),
+                autocommit=True,
+                connect_timeout=3,
+                application_name="candlewax telegram",
+            ) as store,
+        ):
+            await self._read(connection, store)
 
     async def _read(self, connection: BotConnection, store: psycopg.Connection) -> None:
         name = ""
@@ -148,7 +163,10 @@ class Poller:
             for update in updates:
                 offset = update.update_id + 1
                 if take(store, self._bot_id, update.update_id, now=self._clock()):
-                    await self._act(connection, store, update, name)
+                    with Contained(
+                        _log, _THREAD, "an update was not acted on", update=update.update_id
+                    ):
+                        await self._act(connection, store, update, name)
 
     def _patience(self, connection: BotConnection, error: TelegramError) -> float:
         meaning = connection.explain(error)
@@ -175,7 +193,8 @@ class Poller:
             if asker is None or pressed is None:
                 answer = Answer(text="", notice="You are not allowed to.", shown=False)
             else:
-                answer = self._desk.press(store, *pressed, asker, self._clock())
+                press = partial(self._desk.press, store, *pressed, asker, self._clock())
+                answer = self._try(press, f"the button {pressed[0].label}")
             await self._notice(connection.bot, query.id, answer.notice)
             if answer.shown:
                 await self._say(connection, query.message.chat.id, answer, query.message.message_id)
@@ -185,8 +204,22 @@ class Poller:
                 return
             asker = self._asker(message.from_user, message.chat)
             if asker is not None:
-                answer = self._desk.answer(store, command, asker, self._clock())
+                ask = partial(self._desk.answer, store, command, asker, self._clock())
+                answer = self._try(ask, f"/{cut(command.name, 30)}")
                 await self._say(connection, message.chat.id, answer, message.message_id)
+
+    def _try(self, act: Callable[[], Answer], what: str) -> Answer:
+        """Return what the desk answers, or that it failed."""
+        with Contained(_log, _THREAD, "what was asked of the bot failed", asked=what):
+            try:
+                return act()
+            except RETRIABLE as error:
+                _log.warning(
+                    "what was asked of the bot failed: the database is away",
+                    extra={"asked": what, "reason": str(error).strip()},
+                )
+                return _failed(AWAY)
+        return _failed(FAILED)
 
     def _asker(self, user: User, chat: Chat) -> Asker | None:
         """Return who asks; None when they may not, or not from there."""
@@ -259,3 +292,7 @@ class Poller:
             reply_to_message_id=reply_to,
             allow_sending_without_reply=True,
         )
+
+
+def _failed(text: str) -> Answer:
+    return Answer(text=text, notice=text, shown=False)

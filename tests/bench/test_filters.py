@@ -7,6 +7,7 @@ from bench.filters import (
     by_hand,
     moments,
     rows,
+    too_slow,
 )
 from filters.compile import compile_condition
 
@@ -29,3 +30,11 @@ def test_the_crossing_by_hand_says_what_the_compiled_one_does() -> None:
 
 def test_every_row_can_be_measured() -> None:
     assert all(row() > 0 for row in rows().values())
+
+
+def test_a_condition_above_three_times_the_one_by_hand_is_told() -> None:
+    assert too_slow({"compiled": 3.0, "crossing, compiled": 2.9, "engine, 1 spec": 40.0}) == []
+    assert too_slow({"compiled": 3.004, "crossing, compiled": 9.5}) == [
+        "compiled: 3.00 times the one by hand, 3 at most",
+        "crossing, compiled: 9.50 times the one by hand, 3 at most",
+    ]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from cli.main import main
@@ -55,6 +56,34 @@ def test_a_line_is_printed_as_yaml_and_kept_in_the_database(
     assert capsys.readouterr().out == "removed database:btc-usdt-close-crosses-above-70000\n"
     assert main(["filters", "remove", "btc-usdt-close-crosses-above-70000"]) == 2
     assert "no filter 'btc-usdt-close-crosses-above-70000'" in capsys.readouterr().err
+
+
+UNCHECKED = "whether their symbols are followed is not checked"
+
+
+def test_a_check_says_that_it_cannot_know_what_is_followed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["filters", "check"]) == 0
+    assert UNCHECKED in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("with_database")
+def test_a_check_warns_of_symbols_that_no_flow_has_followed(
+    folder: Path, database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO instruments VALUES ('v', 'ETH-USDT', 'E', 'ETH', 'USDT', 0, 0, 'spot')"
+        )
+    assert main(["filters", "check"]) == 0
+    told = capsys.readouterr()
+    assert f"warning: {folder}/a.yaml:4:38: 'BTC-USDT' is not followed" in told.err
+    assert UNCHECKED not in told.out
+    assert main(["filters", "check", str(folder / "a.yaml")]) == 0
+    told = capsys.readouterr()
+    assert told.err == ""
+    assert UNCHECKED in told.out
 
 
 def test_a_line_is_kept_in_a_file_without_any_database(

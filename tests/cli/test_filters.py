@@ -80,6 +80,19 @@ def test_a_test_that_fails_says_what_it_saw(capsys: pytest.CaptureFixture[str]) 
     ]
 
 
+def test_a_test_that_cannot_go_on_has_failed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("filters.spec_test_reader.LARGEST", 1e308)
+    text = FAILS.replace("rsi(14): [35, 29, 28]", "close: [1, 1e301]").replace("[3]", "[]")
+    Path("bad.yaml").write_text(text)
+    assert main(["filters", "test", "bad.yaml"]) == 1
+    failed, summary, _ = capsys.readouterr().out.splitlines()
+    assert failed.startswith("bad.yaml:3: low, test falls: cannot go on at moment 2: ")
+    assert failed.endswith("an indicator got 1e+301: expected a finite number")
+    assert summary == "bad.yaml: 1 test of 2 specs, 1 failed"
+
+
 def test_a_warning_is_told_and_is_no_mistake(capsys: pytest.CaptureFixture[str]) -> None:
     Path("odd.yaml").write_text(BAD.replace("rsii(14) < 15", "rsi < 30 and rsi > 70"))
     assert main(["filters", "check", "odd.yaml"]) == 0

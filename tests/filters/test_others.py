@@ -146,3 +146,18 @@ def test_only_bars_that_are_looked_at_are_kept() -> None:
         "binance:SOL-USDT": {"5m"},
         "htx:BTC-USDT": {"15m"},
     }
+
+
+def test_a_moment_that_waits_keeps_only_what_its_spec_looks_at() -> None:
+    source = "{stream: bar, symbols: [ETH-USDT], interval: 1m}"
+    when = "close > close@BTC-USDT and rsi > 1"
+    text = f"version: 1\nfilters: [{{id: x, source: {source}, when: {when}}}]"
+    engine = FilterEngine()
+    engine.specs_changed(SpecsChanged(generation=1, specs=read_specs([("x.yaml", text)])))
+    values: dict[str, float | None] = {"close": 5.0, "rsi(14)": None, "open": 1.0, "volume": 2.0}
+    seen = msgspec.structs.replace(bar(60, None), series="binance:ETH-USDT", values=values)
+    assert engine.observe(seen) == []
+    [(waiting,)] = engine.snapshot().waiting.values()
+    assert isinstance(waiting, Observation)
+    assert waiting == msgspec.structs.replace(seen, values={"close": 5.0, "rsi(14)": None})
+    assert seen.values == values

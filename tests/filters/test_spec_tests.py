@@ -5,7 +5,8 @@ import pytest
 import talib
 
 from filters.spec_reader import read_specs
-from filters.spec_tests import Outcome, run_tests, series_of
+from filters.spec_tests import Outcome, run_test, run_tests, series_of
+from filters.specs import SpecTest
 
 SPEC = """
 version: 1
@@ -16,6 +17,8 @@ filters:
     tests:
       - %s
 """
+
+RIGHT = "{given: {rsi: [29]}, fires: [1]}"
 
 
 def outcome(when: str, test: str, *, stream: str = "bar") -> Outcome:
@@ -54,6 +57,23 @@ def test_an_indicator_that_is_not_given_is_the_one_of_the_bars() -> None:
         assert values["rsi(14)"] == (None if at < 14 else pytest.approx(rsi[at]))
         assert values["atr(14)"] == (None if at < 14 else pytest.approx(atr[at]))
         assert values["volume"] == 3.0
+
+
+def test_what_makes_no_bar_fails_with_its_moment_and_the_reason() -> None:
+    (spec,) = read_specs([("x.yaml", SPEC % ("bar", ", interval: 15m", "rsi < 30", RIGHT))])
+    given: dict[str, tuple[float | None, ...]] = {"close": (1.0, 2.0, 1e301, 3.0)}
+    found = run_test(spec, SpecTest(given=given, step=1), name="huge")
+    assert not found.is_right
+    assert found.problem == "moment 3: an indicator got 1e+301: expected a finite number"
+    assert len(found.values) == 2
+
+
+def test_the_largest_values_and_the_longest_steps_are_run_to_the_end() -> None:
+    test = "{given: {close: [1e15, -1e15, 1e15], volume: 1e15}, every: 30d, fires: []}"
+    found = outcome(
+        "obv > 1e40 or vwap > 1e40 or volume_ratio > 900000000 or notional > 1e40", test
+    )
+    assert found.is_right
 
 
 def test_time_passes_between_two_moments() -> None:

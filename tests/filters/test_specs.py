@@ -180,3 +180,14 @@ def test_tests_and_being_switched_off_are_no_part_of_the_meaning() -> None:
     assert "switched off" in describe(spec)
     assert in_force([spec, same]) == (same,)
     assert in_force([msgspec.structs.replace(spec, is_enabled=True)]) == (same,)
+
+
+@pytest.mark.parametrize("text", ["2261-12-31T23:59:59Z", "1970-01-01T00:00:01Z"])
+def test_the_first_and_the_last_expiry_can_be_shown_recorded_and_hashed(text: str) -> None:
+    source = "{stream: book, symbols: [BTC-USDT]}"
+    file = f"version: 1\nfilters: [{{id: x, source: {source}, when: mid > 1, expires: {text}}}]"
+    [spec] = read_specs([("x.yaml", file)])
+    assert f"expires   {text}" in describe(spec)
+    change = SpecsChanged(generation=1, specs=(spec,))
+    assert msgspec.json.decode(msgspec.json.encode(change), type=SpecsChanged) == change
+    assert hash_of(spec)

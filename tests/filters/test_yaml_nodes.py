@@ -116,6 +116,21 @@ def test_a_place_inside_a_scalar_is_found(text: str, place: tuple[int, int]) -> 
     assert (error.line, error.column) == place
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x85", "\u2028", "\u2029"])
+def test_every_line_break_of_yaml_is_counted(end: str) -> None:
+    document = Document(f"a: 1{end}b: |{end}  zero{end}  one two{end}c: 3{end}", "f.yaml")
+    assert isinstance(document.root, Mapping)
+    (_, literal), (_, last) = document.root.items[1:]
+    assert isinstance(literal, Scalar)
+    error = document.error("here", literal, offset=literal.text.index("two"))
+    assert (error.line, error.column, error.source) == (4, 7, "  one two")
+    error = document.error("here", last)
+    assert (error.line, error.column, error.source) == (5, 4, "c: 3")
+    with pytest.raises(SpecError) as caught:
+        Document(f"a: 1{end}b: 2{end} \x07", "f.yaml")
+    assert (caught.value.line, caught.value.column) == (3, 2)
+
+
 def test_a_line_too_long_to_show_is_not_shown() -> None:
     with pytest.raises(SpecError) as caught:
         Document("a: " + "x" * 300 + ": 1", "f.yaml")

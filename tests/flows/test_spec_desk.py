@@ -50,6 +50,11 @@ def test_a_line_goes_into_the_database_and_is_one_of_the_set(desk: SpecDesk) -> 
     assert again.spec.id == f"{added.spec.id}-2"
 
 
+def test_a_symbol_that_is_not_followed_is_noted(desk: SpecDesk) -> None:
+    added = desk.add("ETH-USDT close > 5", Wishes(), by="ann")
+    assert [note.partition(";")[0] for note in added.notes] == ["'ETH-USDT' is not followed"]
+
+
 def test_a_line_goes_into_a_file_when_one_is_named(desk: SpecDesk, folder: Path) -> None:
     added = desk.add(LINE, Wishes(ident="mine"), by="ann", file="mine.yaml")
     assert added.place == str(folder / "mine.yaml")

@@ -183,6 +183,28 @@ def test_one_bad_file_keeps_the_whole_old_set_and_is_told_once(
     assert files.current.problem == ""
 
 
+def test_a_mistake_of_ours_is_told_loudly_and_the_next_change_is_taken(
+    folder: Path, told: Told, caplog: pytest.LogCaptureFixture
+) -> None:
+    def tell(change: SpecsChanged) -> None:
+        if "broken" in [spec.id for spec in change.specs]:
+            raise OverflowError("year 10000")
+        told.change(change)
+
+    homes = SpecHomes(folder, None)
+    watch = SpecWatch(homes, first_set(homes), tell=tell, trouble=told.trouble)
+    write(folder, "b.yaml", "broken")
+    watch.start()
+    told.wait(lambda: bool(told.troubles))
+    assert "a mistake of the program itself: OverflowError('year 10000')" in told.troubles[0][1]
+    assert [spec.id for spec in watch.current.specs] == ["first"]
+    assert any(record.exc_info for record in caplog.records)
+    write(folder, "b.yaml", "second")
+    told.wait(lambda: bool(told.changes))
+    watch.stop()
+    assert told.ids == [["first", "second"]]
+
+
 def test_what_changes_no_meaning_is_no_new_generation(
     folder: Path, files: SpecWatch, told: Told
 ) -> None:

@@ -127,6 +127,28 @@ def test_a_status_that_cannot_be_written_at_the_end_stops_nothing(
     assert "cannot write the status" in caplog.messages
 
 
+def test_a_bug_in_the_status_is_loud_and_it_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("flows.status.EVERY_S", 0.01)
+    fails = [True]
+
+    def specs() -> tuple[int, str]:
+        if fails:
+            raise KeyError("nobody foresaw it")
+        return 3, ""
+
+    path = tmp_path / "status" / "flow-0.json"
+    file = StatusFile(path, Tally(list, specs=specs))
+    file.start()
+    poll(lambda: "the status is not written; tried again" in caplog.messages)
+    fails.clear()
+    poll(path.exists)
+    file.close()
+    assert msgspec.json.decode(path.read_bytes(), type=FlowStatus).generation == 3
+    assert "nobody foresaw it" in caplog.text
+
+
 def test_an_instrument_that_is_not_followed_any_more_is_not_shown() -> None:
     market = make_market()
     tally = Tally(list)

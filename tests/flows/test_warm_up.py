@@ -10,7 +10,7 @@ import pytest
 from connectors.history import GRACE
 from flows import warm_up
 from flows.bar_series import MOST_COLLECTED, HistoryWish
-from flows.warm_up import LONGEST_PAUSE_S, NEVER, WARNED_AFTER, WarmUp, is_whole
+from flows.warm_up import LONGEST_PAUSE_S, NEVER, WARNED_AFTER, WORKERS, WarmUp, is_whole
 from market.errors import HistoryError
 from market.events import Bar, History
 from tests.flows.market_events import BTC, START, past
@@ -30,7 +30,7 @@ class Rig:
         self.sides = True
         self.told: list[tuple[str, History]] = []
         self.asked: list[HistoryWish] = []
-        self.answers: list[History | HistoryError] = []
+        self.answers: list[History | Exception] = []
         self.lock = threading.Lock()
         self.loader = WarmUp(
             stored=lambda _wish: self.stored,
@@ -48,7 +48,7 @@ class Rig:
         with self.lock:
             self.asked.append(wish)
             answer = self.answers.pop(0) if self.answers else past(0)
-        if isinstance(answer, HistoryError):
+        if isinstance(answer, Exception):
             raise answer
         return answer
 
@@ -113,6 +113,19 @@ def test_a_refusal_for_good_is_asked_once(rig: Rig) -> None:
     rig.until(lambda: bool(rig.told))
     assert len(rig.asked) == 1
     assert rig.told[0][1].bars == ()
+
+
+def test_an_answer_that_meets_a_bug_of_ours_is_done_without_and_loud(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig.answers = [KeyError("nobody foresaw it")] * (WORKERS + 1)
+    for number in range(WORKERS + 2):  # the workers are not used up
+        wish = msgspec.structs.replace(WISH, interval=f"{number + 1}s")
+        rig.loader.wish(wish)
+        rig.until(lambda: len(rig.told) > number)  # noqa: B023 - it is called at once
+    assert [bool(told.bars) for _, told in rig.told] == [False] * (WORKERS + 1) + [True]
+    assert caplog.text.count("KeyError: 'nobody foresaw it'") == WORKERS + 1
+    assert rig.loader.progress == (WORKERS + 2, WORKERS + 2)
 
 
 def test_a_venue_that_wants_time_is_given_it(rig: Rig) -> None:

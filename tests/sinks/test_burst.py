@@ -22,6 +22,7 @@ from sinks.secret import Secret
 from sinks.sender import Sender
 from sinks.telegram.limits import pace_of
 from sinks.telegram.target import TelegramTarget
+from tests.fakes.attempts import Attempts, check_order
 from tests.fakes.burst import ALERT, SECOND, Api, check_limit, figures, told
 from tests.fakes.outbox_rows import empty, fire, until
 from tests.fakes.proxy import CuttableProxy
@@ -81,7 +82,12 @@ def states(dsn: str) -> dict[int, tuple[str, str]]:
         return {int(key.rpartition("/")[2]): (severity, state) for key, severity, state in rows}
 
 
-def test_a_burst_arrives_once_in_order_and_within_the_limits(dsn: str, api: Api) -> None:
+def test_a_burst_arrives_once_in_order_and_within_the_limits(
+    dsn: str, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts = Attempts()
+    monkeypatch.setattr("sinks.outbox.due", attempts.due)
+    monkeypatch.setattr("sinks.outbox.begin", attempts.begin)
     api.fake.limit(2, retry_after=1)
     api.fake.fail(2, status=502)
     sender = start(dsn, api)
@@ -97,14 +103,13 @@ def test_a_burst_arrives_once_in_order_and_within_the_limits(dsn: str, api: Api)
     assert not marked
     assert found["sent"] == len(api.fake.messages)
     check_limit(api.fake.messages, PER_S)
-    # What is critical comes first; alerts that are fired while others go out may come between.
-    firsts = {"critical": 0, "warning": 0, "info": 0}
-    severities = [("critical", "warning", "info")[int(ALERT.findall(m.text)[0][1]) % 3]
-                  for m in api.fake.messages]  # fmt: skip
-    for place, severity in enumerate(severities):
-        firsts[severity] += place
-    average = {name: firsts[name] / severities.count(name) for name in firsts}
-    assert average["critical"] < average["warning"] < average["info"]
+    check_order(attempts.made)
+    assert len(attempts.made) == len(api.fake.messages) + 4  # those that were refused
+    arrived = [{int(number) for _, number in ALERT.findall(m.text)} for m in api.fake.messages]
+    assert arrived == [set(attempt.begun) for attempt in attempts.delivered]
+    # There was something to put in order, most of the time.
+    mixed = [one for one in attempts.made if len({row.severity for row in one.due}) > 1]
+    assert len(mixed) > len(attempts.made) / 3
 
 
 def test_silence_makes_repeats_that_say_so_and_no_others(

@@ -335,14 +335,21 @@ def test_a_picture_goes_with_an_alert_that_wants_one(connection: psycopg.Connect
     assert [facts.text for facts in asked] == ["with"]
 
 
-def test_a_picture_that_fails_leaves_the_text(connection: psycopg.Connection) -> None:
+@pytest.mark.parametrize("error", [ValueError("a stored number"), AttributeError("a bug")])
+def test_a_picture_that_fails_leaves_the_text(
+    connection: psycopg.Connection, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
     def draw(_facts: AlertFacts) -> bytes:
-        raise ValueError("no bars")
+        raise error
 
     world = World(connection, picture=draw)
     world.fire("text", chart=True)
     world.run(2)
     assert [(one.body, one.picture) for one in world.main.messages] == [("text", None)]
+    assert repr(error) in [
+        repr(record.exc_info[1]) if record.exc_info else getattr(record, "reason", "")
+        for record in caplog.records
+    ]
 
 
 def test_a_picture_that_takes_too_long_leaves_the_text(

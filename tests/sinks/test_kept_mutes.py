@@ -9,7 +9,8 @@ import pytest
 
 from sinks.alert_facts import AlertFacts
 from sinks.kept_mutes import KeptMutes
-from sinks.mutes import Mute, add_mute, lift_mutes
+from sinks.mutes import LONGEST_S, Mute, active_mutes, add_mute, lift_mutes
+from sinks.nanoseconds import LATEST_NS
 from tests.fakes.outbox_rows import empty
 
 NOW = 1_732_112_220_000_000_000
@@ -104,7 +105,38 @@ def test_a_mute_is_kept_in_a_file_until_it_is_lifted(
     assert [path.name for path in file.parent.iterdir()] == ["mutes.json"]
 
 
-@pytest.mark.parametrize("content", [b"", b"nonsense", b'[{"id": "x"}]'])
+@pytest.mark.parametrize("ends_at", ["9999-12-31 00:00:00+00", "infinity"])
+def test_a_mute_whose_end_no_number_holds_is_read_kept_and_lifted(
+    connection: psycopg.Connection, tmp_path: Path, ends_at: str
+) -> None:
+    connection.execute(
+        "INSERT INTO alert_mutes (spec, ends_at, created_at, created_by)"
+        " VALUES ('dip', %s, now(), 'by hand')",
+        (ends_at,),
+    )
+    file = tmp_path / "mutes.json"
+    kept = KeptMutes(file)
+    kept.refresh(connection, now=NOW)
+    assert is_muted(kept)
+    assert is_muted(KeptMutes(file))
+    assert [one.ends_at for one in lift_mutes(connection, target=None)] == [LATEST_NS]
+    kept.refresh(connection, now=NOW)
+    assert not is_muted(kept)
+
+
+@pytest.mark.parametrize("ends_at", [NOW + 400 * 86_400 * 10**9, 2**63 - 1, 2**70])
+def test_a_mute_that_is_too_long_is_stored_as_the_longest(
+    connection: psycopg.Connection, ends_at: int
+) -> None:
+    mute(connection, spec="dip", ends_at=ends_at)
+    (stored,) = active_mutes(connection, now=NOW)
+    assert stored.ends_at == NOW + LONGEST_S * 10**9
+
+
+ENDS_AT_1 = b'[{"target":null,"spec":null,"symbol":null,"ends_at":1%s,"created_by":"ann"}]'
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b'[{"id": "x"}]', ENDS_AT_1 % b"e400"])
 def test_a_damaged_file_mutes_nothing_and_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
@@ -113,6 +145,12 @@ def test_a_damaged_file_mutes_nothing_and_is_told(
     with caplog.at_level(logging.WARNING):
         assert not is_muted(KeptMutes(file))
     assert "cannot read what was muted" in caplog.text
+
+
+def test_a_file_with_a_far_off_end_mutes(tmp_path: Path) -> None:
+    file = tmp_path / "mutes.json"
+    file.write_bytes(ENDS_AT_1 % (b"0" * 30))
+    assert is_muted(KeptMutes(file))
 
 
 def test_a_folder_that_takes_no_file_is_told_once_and_the_memory_serves(

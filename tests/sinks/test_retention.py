@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
+from prometheus_client import REGISTRY
 
 from migrations.storage import TIMED
 from sinks.insertion import insert_alerts
@@ -201,3 +202,26 @@ def test_a_database_that_is_away_is_tried_again(
     job.stop()
     assert "old rows cannot be removed now" in caplog.text
     assert "hidden" not in caplog.text
+
+
+def test_a_bug_is_loud_and_the_job_goes_on(
+    database: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("sinks.retention.AGAIN_S", 0.01)
+    labels = {"thread": "retention"}
+    before = REGISTRY.get_sample_value("candlewax_thread_errors_total", labels) or 0.0
+    tries = threading.Semaphore(0)
+
+    def also() -> None:
+        tries.release()
+        raise ZeroDivisionError("nobody foresaw it")
+
+    job = RetentionJob(Secret(database), DAYS, also=also)
+    job.start()
+    assert all(tries.acquire(timeout=PATIENCE_S) for _ in range(3))
+    assert job.is_alive
+    job.stop()
+    after = REGISTRY.get_sample_value("candlewax_thread_errors_total", labels)
+    assert after is not None
+    assert after >= before + 2
+    assert "nobody foresaw it" in caplog.text

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from market.errors import ConfigError
-from sinks.spool import Appended, Spool, SpoolState, look
-from sinks.spool_lane import Chunk, Entry, open_new
+from sinks.spool import SET_ASIDE_BYTES, Appended, Spool, SpoolState, look
+from sinks.spool_lane import Chunk, Entry
 from sinks.spool_records import scan
+from sinks.spool_segment import open_new
 from tests.drawn_examples import examples
 
 ROOM = 1 << 30
@@ -248,6 +249,36 @@ def test_damage_is_set_aside_for_people(tmp_path: Path) -> None:
     (kept,) = (tmp_path / "set-aside").iterdir()
     assert kept.name == f"0-0000000001-{third}.damaged"
     assert kept.read_bytes()[30:31] == b"?"
+    spool.close()
+
+
+def test_what_is_set_aside_is_bounded_and_the_first_of_it_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = Spool(tmp_path, limit=32 * SET_ASIDE_BYTES)
+    folder = tmp_path / "set-aside"
+    for number in range(5):
+        spool.set_aside(f"{number}.json", bytes(SET_ASIDE_BYTES * 3 // 5))
+    assert {each.name for each in folder.iterdir()} == {"0.json", "1.json", "2.json"}
+    assert caplog.text.count("cannot be set aside") == 2
+    assert any("look at its files" in getattr(each, "reason", "") for each in caplog.records)
+    for each in folder.iterdir():
+        each.unlink()
+    monkeypatch.setattr("sinks.spool.SET_ASIDE_FILES", 3)
+    for number in range(5):
+        spool.set_aside(f"{number}.json", b"{}")
+    assert spool.state().set_aside == 3
+    spool.close()
+
+
+def test_a_nearly_full_disk_is_not_filled_with_what_is_set_aside(tmp_path: Path) -> None:
+    free = [5_000]
+    spool = Spool(tmp_path, limit=ROOM, keep_free=5_000, free=lambda _: free[0])
+    spool.set_aside("0.json", b"{}")
+    assert spool.state().set_aside == 0
+    free[0] = 6_000
+    spool.set_aside("0.json", b"{}")
+    assert spool.state().set_aside == 1
     spool.close()
 
 

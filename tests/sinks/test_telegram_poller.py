@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
+from prometheus_client import REGISTRY
 
 from market.errors import ConfigError
 from simulator.telegram.bot_api import FakeTelegram
@@ -19,10 +20,10 @@ from sinks.mutes import active_mutes
 from sinks.pacing import Pacer
 from sinks.secret import Secret
 from sinks.sender import Sender
-from sinks.telegram import updates
+from sinks.telegram import poller, updates
 from sinks.telegram.desk import Desk
 from sinks.telegram.limits import pace_of
-from sinks.telegram.poller import Poller
+from sinks.telegram.poller import AWAY, FAILED, Poller
 from sinks.telegram.services import Services
 from sinks.telegram.target import TelegramTarget
 from tests.fakes.killed_flow import alert_cells
@@ -203,6 +204,23 @@ def test_mutes_are_set_listed_and_lifted_by_command(bot: Bot) -> None:
     assert bot.ask("/mute zzz") == ("there is no spec and no symbol 'zzz'; /rules lists the specs")
 
 
+def test_a_mute_for_centuries_is_refused_and_one_in_the_table_stops_nothing(bot: Bot) -> None:
+    for length in ("366d", "90000d", "99999d"):
+        told = bot.ask(f"/mute all {length}")
+        assert told.startswith("A mute lasts 365 days at most: write a shorter time")
+    with psycopg.connect(bot.dsn) as connection:
+        assert active_mutes(connection, now=time.time_ns()) == []
+        connection.execute(
+            "INSERT INTO alert_mutes (symbol, ends_at, created_at, created_by)"
+            " VALUES ('ETH-USDT', '2300-01-01', now(), 'olga')"
+        )
+    bot.fire(1, 0)  # the first is of the muted symbol, the second is not
+    until(lambda: bot.states() == ["suppressed", "sent"])
+    assert "mute 1: ETH-USDT to every target until 2262" in bot.ask("/status")
+    assert bot.ask("/unmute") == "ended: ETH-USDT"
+    assert bot.ask("/mute all 365d").startswith("mute 2: everything to every target until 20")
+
+
 def test_alerts_lists_the_newest_and_the_sums(bot: Bot) -> None:
     bot.fire(0)
     told = bot.ask("/alerts", user=VIEWER)
@@ -294,6 +312,75 @@ def test_trouble_with_telegram_ends_no_poller(bot: Bot) -> None:
     bot.fake.fail(1, status=502, method="getUpdates")
     bot.fake.limit(1, retry_after=1, method="sendMessage")
     assert bot.ask("/help").startswith("You are owner")
+
+
+def contained() -> float:
+    """Return how many errors the poller's thread has outlived."""
+    labels = {"thread": "telegram-poller"}
+    return REGISTRY.get_sample_value("candlewax_thread_errors_total", labels) or 0.0
+
+
+def broken() -> list[str]:
+    raise ZeroDivisionError("nobody foresaw it")
+
+
+def away() -> str:
+    raise psycopg.OperationalError("the server went away")
+
+
+def test_a_bug_in_one_answer_is_loud_and_ends_no_other(
+    dsn: str,
+    fake: tuple[FakeTelegram, str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sinks.telegram.desk.explain", lambda *_args, **_more: broken())
+    before = contained()
+    bot = Bot(*fake, dsn, Services(list_specs=broken, status=away))
+    try:
+        message = bot.fire(0)
+        for asked in ("/rules", "/rules"):
+            assert bot.ask(asked, user=VIEWER) == FAILED
+        assert bot.ask("/status") == AWAY
+        assert bot.press(message, "why") == FAILED
+        known = len(bot.fake.messages)
+        bot.fake.write(STRANGER, "/rules", user_id=STRANGER)  # it is not told of our bugs
+        assert bot.ask("/help").startswith("You are owner")
+        assert len(bot.fake.messages) == known + 1
+        assert bot.press(message, "ack") == "acknowledged by otto"
+    finally:
+        until(bot.sender.stop)
+    assert contained() - before == 3
+    traces = [record for record in caplog.records if record.exc_info]
+    assert [getattr(record, "asked", None) for record in traces] == [
+        "/rules", "/rules", "the button Why",
+    ]  # fmt: skip
+    assert caplog.text.count("ZeroDivisionError: nobody foresaw it") == 3
+
+
+def test_a_bug_beside_the_answer_ends_no_poller(
+    bot: Bot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(poller, "CONFLICT_S", 0.05)
+    assert bot.ask("/help").startswith("You are owner")
+    before = contained()
+    with monkeypatch.context() as patch:
+        # It cannot be put on record: it is not acted on, and comes again.
+        patch.setattr(poller, "take", lambda *_args, **_more: broken())
+        bot.fake.write(OWNER, "/help", user_id=OWNER)
+        until(lambda: contained() >= before + 2)
+        known = len(bot.fake.messages)
+    until(lambda: len(bot.fake.messages) > known)
+    assert "what people write cannot be read; it is tried again" in caplog.messages
+    with monkeypatch.context() as patch:
+        # It is on record, and what goes wrong then is not tried again.
+        patch.setattr(poller, "read_command", lambda *_: broken())
+        known, before = len(bot.fake.messages), contained()
+        bot.fake.write(OWNER, "/help", user_id=OWNER)
+        until(lambda: contained() == before + 1)
+    assert bot.ask("/rules").startswith("Not available here")
+    assert len(bot.fake.messages) == known + 1
+    assert "an update was not acted on" in caplog.messages
 
 
 def test_only_the_sender_that_sends_polls(
