@@ -38,6 +38,7 @@ from bench.__main__ import RESULTS, machine
 from flows.collector import tune_collector
 from market.events import Bar, Side, Trade
 from market.instruments import Instrument, symbol_of, venue_of
+from market.intervals import SECOND
 from migrations.storage import prepare
 from migrations.upgrade import upgrade
 from sinks.embedded_postgres import EmbeddedPostgres
@@ -47,7 +48,6 @@ from sinks.settings import StoreSettings
 from sinks.tables import TABLES
 from sinks.writer import Writer
 
-SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 START = 1_795_132_800 * SECOND  # a midnight
 SLICE = 20_000

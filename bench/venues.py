@@ -26,6 +26,7 @@ from flows.collector import tune_collector
 from market.book import Book
 from market.events import BookDelta, BookSnapshot, FeedGap, Quote, Trade
 from market.instruments import Instrument
+from market.intervals import SECOND
 from simulator.dialects import DIALECTS
 from simulator.dialects.contract import Dialect, DialectOptions
 from simulator.listings import LISTINGS
@@ -33,7 +34,6 @@ from simulator.market_model import MarketModel
 from simulator.settings import DEFAULT_KEY
 from simulator.wire import Wire
 
-SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
 REST = "http://simulated"
 WARM_S = 12

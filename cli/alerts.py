@@ -12,11 +12,11 @@ from cyclopts import App, Parameter
 from cli import options
 from cli.options import Config
 from market.errors import ConfigError
+from market.intervals import SECOND
 
 if TYPE_CHECKING:
     from sinks.outbox_report import Told
 
-SECOND = 1_000_000_000
 ROWS = 20
 
 app = App(name="alerts", help="Show what was fired, and what became of it.")

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from cli import options
 from cli.options import Config
 from market.errors import ConfigError, HistoryError
-from market.intervals import Interval
+from market.intervals import SECOND, Interval
 
 if TYPE_CHECKING:
     from connectors.contract import Venue
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from flows.backfill import Backfilled
     from flows.home import Home
     from flows.trade_backfill import TradesBackfilled
-
-SECOND = 1_000_000_000
 
 
 def backfill(

@@ -12,8 +12,8 @@ import msgspec
 
 from market.errors import ConfigError
 from market.events import Bar
+from market.intervals import SECOND
 
-SECOND = 1_000_000_000
 NEEDED = ("time", "open", "high", "low", "close", "volume")
 OPTIONAL = ("buy_volume", "notional", "count")
 SEPARATORS = (";", "\t", "|")

@@ -17,6 +17,7 @@ from cli.options import Config
 from cli.preview_fetch import Asked, Fetcher, stored_series
 from cli.preview_progress import shown
 from market.errors import ConfigError
+from market.intervals import SECOND
 
 if TYPE_CHECKING:
     from filters.specs import Spec
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from flows.preview_tally import Preview
     from flows.settings import MarketSettings
 
-SECOND = 1_000_000_000
 COMMON = ("1s", "5s", "15s", "1m", "5m", "15m", "1h", "4h", "1d")
 """Intervals that are looked for in the store besides the configured ones."""
 MOST_VARIED = 20

@@ -14,11 +14,11 @@ from cli import options
 from cli.options import Config
 from market.causes import cause_of
 from market.errors import ConfigError
+from market.intervals import SECOND
 
 if TYPE_CHECKING:
     from sinks.gap_ledger import LedgerRow
 
-SECOND = 1_000_000_000
 ROWS = 50
 
 Named = Annotated[

@@ -12,11 +12,11 @@ import msgspec
 from cyclopts import Parameter, Token
 
 from market.errors import ConfigError
+from market.intervals import SECOND
 
 if TYPE_CHECKING:
     import psycopg
 
-SECOND = 1_000_000_000
 INTERRUPTED = 130
 """Exit code of what a person has stopped before its end."""
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}

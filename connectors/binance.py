@@ -66,8 +66,8 @@ from connectors.contract import (
 from market.errors import StaleFeedError, SubscriptionError, VenueProtocolError
 from market.events import FeedGap, Side, Trade
 from market.instruments import Instrument
+from market.intervals import SECOND
 
-SECOND = 1_000_000_000
 NAME = "binance"
 
 BOOKS = ("diff", "partial")

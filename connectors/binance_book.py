@@ -10,8 +10,7 @@ import msgspec
 from connectors.contract import Request, Told, caught_up
 from market.events import BookDelta, BookSnapshot, FeedGap, Level
 from market.instruments import Instrument
-
-SECOND = 1_000_000_000
+from market.intervals import SECOND
 
 REFETCH_AFTER = 3600 * SECOND
 RETRY_FIRST = SECOND

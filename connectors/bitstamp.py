@@ -60,8 +60,8 @@ from connectors.contract import (
 from market.errors import StaleFeedError, SubscriptionError, VenueProtocolError
 from market.events import BookDelta, BookSnapshot, FeedGap, Level, Side, Trade
 from market.instruments import Instrument
+from market.intervals import SECOND
 
-SECOND = 1_000_000_000
 NAME = "bitstamp"
 
 CHANNELS_PER_CONNECTION = 1024

@@ -17,9 +17,8 @@ from connectors.candles import Amount, Price, Seconds, candle_bar, in_order
 from market.errors import VenueProtocolError
 from market.events import Bar
 from market.instruments import Instrument
-from market.intervals import Interval
+from market.intervals import SECOND, Interval
 
-SECOND = 1_000_000_000
 MOST = 1000
 RATE_LIMIT_CODES = frozenset({"400.002", "400.067", "400.068"})
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError)

@@ -16,8 +16,8 @@ from connectors.contract import Request
 from connectors.newest_trades import NewestTrades
 from market.events import Side, Trade
 from market.instruments import Instrument
+from market.intervals import SECOND
 
-SECOND = 1_000_000_000
 PERIODS = (("minute", 60), ("hour", 3600), ("day", 86_400))
 MARGIN = 5 * SECOND
 """The answer may be of a moment ago, and its times are whole seconds."""

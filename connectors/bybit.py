@@ -51,8 +51,8 @@ from connectors.contract import DeadLetter, FeedDescription, Limits, Outgoing, R
 from market.errors import StaleFeedError, SubscriptionError, VenueProtocolError
 from market.events import FeedGap, Side, Trade
 from market.instruments import Instrument
+from market.intervals import SECOND
 
-SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
 NAME = "bybit"
 

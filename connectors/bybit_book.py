@@ -10,8 +10,8 @@ import msgspec
 from connectors.contract import Told
 from market.events import BookDelta, BookSnapshot, FeedGap, Level
 from market.instruments import Instrument
+from market.intervals import SECOND
 
-SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
 
 ASK_AGAIN_AFTER = SECOND

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 
 from connectors.contract import DeadLetter
+from market.intervals import SECOND
 
-SECOND = 1_000_000_000
 MOST_BYTES = 10_000_000
 FRAME_BYTES = 4_000
 

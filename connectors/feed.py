@@ -24,8 +24,8 @@ from connectors.recording import Record
 from market.errors import FeedError
 from market.events import BookSnapshot, FeedGap, Heartbeat, Quote, Trade, Unsubscribed
 from market.instruments import Instrument
+from market.intervals import SECOND
 
-SECOND = 1_000_000_000
 OVERLAP = 10 * SECOND
 """How long after a take-over trades that both connections told are recognised."""
 WITHHELD = 100_000

@@ -15,13 +15,13 @@ import httpx
 from connectors.asking import Asking
 from connectors.candles import in_order
 from connectors.contract import Candles, Venue
-from connectors.limiter import SECOND, HostLimiter, limiter_of
+from connectors.limiter import HostLimiter, limiter_of
 from connectors.transport import http_client
 from market.errors import HistoryError, VenueProtocolError
 from market.events import Bar, History
 from market.grouping import group_bars
 from market.instruments import Instrument
-from market.intervals import Interval
+from market.intervals import SECOND, Interval
 
 GRACE = 5 * SECOND
 """So long after its end, by our clock, a venue's bar is taken as closed and told."""

@@ -17,9 +17,8 @@ from connectors.candles import Amount, Count, Price, Seconds, Worth, candle_bar,
 from market.errors import VenueProtocolError
 from market.events import Bar
 from market.instruments import Instrument
-from market.intervals import Interval
+from market.intervals import SECOND, Interval
 
-SECOND = 1_000_000_000
 MOST = 2000
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError)
 

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from connectors.contract import Limits, Venue
-
-SECOND = 1_000_000_000
+from market.intervals import SECOND
 
 
 class Budget:

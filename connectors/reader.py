@@ -34,8 +34,8 @@ from connectors.reason_counter import ReasonCounter
 from connectors.recording import Record
 from connectors.transport import Answer, Socket, explain_status, fetch, http_client
 from market.errors import FeedError, VenueRefusalError
+from market.intervals import SECOND
 
-SECOND = 1_000_000_000
 TICK_S = 0.05
 HEARTBEAT = SECOND
 OVERRUN_S = 2.0

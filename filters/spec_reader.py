@@ -36,10 +36,11 @@ from filters.specs import (
 )
 from filters.strategy_reader import StrategyRead, StrategyReader
 from filters.templates import TemplateError, parse_template
-from filters.trees import SECOND, UNITS, Tree, print_tree
+from filters.trees import UNITS, Tree, print_tree
 from filters.yaml_nodes import LINE_BREAK, Document, Mapping, Node, Scalar, Sequence
 from market.activity import parse_bar_length
 from market.errors import SpecError
+from market.intervals import SECOND
 
 VERSION = 1
 LONGEST_TITLE = 120

@@ -7,11 +7,11 @@ from filters.fields import OWN, Stream
 from filters.node_reader import NodeReader, WrongError, shown
 from filters.relations import GrammarError
 from filters.specs import Spec, SpecTest
-from filters.trees import SECOND, UNITS
+from filters.trees import UNITS
 from filters.yaml_nodes import Mapping, Node, Scalar, Sequence
 from indicators.names import parse
 from market.activity import parse_bar_length
-from market.intervals import Interval
+from market.intervals import SECOND, Interval
 
 MOST_MOMENTS = 5000
 MOST_TESTS = 50

@@ -16,8 +16,9 @@ from filters.compile import Condition, compile_condition
 from filters.fields import Stream
 from filters.risk import PriceRule, Risk, Strategy
 from filters.templates import Template, parse_template
-from filters.trees import SECOND, duration_text
+from filters.trees import duration_text
 from market.instruments import MERGED, symbol_of, venue_of
+from market.intervals import SECOND
 
 Severity: TypeAlias = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")

@@ -9,6 +9,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from market.intervals import SECOND
+
 Operator: TypeAlias = Literal["<", "<=", ">", ">=", "==", "!="]
 Direction: TypeAlias = Literal["crosses_above", "crosses_below"]
 
@@ -28,7 +30,6 @@ MIRRORED: dict[Operator, Operator] = {
     "==": "==",
     "!=": "!=",
 }
-SECOND = 1_000_000_000
 UNITS = {"s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND}
 
 

@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from indicators.beginning import begun_with, whole_after
 from indicators.contract import BarIndicator
 from indicators.names import IndicatorName, create_for_bars, parse
 from market.activity import Activity
@@ -27,8 +28,6 @@ MOST_HISTORY = 5000
 """Most bars of the past that are asked for."""
 MOST_COLLECTED = 1000
 """Most bars that are kept while an answer is awaited; who waits longer does without."""
-TOTAL_OVER = 500
-"""Bars of the past that a running total is begun with: it never forgets where that was."""
 BEFORE_MIDNIGHT = 60
 """Bars more, where all of the day are wanted: only one of the day before shows where it begins."""
 FOREVER = 1 << 62
@@ -310,7 +309,7 @@ class BarSeries:
             else:
                 indicator = create_for_bars(name)
                 # A total depends on where it begins: not on how far others look back.
-                missed = bars if indicator.settled is not None else bars[-TOTAL_OVER:]
+                missed = bars if indicator.settled is not None else bars[-begun_with(indicator) :]
             for bar in missed:
                 indicator.update(bar)
             self.indicators[text] = indicator
@@ -327,16 +326,21 @@ class BarSeries:
                 told[text] = values[place]
         return told
 
-    def provisional(self, bar: Bar) -> dict[str, float | None]:
-        """Return what the indicators would say if a bar that is still forming closed as it is."""
+    def provisional(self, bar: Bar, names: Iterable[str]) -> dict[str, float | None]:
+        """Return what indicators would say if a bar that is still forming closed as it is.
+
+        Only those of `names` are computed; one that is not wanted of this series is left out.
+        """
         if self._hole or bar.gap or bar.partial:
             return {}
+        asked = frozenset(names)
         told: dict[str, float | None] = {}
         for of, places in self._places.items():
-            indicator = copy.deepcopy(self.indicators[of])
-            indicator.update(bar)
-            for text, place in places:
-                told[text] = indicator.values[place]
+            looked_at = [each for each in places if each[0] in asked]
+            if looked_at:
+                indicator = copy.deepcopy(self.indicators[of])
+                indicator.update(bar)
+                told |= {text: indicator.values[place] for text, place in looked_at}
         return told
 
     def _restart(self) -> None:
@@ -360,7 +364,7 @@ class BarSeries:
         if len(self._collected) > MOST_COLLECTED or (
             not self._hole_from
             and not any(each.gap or each.partial for each in self._collected)
-            and all(each.count >= (each.settled or TOTAL_OVER) for each in cold)
+            and all(each.count >= begun_with(each) for each in cold)
         ):
             self.awaited_until = 0
             self._settle()
@@ -428,8 +432,7 @@ class BarSeries:
         if self._before:
             wanted = max(wanted, -(-(until - self._taken_before) // interval.length))
         for text in self._cold:
-            indicator = self.indicators[text]
-            wanted = max(wanted, indicator.settled or TOTAL_OVER)
+            wanted = max(wanted, begun_with(self.indicators[text]))
             if parse(text).since_midnight:
                 since = -(-(until % DAY) // interval.length)
                 wanted = max(wanted, since + BEFORE_MIDNIGHT)
@@ -449,8 +452,8 @@ class BarSeries:
                 reason = f"warming({count} of {warm_up})"
             elif since is not None and since < (settled or MOST_HISTORY):
                 reason = REVISED
-            elif settled is not None and count < settled:
-                reason = f"settling({count} of {settled})"
+            elif count < (whole := settled or whole_after(indicator)):
+                reason = f"settling({count} of {whole})"
             state = State.LIVE if count >= warm_up else State.WARMING
             for text, place in places:
                 features.append(

@@ -76,7 +76,7 @@ class SpecMoments:
             for name, observer in self._forming.items():
                 bar = bars.forming(name)
                 if bar is not None:
-                    values = bars.series[name].provisional(bar)
+                    values = bars.series[name].provisional(bar, observer.indicators)
                     out.moments.append(_of_forming(observer, bar, values, top, depth, trade=trade))
 
     def changed(self, top: BookTop, reason: str, out: MarketOutput) -> None:

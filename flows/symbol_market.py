@@ -31,9 +31,8 @@ from market.events import (
     Unsubscribed,
 )
 from market.instruments import symbol_of
+from market.intervals import SECOND
 from market.kept_depth import KeptDepth
-
-SECOND = 1_000_000_000
 
 
 class SnapshotError(Exception):

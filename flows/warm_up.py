@@ -2,7 +2,8 @@
 
 A few threads take the wishes of the flow, wait until what they name is over at the venue, and give
 the answers back as `history` records, so that a recording has them too. What cannot be had is
-answered with nothing: the series then warms up with the bars that follow.
+answered with nothing: the series then warms up with the bars that follow. It does so too while a
+venue fails, which is asked again, ever more slowly, for as long as its answer would be of use.
 """
 
 import logging
@@ -15,7 +16,7 @@ import msgspec
 from prometheus_client import Counter, Gauge
 
 from connectors.history import GRACE
-from flows.bar_series import HistoryWish
+from flows.bar_series import MOST_COLLECTED, HistoryWish
 from market.errors import HistoryError
 from market.events import Bar, History
 from market.instruments import symbol_of
@@ -27,9 +28,12 @@ Candles: TypeAlias = Callable[[HistoryWish], History]
 
 WORKERS = 4
 """Answers that are fetched at once."""
-TRIES = 5
+WARNED_AFTER = 5
+"""Tries of one wish after which the log warns; later failures are not worth a line."""
 FIRST_PAUSE_S = 2.0
 """Before the second try; every further pause is twice as long."""
+LONGEST_PAUSE_S = 60.0
+"""Unless the venue wants a longer one."""
 TURN_S = 0.2
 NEVER = 1 << 62
 
@@ -130,11 +134,12 @@ class WarmUp:
         """Return an order that is due, which is then ours, or None."""
         now = self._now()
         with self._lock:
-            for order in self._orders.values():
-                if order.due <= now:
-                    order.due = NEVER  # until its answer is there
-                    return order
-        return None
+            due = [each for each in self._orders.values() if each.due <= now]
+            # A venue that fails does not keep others waiting.
+            order = min(due, key=lambda each: each.tries, default=None)
+            if order is not None:
+                order.due = NEVER  # until its answer is there
+        return order
 
     def _fulfil(self, order: _Order) -> None:
         wish = order.wish
@@ -171,18 +176,20 @@ class WarmUp:
 
     def _try_again(self, order: _Order, error: HistoryError) -> None:
         order.tries += 1
-        reason = str(error)
-        facts = {"instrument": order.wish.instrument, "interval": order.wish.interval}
-        if order.tries >= TRIES or error.is_final:
-            log.log(
-                logging.INFO if error.is_final else logging.WARNING,
-                "no history: indicators warm up with what follows",
-                extra={**facts, "reason": reason},
-            )
-            self._answer(order, _nothing(order.wish))
+        wish = order.wish
+        facts = {"instrument": wish.instrument, "interval": wish.interval, "reason": str(error)}
+        if error.is_final or self._now() >= useful_until(wish):
+            log.info("no history: indicators warm up with what follows", extra=facts)
+            self._answer(order, _nothing(wish))
             return
-        pause = max(FIRST_PAUSE_S * 2 ** (order.tries - 1), error.retry_after_s)
-        log.info("no history yet", extra={**facts, "reason": reason, "again_in_s": pause})
+        # The power is bounded, for nobody knows how long a venue stays away.
+        pause = min(FIRST_PAUSE_S * 2 ** min(order.tries - 1, 10), LONGEST_PAUSE_S)
+        pause = max(pause, error.retry_after_s)
+        facts["again_in_s"] = f"{pause:g}"
+        if order.tries < WARNED_AFTER:
+            log.info("no history yet", extra=facts)
+        elif order.tries == WARNED_AFTER:
+            log.warning("no history yet: indicators warm up with what follows", extra=facts)
         with self._lock:
             order.due = self._now() + int(pause * SECOND)
 
@@ -202,6 +209,15 @@ def both(earlier: HistoryWish, later: HistoryWish) -> HistoryWish:
     until = max(earlier.until, later.until)
     begin = min(wish.until - wish.bars * length for wish in (earlier, later))
     return msgspec.structs.replace(later, until=until, bars=(until - begin) // length)
+
+
+def useful_until(wish: HistoryWish) -> int:
+    """Return when nobody waits for an answer any more, ns of our clock.
+
+    So many bars are kept for it; a series that has seen more of them does without.
+    """
+    length = Interval.parse(wish.interval).length
+    return wish.until + wish.clock_offset + MOST_COLLECTED * length
 
 
 def is_whole(bars: list[Bar], wish: HistoryWish) -> bool:

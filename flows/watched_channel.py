@@ -3,7 +3,8 @@
 import msgspec
 
 from market.events import Silence
-from market.silence import SAME_MOMENT, SECOND, ChannelWatch
+from market.intervals import SECOND
+from market.silence import SAME_MOMENT, ChannelWatch
 
 GOES_ON = SECOND
 """A connection goes on when it said anything so long after the channel's last word. A connection

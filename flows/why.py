@@ -16,6 +16,7 @@ from indicators.spelling import did_you_mean
 from market.errors import ConfigError
 from market.events import State
 from market.instruments import symbol_of
+from market.intervals import SECOND
 from sinks.alert_facts import AlertFacts, read_facts
 from sinks.explanation import explain
 from sinks.message import Composer
@@ -25,8 +26,6 @@ from sinks.store_connection import RETRIABLE, complete, connect
 
 OLD_S = 15
 """A standing that is older than this is of a flow that does not run, or not well."""
-
-_SECOND = 1_000_000_000
 
 
 class Why:
@@ -87,7 +86,7 @@ class Why:
         if series.state is not State.LIVE:
             reason = f": {series.reason}" if series.reason else ""
             yield f"  the book of {series.series} is {series.state.value}{reason}"
-        age = (time.time_ns() - standing.at) // _SECOND
+        age = (time.time_ns() - standing.at) // SECOND
         if age > OLD_S:
             yield f"  this was told {age} s ago: the flow does not run now, or hangs"
 

@@ -6,7 +6,7 @@ from math import fsum
 from operator import attrgetter
 
 from indicators.contract import LARGEST, LEAST, checked
-from indicators.kinds import BarKind, Output, period
+from indicators.kinds import LONGEST_SEARCHED, BarKind, Output, period
 from indicators.window_mean import WindowMean
 from market.events import Bar
 
@@ -29,8 +29,8 @@ class CCI:
     Output: dimensionless, around 0, mostly between -100 and 100 and never beyond
     `period / 0.03`; `None` for the first `period - 1` bars.
     State: the typical prices of the window, once in their order and once by size, and a table of
-    sums of the same size. Work a bar grows with `period`, though slowly: those above the mean are
-    added up anew, for the mean has moved, and those that it passed change sides.
+    sums of the same size. Work a bar grows with `period` (1 microsecond at 20, 36 at 5000): those
+    above the mean are added up anew, for the mean has moved, and those that it passed change sides.
     Edge: 0 when nothing moved in the whole window (0/0 in the formula; TA-Lib gives 0 too). A huge
     price leaves no trace after `period` bars.
 
@@ -155,7 +155,7 @@ _values = attrgetter(*CCI.__annotations__)
 KIND = BarKind(
     name="cci",
     meaning="commodity channel index",
-    parameters=(period(20),),
+    parameters=(period(20, most=LONGEST_SEARCHED),),
     inputs=("high", "low", "close"),
     outputs=(Output("", "around 0, mostly -100 to 100", guides=(-100.0, 100.0)),),
     make=CCI,

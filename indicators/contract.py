@@ -36,8 +36,9 @@ class BarIndicator(Protocol):
     def settled(self) -> int | None:
         """Bars until it no longer matters where the series began; at least `warm_up`.
 
-        Until the value is within 0.01 % of the one with infinite history. None where that never
-        comes: a running total is counted from wherever it began.
+        Until the value is within 0.01 % of the one with infinite history, or of how far it swings
+        where it lies around zero, in a market that moves about as much as before. None where that
+        never comes: a running total is counted from wherever it began.
         """
         ...
 

@@ -122,7 +122,12 @@ class Divergence(msgspec.Struct):
     def settled(self) -> int | None:
         """Bars until no pivot in reach is missing or has an unsettled value."""
         bars = inner_series.settled(self.series)
-        return None if bars is None else max(bars, self.wing + 1) + self.span + self.wing
+        return None if bars is None else self._reach(bars)
+
+    @property
+    def reach(self) -> int:
+        """Bars until no pivot in reach is missing, whether the oscillator has settled or not."""
+        return self._reach(inner_series.warm_up(self.series))
 
     @property
     def values(self) -> tuple[float | None, ...]:
@@ -162,6 +167,9 @@ class Divergence(msgspec.Struct):
         inner_series.revise(bar, self.series)
         self.rows, self.low, self.high = self.before
         self._look(bar)
+
+    def _reach(self, bars: int) -> int:
+        return max(bars, self.wing + 1) + self.span + self.wing
 
     def _look(self, bar: Bar) -> None:
         wing = self.wing

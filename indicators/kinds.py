@@ -19,6 +19,9 @@ Shown: TypeAlias = Literal["line", "bars", "price"]
 LONGEST_WINDOW = 100_000
 """Most bars that a parameter may ask for."""
 
+LONGEST_SEARCHED = 10_000
+"""The same where a bar may have its whole window gone through anew: 0.1 ms."""
+
 
 class Parameter(msgspec.Struct, frozen=True):
     """One number that shapes an indicator, `least` to `most`; `whole` where it counts something."""
@@ -145,6 +148,13 @@ class DepthKind(Declared, frozen=True, kw_only=True):
 Kind: TypeAlias = BarKind | BookKind | DepthKind
 
 
-def period(default: int, *, least: int = 2, name: str = "period", meaning: str = "") -> Parameter:
+def period(
+    default: int,
+    *,
+    least: int = 2,
+    most: int = LONGEST_WINDOW,
+    name: str = "period",
+    meaning: str = "",
+) -> Parameter:
     """Return the parameter that most indicators have: a number of bars."""
-    return Parameter(name, default, least, LONGEST_WINDOW, meaning or "bars in the window")
+    return Parameter(name, default, least, most, meaning or "bars in the window")

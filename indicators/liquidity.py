@@ -14,8 +14,7 @@ from statistics import median
 import msgspec
 
 from market.events import Level
-
-SECOND = 1_000_000_000
+from market.intervals import SECOND
 
 WIDTH_BPS = 2.0
 """Width of a stretch, in basis points of its price."""

@@ -20,7 +20,10 @@ they are warm, and never NaN or infinity.
 
 "First value" and "settled after" are for the defaults; `candlewax indicators list 'rsi(21)'` tells
 them for other numbers. Settled means that the value is within 0.01 % of the one that an endless
-history would give: before that, a chart that begins elsewhere may show another."""
+history would give: before that, a chart that begins elsewhere may show another. It is when the
+beginning weighs no more than that in an average that decays, and a millionth in those of RSI, whose
+quotient makes more of it. What lies around zero (MACD, AO) is within 0.01 % of how far it swings.
+A market that comes to rest after a storm remembers it for a few bars more."""
 
 CONVENTIONS = """\
 ## Where others differ

@@ -5,7 +5,7 @@ from operator import attrgetter
 
 from indicators.contract import LARGEST, LEAST, checked
 from indicators.kinds import BarKind, Output, period
-from indicators.settling import settled_after
+from indicators.settling import SHARE_IN_A_QUOTIENT, settled_after
 from market.events import Bar
 
 
@@ -74,8 +74,8 @@ class RSI:
 
     @property
     def settled(self) -> int:
-        """Closes until all before weigh 0.01 %."""
-        return self.period + 1 + settled_after(1.0 - 1.0 / self.period)
+        """Closes until all before weigh a millionth in both averages."""
+        return self.period + 1 + settled_after(1.0 - 1.0 / self.period, SHARE_IN_A_QUOTIENT)
 
     @property
     def value(self) -> float | None:

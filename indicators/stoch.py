@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 
 from indicators.contract import LARGEST, LEAST, checked
-from indicators.kinds import BarKind, Output, period
+from indicators.kinds import LONGEST_SEARCHED, BarKind, Output, period
 from indicators.window_mean import Mean, ShortMean, mean_over
 from indicators.window_range import WindowRange
 from market.events import Bar
@@ -26,7 +26,9 @@ class Stochastic:
     Input: high, low and close in quote currency, finite. A close outside its own bar widens it.
     Warm-up: `period + smoothing + signal - 2` bars.
     Output: %K and %D, dimensionless, 0 to 100.
-    State: the bars and values of the windows and tables of the same size; constant time a bar.
+    State: the bars and values of the windows and tables of the same size. Constant time a bar, but
+    where an extreme leaves the window unsurpassed (with every bar of a steady trend): then the
+    `period` highs or lows are searched, which takes 0.3 microseconds at 14 and 40 at 5000.
     Edge: a range of no height gives 50 (0/0 in the formula; TA-Lib gives 0 there, which a rule such
     as `stoch.k < 20` would take for oversold). A huge price leaves no trace once it has left.
 
@@ -128,7 +130,7 @@ KIND = BarKind(
     name="stoch",
     meaning="slow stochastic oscillator",
     parameters=(
-        period(14, least=1, meaning="bars of the range"),
+        period(14, least=1, most=LONGEST_SEARCHED, meaning="bars of the range"),
         period(3, least=1, name="smoothing", meaning="values in the mean that is %K"),
         period(3, least=1, name="signal", meaning="%Ks in the mean that is %D"),
     ),

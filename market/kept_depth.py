@@ -4,7 +4,8 @@ import re
 
 import msgspec
 
-SECOND = 1_000_000_000
+from market.intervals import SECOND
+
 CHECKPOINT_S = 600
 """With every change a whole book is kept so often too: nobody reads a day to know one moment."""
 LONGEST_S = 86_400

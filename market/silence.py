@@ -8,7 +8,8 @@ it means that something is wrong where five came every second.
 
 import msgspec
 
-SECOND = 1_000_000_000
+from market.intervals import SECOND
+
 SAME_MOMENT = SECOND // 100
 """Messages that come within this time count as one: a single order makes many trades, and they are
 no sign of how long a pause may be."""

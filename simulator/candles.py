@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from market.intervals import SECOND
 from simulator.candle import Candle, joined
 from simulator.listings import Listing
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from market.intervals import Interval
     from simulator.past import Past, PastTrade
 
-SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 KEPT_SECONDS = 2 * 3600
 """Candles of a second that are kept of the market's own trades; older ones are only in minutes."""

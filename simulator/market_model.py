@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from random import Random
 
-from market.intervals import Interval
+from market.intervals import SECOND, Interval
 from simulator.candle import Candle
 from simulator.candles import CandleBook
 from simulator.listings import Listing
@@ -21,8 +21,6 @@ from simulator.trades import IDS_PER_NS as TRADE_IDS_PER_NS
 from simulator.trades import TradeLog
 from simulator.true_book import BookCopy, Change, Ladder, LevelChange, Print, TrueBook
 from simulator.walls import NEVER, Walls
-
-SECOND = 1_000_000_000
 
 LEVELS = 230
 """Levels a side that the makers aim at."""

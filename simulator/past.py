@@ -17,10 +17,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from market.intervals import SECOND
 from simulator.candle import Candle
 from simulator.listings import Listing
 
-SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 DAYS = 400
 """The market's past begins so long before its opening, as if it had been listed then."""

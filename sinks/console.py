@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from typing import TextIO
 
+from market.intervals import SECOND
 from sinks.delivery import Delivered, DeliveryError, Failure, Traits
 from sinks.message import Message
 
-_SECOND = 1_000_000_000
 _UNPRINTABLE = {code: " " for code in (*range(0x20), *range(0x7F, 0xA0)) if code != 0x0A}
 
 
@@ -28,7 +28,7 @@ class ConsoleTarget:
         Raises:
             DeliveryError: the stream is closed; permanent, nobody reads it any more.
         """
-        time = datetime.fromtimestamp(now // _SECOND, UTC).strftime("%H:%M:%S")
+        time = datetime.fromtimestamp(now // SECOND, UTC).strftime("%H:%M:%S")
         # A terminal obeys control characters; an alert has no business giving it orders.
         block = message.text.strip("\n").translate(_UNPRINTABLE).replace("\n", "\n    ")
         try:

@@ -7,10 +7,9 @@ import msgspec
 import psycopg
 from prometheus_client import Counter, Gauge, Histogram
 
+from market.intervals import SECOND
 from sinks.outbox_row import OutboxRow
 from sinks.redaction import redact
-
-_SECOND = 1_000_000_000
 
 _log = logging.getLogger("sinks.sender")
 
@@ -35,7 +34,7 @@ def is_active(*, active: bool) -> None:
 def report_sent(rows: Sequence[OutboxRow], now: int) -> None:
     """Tell that a target has a message."""
     for row in rows:
-        age = max(0, now - row.fired_at) / _SECOND
+        age = max(0, now - row.fired_at) / SECOND
         _alerts.labels("sent" if row is rows[0] else "digested").inc()
         _seconds.observe(age)
         _log.debug("alert sent", extra={**_facts(row), "age_s": round(age, 3)})

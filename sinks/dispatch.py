@@ -12,6 +12,7 @@ from collections.abc import Callable
 import msgspec
 import psycopg
 
+from market.intervals import SECOND
 from sinks import delivery_log, outbox, outbox_waits
 from sinks.acknowledgements import escalate
 from sinks.alert_facts import read_facts
@@ -28,8 +29,6 @@ POLL_S = 0.5
 """How often the outbox is looked at when nobody notifies."""
 HELD_TOGETHER = 2
 """Alerts out of quiet hours from which on they go out together."""
-
-_SECOND = 1_000_000_000
 
 
 class Dispatcher:
@@ -140,7 +139,7 @@ class Dispatcher:
                         connection,
                         target=self._settings.escalate_to,
                         now=now,
-                        after_ns=int(self._settings.escalate_after_s * _SECOND),
+                        after_ns=int(self._settings.escalate_after_s * SECOND),
                     )
                 )
             self._mutes.refresh(connection, now=now)
@@ -190,4 +189,4 @@ class Dispatcher:
                 delivery_log.report_unanswered(now_rows, reason)
 
     def _oldest(self) -> int:
-        return self._clock() - int(self._settings.max_age_s * _SECOND)
+        return self._clock() - int(self._settings.max_age_s * SECOND)

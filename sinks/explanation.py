@@ -1,12 +1,12 @@
 """Why an alert fired, from what is stored of it."""
 
 from filters.alerts import Clause
+from market.intervals import SECOND
 from sinks.alert_facts import AlertFacts
 from sinks.message import Composer, number
 
 DIGITS = 9
 """Of a value: enough for every price, and no more than a phone has room for."""
-_SECOND = 1_000_000_000
 
 
 def explain(facts: AlertFacts, composer: Composer, *, acked_by: str | None = None) -> str:
@@ -29,7 +29,7 @@ def explain(facts: AlertFacts, composer: Composer, *, acked_by: str | None = Non
         ]
     else:
         lines += [f"{name} was {_value(value)}" for name, value in sorted(facts.values.items())]
-    lines.append(f"decided {facts.age_ns / _SECOND:.1f} s after the market's time")
+    lines.append(f"decided {facts.age_ns / SECOND:.1f} s after the market's time")
     if facts.ended_at is not None:
         lines.append(f"over since {composer.moment(facts.ended_at)}")
     if acked_by is not None:

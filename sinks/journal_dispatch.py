@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from market.intervals import SECOND
 from sinks import delivery_log
 from sinks.alert_journal import AlertJournal
 from sinks.alert_settings import AlertSettings
@@ -17,8 +18,6 @@ from sinks.delivery import Delivered, Failure
 from sinks.journaled_alert import JournaledAlert
 from sinks.kept_mutes import KeptMutes
 from sinks.message import Composer
-
-_SECOND = 1_000_000_000
 
 
 class JournalDispatcher:
@@ -76,7 +75,7 @@ class JournalDispatcher:
     ) -> tuple[AlertJournal | None, list[JournaledAlert]]:
         """Return the journal with the first fired of all alerts, and what waits in it."""
         found: tuple[AlertJournal | None, list[JournaledAlert]] = (None, [])
-        oldest = self._clock() - int(self._settings.max_age_s * _SECOND)
+        oldest = self._clock() - int(self._settings.max_age_s * SECOND)
         for journal in journals:
             waiting = journal.due(target=target, oldest=oldest)
             due = [alert for alert in waiting if not self._is_muted(journal, alert)]

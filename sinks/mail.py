@@ -15,6 +15,7 @@ from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime
 
+from market.intervals import SECOND
 from sinks.breaker import Breaker
 from sinks.delivery import Delivered, DeliveryError, Failure, Traits
 from sinks.email_settings import EmailSettings
@@ -27,8 +28,6 @@ STEP_S = 2.5
 """Seconds for one answer of the server."""
 CALL_S = 6.0
 """Seconds for one mail, connecting and logging in included."""
-
-_SECOND = 1_000_000_000
 
 
 class MailTarget:
@@ -145,7 +144,7 @@ class MailTarget:
         mail["Subject"] = " ".join(message.subject.split())
         mail["From"] = self._settings.sender
         mail["To"] = self._address
-        mail["Date"] = format_datetime(datetime.fromtimestamp(now // _SECOND, UTC))
+        mail["Date"] = format_datetime(datetime.fromtimestamp(now // SECOND, UTC))
         mail["Message-ID"] = f"<{name}@{self._settings.sender.rpartition('@')[2]}>"
         mail["Auto-Submitted"] = "auto-generated"
         if message.rows and message.rows[0].severity == "critical":

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from market.intervals import SECOND
 from sinks.alert_facts import AlertFacts
 from sinks.outbox_row import REPEAT_MARK, OutboxRow
 
-_SECOND = 1_000_000_000
 MOST = 30
 """Alerts that one digest carries."""
 LINE_LIMIT = 110
@@ -158,7 +158,7 @@ class Composer(msgspec.Struct, frozen=True):
         price = "" if facts.price is None else f" · price {number(facts.price)}"
         lines = [
             f"{' '.join(where)}{price} · {row.severity}",
-            f"decided {facts.age_ns / _SECOND:.1f} s after the market's time",
+            f"decided {facts.age_ns / SECOND:.1f} s after the market's time",
             self.moment(facts.fired_at),
         ]
         link = self.link(facts.venue, facts.symbol)
@@ -166,14 +166,14 @@ class Composer(msgspec.Struct, frozen=True):
 
     def moment(self, ns: int) -> str:
         """Return a moment in local time and UTC, `2026-11-20 14:03:05 (13:03:05 UTC)`."""
-        utc = datetime.fromtimestamp(ns // _SECOND, UTC)
+        utc = datetime.fromtimestamp(ns // SECOND, UTC)
         if self.zone.key == "UTC":
             return f"{utc:%Y-%m-%d %H:%M:%S} UTC"
         local = utc.astimezone(self.zone)
         return f"{local:%Y-%m-%d %H:%M:%S %Z} ({utc:%H:%M:%S} UTC)"
 
     def _clock(self, ns: int) -> str:
-        return f"{datetime.fromtimestamp(ns // _SECOND, self.zone):%H:%M:%S}"
+        return f"{datetime.fromtimestamp(ns // SECOND, self.zone):%H:%M:%S}"
 
 
 def number(value: float) -> str:

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-_SECOND = 1_000_000_000
+from market.intervals import SECOND
+
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 
 
@@ -51,7 +52,7 @@ class QuietHours(msgspec.Struct, frozen=True):
             >>> datetime.fromtimestamp(night.until(at) / 10**9, UTC).isoformat()
             '2026-01-11T06:00:00+00:00'
         """
-        local = datetime.fromtimestamp(now // _SECOND, self.zone)
+        local = datetime.fromtimestamp(now // SECOND, self.zone)
         clock = local.time()
         if self.start < self.end:
             is_quiet = self.start <= clock < self.end
@@ -62,7 +63,7 @@ class QuietHours(msgspec.Struct, frozen=True):
         end = datetime.combine(local.date(), self.end, tzinfo=self.zone)
         if clock >= self.end:
             end = datetime.combine(local.date() + timedelta(days=1), self.end, tzinfo=self.zone)
-        return int(end.astimezone(UTC).timestamp()) * _SECOND
+        return int(end.astimezone(UTC).timestamp()) * SECOND
 
 
 def find_zone(name: str) -> ZoneInfo:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from market.intervals import SECOND
 from sinks.alert_facts import AlertFacts
 from sinks.breaker import Breaker
 from sinks.delivery import Delivered, DeliveryError, Failure, Traits
@@ -33,7 +34,6 @@ CALL_S = 6.0
 """Seconds for one call, connecting included."""
 MOST_PAUSE_S = 3600.0
 
-_SECOND = 1_000_000_000
 _LATER = frozenset({408, 409, 423, 425, 429, 500, 502, 503, 504})
 """Answers by which a server says that it did not take the call, and may take it later."""
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
@@ -109,7 +109,7 @@ class WebhookTarget:
         if self._breaker.is_aborted:
             raise DeliveryError("webhook: stopped before the call", failure=Failure.RETRY)
         body = msgspec.json.encode(_body(message))
-        seconds = str(now // _SECOND)
+        seconds = str(now // SECOND)
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "candlewax",

@@ -12,6 +12,7 @@ import msgspec
 
 from filters.fields import BAR_FIELDS
 from filters.places import Place
+from indicators.beginning import whole_after
 from indicators.contract import BarIndicator
 from indicators.kinds import Output, Shown
 from indicators.names import (
@@ -203,9 +204,7 @@ def book_names(names: Iterable[str]) -> list[str]:
 
 
 def _past(name: IndicatorName) -> int:
-    indicator = create_for_bars(name)
-    settled = indicator.settled
-    return min(indicator.warm_up if settled is None else settled, LONGEST_PAST)
+    return min(whole_after(create_for_bars(name)), LONGEST_PAST)
 
 
 def _wanted(names: Iterable[str]) -> tuple[list[IndicatorName | str], list[str]]:

@@ -20,7 +20,7 @@ from indicators.catalogue import KINDS
 from indicators.names import IndicatorNameError, parse
 from indicators.support_resistance import FARTHEST_RANK
 from market.events import Bar, State
-from market.intervals import Interval
+from market.intervals import SECOND, Interval
 from sinks.charts.chart import Chart, Mark, Wall
 from sinks.charts.contents import (
     BARS_SHOWN,
@@ -53,7 +53,6 @@ BOOK_AGE_S = 60
 OLDEST = 3
 """Bars that are further back than this many times what is shown are left out."""
 
-_SECOND = 1_000_000_000
 _DISTANCE = "_distance_bps"
 _WALLS = tuple(
     name
@@ -93,7 +92,7 @@ class AlertPictures:
                 instrument="",
                 interval=USUAL_INTERVAL,
                 start=0,
-                end=60 * _SECOND,
+                end=60 * SECOND,
                 open=1.0,
                 high=1.0,
                 low=1.0,
@@ -148,7 +147,7 @@ def _await_bar(connection: psycopg.Connection, alert: Alert) -> None:
     No longer than `BAR_PATIENCE_S` after the alert: some bars are never stored.
     """
     venue, _, symbol = alert.series.partition(":")
-    latest = alert.ts_fired + int(BAR_PATIENCE_S * _SECOND)
+    latest = alert.ts_fired + int(BAR_PATIENCE_S * SECOND)
     while alert.interval and time.time_ns() < latest:
         row = connection.execute(
             'SELECT FROM bars WHERE venue = %s AND symbol = %s AND "interval" = %s AND "end" = %s',
@@ -467,7 +466,7 @@ def _book(connection: psycopg.Connection, instrument: str, ts: int) -> _Book | N
     row = connection.execute(
         "SELECT bid_prices, bid_sizes, ask_prices, ask_sizes FROM book_tops WHERE venue = %s"
         " AND symbol = %s AND time > %s AND time <= %s ORDER BY time DESC LIMIT 1",
-        (venue, symbol, moment(max(ts - BOOK_AGE_S * _SECOND, 0)), moment(ts)),
+        (venue, symbol, moment(max(ts - BOOK_AGE_S * SECOND, 0)), moment(ts)),
     ).fetchone()
     if row is None or not row[0] or not row[2]:
         return None

@@ -7,9 +7,8 @@ from itertools import pairwise
 import msgspec
 
 from market.events import Bar
-from market.intervals import Interval
+from market.intervals import SECOND, Interval
 
-SECOND = 1_000_000_000
 LONGEST_HOLE = 8
 """Places that a hole takes at most; a longer one is written with its length."""
 TICKS = 5

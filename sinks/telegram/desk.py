@@ -6,6 +6,7 @@ import msgspec
 import psycopg
 
 from market.errors import ConfigError
+from market.intervals import SECOND
 from sinks import outbox_report
 from sinks.acknowledgements import acknowledge, acknowledged_by, carried_keys
 from sinks.alert_facts import read_facts
@@ -21,8 +22,6 @@ from sinks.telegram.services import Services
 SNOOZE_S = 3600
 NEWEST = 10
 """Alerts that `/alerts` shows."""
-
-_SECOND = 1_000_000_000
 
 
 class Asker(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +136,7 @@ class Desk:
             if len(known) > NEWEST:
                 parts.append(f"and {len(known) - NEWEST} more")
             return Answer(text="\n\n".join(parts), notice="Why")
-        ends_at = now + SNOOZE_S * _SECOND if button is Button.SNOOZE else None
+        ends_at = now + SNOOZE_S * SECOND if button is Button.SNOOZE else None
         wanted = list(dict.fromkeys((one.spec, one.symbol) for one in known))
         for spec, symbol in wanted:
             add_mute(
@@ -267,7 +266,7 @@ class Desk:
             target=asker.target,
             spec=spec,
             symbol=symbol,
-            ends_at=None if length is None else now + length * _SECOND,
+            ends_at=None if length is None else now + length * SECOND,
             created_by=asker.name,
         )
         number = add_mute(connection, mute, now=now)

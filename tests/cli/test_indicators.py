@@ -176,7 +176,7 @@ def test_every_kind_is_listed_with_the_bars_it_wants(capsys: pytest.CaptureFixtu
     for kind in KINDS.values():
         assert any(line.startswith(f"{usage(kind)} ") for line in lines)
     rsi = next(line for line in lines if line.startswith("rsi(14) "))
-    assert rsi.split()[:4] == ["rsi(14)", "bar", "15", "140"]
+    assert rsi.split()[:4] == ["rsi(14)", "bar", "15", "202"]
 
 
 @pytest.mark.parametrize(

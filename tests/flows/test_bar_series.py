@@ -1,8 +1,12 @@
+import copy
+
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.bar_series import BarSeries, HistoryWish
+from indicators.contract import BarIndicator
 from indicators.names import create_for_bars
 from market.events import Bar, History, State
 from market.intervals import Interval
@@ -109,6 +113,32 @@ def test_a_correction_does_not_end_an_interruption() -> None:
     assert made.values()["ema(2)"] is not None
     made.take(bar(9))
     assert made.values() == {"ema(2)": None}
+
+
+def test_a_forming_bar_computes_what_is_asked_alone_and_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ["rsi(2)", "ema(2)", "macd(2,3,2).line", "macd(2,3,2).hist"]
+    forming, closed = series(*names), series(*names)
+    for number in range(6):
+        forming.take(bar(number, 100 + number % 3))
+        closed.take(bar(number, 100 + number % 3))
+    before = forming.values()
+    closed.take(bar(6, 107))
+    copied: list[str] = []
+    deepcopy = copy.deepcopy
+
+    def counting(indicator: BarIndicator) -> BarIndicator:
+        copied.append(indicator.name)
+        return deepcopy(indicator)
+
+    monkeypatch.setattr("flows.bar_series.copy.deepcopy", counting)
+    told = forming.provisional(bar(6, 107), ["rsi(2)", "macd(2,3,2).hist", "sma(9)"])
+    assert told == {name: closed.values()[name] for name in ("rsi(2)", "macd(2,3,2).hist")}
+    assert sorted(copied) == ["macd(2,3,2)", "rsi(2)"]
+    assert forming.values() == before
+    forming.take(bar(6, 107))
+    assert forming.values() == closed.values()
 
 
 def test_what_is_wanted_still_keeps_its_state() -> None:
@@ -371,6 +401,25 @@ def test_a_total_does_not_depend_on_how_far_others_look_back() -> None:
         made.absorb(past(2000 - made.wish.bars, 1999))
         told.append(made.values()["obv"])
     assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("name", ["crosses(obv,sma(1000))", "divergence(obv,3,2000)"])
+def test_what_looks_at_a_total_is_given_as_much_past_as_it_reaches_over(name: str) -> None:
+    made = series(name)
+    made.resume(at(3000))
+    assert made.wish is not None
+    _, told = made.absorb(past(3000 - made.wish.bars, 2999))
+    assert {(each.state, each.reason) for each in told} == {(State.LIVE, "")}
+
+
+def test_a_divergence_of_a_total_says_that_a_pivot_in_its_span_may_be_missing() -> None:
+    made = series("divergence(obv,3,2000)")
+    made.resume(at(3000))
+    assert made.wish is not None
+    answer = msgspec.structs.replace(past(2500, 2999), asked=made.wish.bars)
+    _, told = made.absorb(answer)
+    whole = made.wish.bars
+    assert {each.reason for each in told} == {f"settling(500 of {whole})"}
 
 
 def test_a_series_without_a_past_asks_for_none_and_keeps_nothing() -> None:

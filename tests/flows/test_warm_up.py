@@ -9,8 +9,8 @@ import pytest
 
 from connectors.history import GRACE
 from flows import warm_up
-from flows.bar_series import HistoryWish
-from flows.warm_up import TRIES, WORKERS, WarmUp, is_whole
+from flows.bar_series import MOST_COLLECTED, HistoryWish
+from flows.warm_up import LONGEST_PAUSE_S, NEVER, WARNED_AFTER, WORKERS, WarmUp, is_whole
 from market.errors import HistoryError
 from market.events import Bar, History
 from tests.flows.market_events import BTC, START, past
@@ -60,6 +60,20 @@ class Rig:
         while not holds():
             assert time.monotonic() < deadline, "it never came"
             threading.Event().wait(0.01)
+
+    def until_tried(self, times: int) -> None:
+        """Wait until so many tries failed, and none is under way."""
+        self.until(lambda: self.tries() == times)
+
+    def tries(self) -> int:
+        with self.loader._lock:
+            return sum(each.tries for each in self.loader._orders.values() if each.due < NEVER)
+
+    @property
+    def pause_s(self) -> float:
+        """How long the last of the orders is put off."""
+        with self.loader._lock:
+            return (list(self.loader._orders.values())[-1].due - self.now) / SECOND
 
 
 @pytest.fixture
@@ -149,15 +163,50 @@ def test_wishes_of_the_same_bars_are_fulfilled_with_one_answer(rig: Rig) -> None
     assert rig.asked == [msgspec.structs.replace(later, bars=WISH.bars + 1)]
 
 
-def test_a_venue_that_fails_is_asked_again_and_then_done_without(rig: Rig) -> None:
-    rig.answers = [HistoryError("not now")] * TRIES
+def test_a_venue_that_fails_is_asked_again_ever_more_slowly_until_it_answers(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    fails = WARNED_AFTER + 3
+    rig.answers = [HistoryError("not now")] * fails
     rig.loader.wish(WISH)
-    for tries in range(1, TRIES + 1):
-        rig.until(lambda tries=tries: len(rig.asked) == tries)  # type: ignore[misc]  # bound now
-        rig.now += 3600 * SECOND
+    for tries in range(1, fails + 1):
+        rig.until_tried(tries)
+        assert rig.pause_s == min(2.0**tries, LONGEST_PAUSE_S)
+        assert rig.told == []
+        rig.now += int(rig.pause_s * SECOND)
+    rig.until(lambda: bool(rig.told))
+    assert rig.told == [("BTC-USDT", ANSWER)]
+    assert len(rig.asked) == fails + 1
+    assert [each.levelname for each in caplog.records].count("WARNING") == 1
+
+
+def test_a_venue_is_asked_no_more_when_the_series_has_warmed_up_without(rig: Rig) -> None:
+    rig.answers = [HistoryError("not now")] * 2
+    rig.loader.wish(WISH)
+    rig.until_tried(1)
+    rig.now = START + MOST_COLLECTED * SECOND
     rig.until(lambda: bool(rig.told))
     (answer,) = (history for _, history in rig.told)
     assert (answer.bars, answer.until) == ((), WISH.until)
+    assert len(rig.asked) == 2
+    assert rig.loader.progress == (1, 1)
+
+
+def test_a_venue_that_fails_keeps_no_other_waiting(rig: Rig) -> None:
+    failing = [msgspec.structs.replace(WISH, interval=f"{many}m") for many in (1, 3, 5, 15, 30)]
+    rig.answers = [HistoryError("not now")] * len(failing)
+    for wish in failing:
+        rig.loader.wish(wish)
+    rig.until_tried(len(failing))
+    rig.loader.stop()
+    for thread in rig.loader._threads:
+        thread.join()
+    rig.now += 3600 * SECOND
+    late = msgspec.structs.replace(WISH, interval="1h", until=rig.now - 3600 * SECOND)
+    rig.loader.wish(late)
+    order = rig.loader._next()
+    assert order is not None
+    assert order.wish == late
 
 
 def test_a_venue_that_failed_once_is_believed_the_second_time(rig: Rig) -> None:

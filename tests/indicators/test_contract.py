@@ -62,12 +62,17 @@ LIBRARY = [
     "talib.sar",
     "talib.vwap",
 ]
-"""One of each sort of what a library computes; see `test_talib.py` for the rest."""
+"""One of each sort of what a library computes; see `test_talib.py` and
+`test_pandas_ta.py` for the rest."""
 LIBRARY_TOLERANCE = 1e-9
 """What pickling may change there, as a part of the largest value so far."""
 
 OWN_NAMES = [usage(kind) for kind in KINDS.values() if kind.reads == "bar"] + SMALL
-BAR_NAMES = OWN_NAMES + LIBRARY
+BAR_NAMES = [
+    *OWN_NAMES,
+    *LIBRARY,
+    pytest.param("pta.rsi(2)", marks=pytest.mark.slow),  # a thousand times as long as the others
+]
 BOOK_NAMES = [usage(kind) for kind in KINDS.values() if kind.reads == "book"] + [
     "book.imbalance(1)",
     "book.count_imbalance(3)",

@@ -12,12 +12,12 @@ from indicators.liquidity import (
     HALF_LIFE_S,
     LEAST_AGE_S,
     REACH_BPS,
-    SECOND,
     WARM_UP,
     WIDTH_BPS,
     LiquidityMap,
     RestingDepth,
 )
+from market.intervals import SECOND
 from tests.drawn_examples import examples
 
 Side = dict[float, float]

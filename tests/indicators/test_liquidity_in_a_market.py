@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from indicators.book_imbalance import VolumeImbalance
-from indicators.liquidity import HALF_LIFE_S, SECOND, LiquidityMap, RestingDepth
+from indicators.liquidity import HALF_LIFE_S, LiquidityMap, RestingDepth
 from indicators.names import create_for_depth
 from market.book import Book
 from market.events import Level
+from market.intervals import SECOND
 from simulator.listings import choose
 from simulator.market_model import MarketModel
 from simulator.script import Script, read_script

@@ -49,7 +49,7 @@ def test_a_kind_with_all_there_is_to_say_is_told_whole(monkeypatch: pytest.Monke
     text = page.indicator_page()
     assert (
         "| `odd(close,0.5)` | series a series or a number; share 0 to 1 | close |"
-        " `.up` 0 to 1; `.seen` bars (not always there) | bar 15 | bar 140 |"
+        " `.up` 0 to 1; `.seen` bars (not always there) | bar 15 | bar 202 |"
     ) in text
     section = text[text.index("\n## odd\n") : text.index("\n## Where others differ")]
     assert section.split("\n\n") == [

@@ -7,46 +7,97 @@ import numpy as np
 import pytest
 
 from indicators.catalogue import find_kind
+from indicators.contract import BarIndicator
 from indicators.kinds import BarKind
 from indicators.libraries import names
 from indicators.made_up_bars import standing_still
-from indicators.names import IndicatorNameError, create_for_bars, parse, usage
-from indicators.pandas_ta_functions import describe, frame_of, function_names, output_names
+from indicators.names import IndicatorName, IndicatorNameError, create_for_bars, parse, usage
+from indicators.pandas_ta_functions import (
+    describe,
+    frame_of,
+    function_names,
+    output_names,
+    rows_kept,
+)
 from indicators.pandas_ta_indicator import PandasTaIndicator
+from tests.indicators.flow_bars import Column
 from tests.indicators.library_bars import bars_of, walk_columns
 
 COLUMNS = walk_columns(3, 640)
 BARS = bars_of(COLUMNS)
-COMPARED = ["supertrend(7,3)", "cci(14)", "rsi(14)", "macd(12,26,9)", "qqe", "ichimoku", "dpo(20)"]
+QUICK = set(names("pta")[::8])
+"""The functions that are measured with every run: each takes a twelfth of a second."""
+EVERY = [
+    pytest.param(each, marks=[] if each in QUICK else pytest.mark.slow) for each in names("pta")
+]
+ROLLED = [
+    "cci(14)",
+    "supertrend(7,3)",
+    *(
+        pytest.param(each, marks=pytest.mark.slow)
+        for each in ("rsi(14)", "macd(12,26,9)", "qqe", "ichimoku", "dpo(20)")
+    ),
+]
 
 
-@pytest.mark.parametrize("name", COMPARED)
+def whole(name: IndicatorName) -> Column:
+    """What the function says of all bars at once: a row for each, a column for each output."""
+    function = describe(name.kind.removeprefix("pta."))
+    assert function is not None
+    numbers = [each for each in name.arguments if not isinstance(each, IndicatorName)]
+    found = function.over(frame_of(COLUMNS), numbers)
+    assert found is not None
+    told: Column = found.to_numpy(float)
+    return told
+
+
+def assert_told(indicator: BarIndicator, theirs: Column, number: int, tolerance: float) -> None:
+    """Hold what is said of a bar against the row of it, by the value or by its usual size."""
+    for value, column in zip(indicator.values, theirs.T, strict=True):
+        expected = float(column[number])
+        if math.isnan(expected):
+            assert value is None
+        else:
+            usual = tolerance * float(np.nanmean(np.abs(column)))
+            assert value == pytest.approx(expected, rel=tolerance, abs=usual)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_function_agrees_with_the_whole_from_its_first_value(name: str) -> None:
+    """It is pickled once on the way, and corrected once."""
+    kind = find_kind(name)
+    assert kind is not None
+    parsed = parse(usage(kind))
+    theirs = whole(parsed)
+    indicator = create_for_bars(parsed)
+    first = indicator.warm_up - 1
+    for number, bar in enumerate(BARS[: first + 4]):
+        if number == first + 1:
+            indicator = pickle.loads(pickle.dumps(indicator))  # noqa: S301
+        if number == first + 2:
+            indicator.update(BARS[0])
+            indicator.revise(bar)
+        else:
+            indicator.update(bar)
+        assert indicator.count == number + 1
+        if number < first:
+            assert set(indicator.values) == {None}
+        else:
+            assert_told(indicator, theirs, number, 1e-9)
+    assert any(value is not None for value in indicator.values)
+
+
+@pytest.mark.parametrize("name", ROLLED)
 def test_on_a_rolling_frame_it_agrees_with_the_whole(name: str) -> None:
     parsed = parse(f"pta.{name}")
-    function = describe(parsed.kind.removeprefix("pta."))
-    assert function is not None
-    arguments = [float(each) for each in parsed.arguments if not hasattr(each, "kind")]
-    found = function.over(frame_of(COLUMNS), arguments)
-    assert found is not None
+    theirs = whole(parsed)
     indicator = create_for_bars(parsed)
-    for number, bar in enumerate(BARS):
-        if number < len(BARS) - 25 and number > indicator.warm_up + 5:
-            indicator._kept.append(  # type: ignore[attr-defined]
-                (float(bar.start // 10**6), bar.open, bar.high, bar.low, bar.close, bar.volume)
-            )
-            indicator.count += 1  # type: ignore[misc]
-            continue
+    numbers = tuple(each for each in parsed.arguments if not isinstance(each, IndicatorName))
+    rows = rows_kept(parsed.kind.removeprefix("pta."), numbers)
+    for number, bar in enumerate(BARS[: rows + 40]):
         indicator.update(bar)
-        if number < indicator.warm_up - 1:
-            assert set(indicator.values) == {None}
-            continue
-        for value, column in zip(indicator.values, found.to_numpy(float).T, strict=True):
-            theirs = column[number]
-            if math.isnan(theirs):
-                assert value is None
-            else:
-                scale = np.nanmean(np.abs(column))
-                assert value == pytest.approx(theirs, rel=1e-5, abs=1e-5 * scale)
+        if number >= rows:
+            assert_told(indicator, theirs, number, 1e-5)
 
 
 @pytest.mark.parametrize("name", ["supertrend(3,2)", "rsi(4)", "hl2"])
@@ -72,7 +123,7 @@ def test_every_function_says_what_it_takes_and_when_it_begins(name: str) -> None
     assert len({each.name for each in kind.outputs}) == len(kind.outputs)
 
 
-@pytest.mark.parametrize("name", names("pta")[::8])
+@pytest.mark.parametrize("name", EVERY)
 def test_what_a_function_wants_is_measured(name: str) -> None:
     kind = find_kind(name)
     assert kind is not None

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from market.book import Book
 from market.book_updates import BookUpdates
 from market.events import BookDelta, BookSnapshot, BookTop, BookUpdate, Level, State
-from market.kept_depth import CHECKPOINT_S, SECOND, KeptDepth
+from market.intervals import SECOND
+from market.kept_depth import CHECKPOINT_S, KeptDepth
 
 NAME = "binance:BTC-USDT"
 LEVELS = st.lists(

@@ -2,7 +2,8 @@
 
 import pytest
 
-from market.kept_depth import LONGEST_S, SECOND, KeptDepth
+from market.intervals import SECOND
+from market.kept_depth import LONGEST_S, KeptDepth
 
 
 def test_the_three_ways_are_read() -> None:

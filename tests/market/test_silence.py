@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.silence import SAME_MOMENT, SECOND, ChannelWatch
+from market.intervals import SECOND
+from market.silence import SAME_MOMENT, ChannelWatch
 from tests.drawn_examples import examples
 
 START = 1_700_000_000 * SECOND
