@@ -96,6 +96,8 @@ def short_text(value: float) -> str:
         >>> [short_text(each) for each in (27.4312, 1234567.0, 0.00123456, -0.0)]
         ['27.43', '1.23M', '0.00123', '0']
     """
+    if not isfinite(value):
+        return "?"
     size = abs(value)
     for unit, least in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e4)):
         if least <= size < 1e15:

@@ -292,7 +292,7 @@ def test_a_disk_that_is_full_leaves_memory_and_tells_the_ledger(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         with monkeypatch.context() as patch:
-            patch.setattr("sinks.spool_lane._write_all", full)
+            patch.setattr("sinks.spool_lane.write_all", full)
             for _ in range(10):
                 feed.trades(1000)
                 feed.barrier()
