@@ -129,10 +129,16 @@ def test_a_patient_flow_outruns_its_buffer_and_loses_nothing(database: str) -> N
 
 
 class _SlowToWrite(DynamicSource[tuple[str, RowBatch]]):
-    """Holds the table while an epoch ends, and asks what is stored when the epoch is over."""
+    """Holds the table while an epoch ends, and asks what is stored when the epoch is over.
 
-    def __init__(self, dsn: str) -> None:
+    Args:
+        dsn: address of the database.
+        held_s: how long the table is held at most; whoever asks lets go of it.
+    """
+
+    def __init__(self, dsn: str, held_s: float) -> None:
         self.dsn = dsn
+        self.held_s = held_s
         self.stored: list[int] = []
 
     def build(
@@ -145,33 +151,31 @@ class _SlowToWritePartition(StatelessSourcePartition[tuple[str, RowBatch]]):
     def __init__(self, source: _SlowToWrite) -> None:
         self._source = source
         self._turns = 0
-        self._release: threading.Timer | None = None
+        self._holder = psycopg.connect(source.dsn)
+        self._release = threading.Timer(source.held_s, self._holder.close)
 
     def next_batch(self) -> list[tuple[str, RowBatch]]:
         self._turns += 1
         if self._turns == 1:
-            holder = psycopg.connect(self._source.dsn)
-            holder.execute("LOCK TABLE trades IN SHARE MODE")
-            self._release = threading.Timer(BARRIER_S + 0.5, holder.close)
+            self._holder.execute("LOCK TABLE trades IN SHARE MODE")
             self._release.start()
             return [trades("BTC-USDT", 0, 100)]
         # With an epoch for each turn, the first one is over when the second one has begun twice.
         if self._turns == 4:
             found = rows_of(self._source.dsn, "SELECT count(*)::int FROM trades")
             self._source.stored += [int(str(row[0])) for row in found]
+            self._release.cancel()
+            self._release.join()
+            self._holder.close()
             raise StopIteration
         return []
-
-    def close(self) -> None:
-        if self._release is not None:
-            self._release.join()
 
 
 @pytest.mark.parametrize("patient", [False, True])
 def test_only_a_patient_sink_ends_no_epoch_before_its_rows_are_stored(
     database: str, *, patient: bool
 ) -> None:
-    source = _SlowToWrite(database)
+    source = _SlowToWrite(database, BARRIER_S + 0.5 if patient else 60.0)
     flow = Dataflow("slow")
     stream = op.input("in", flow, source)
     op.output("store", stream, TimescaleSink(database, StoreSettings(), patient=patient))
