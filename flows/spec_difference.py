@@ -13,9 +13,12 @@ from market.events import Bar
 from sinks.secret import Secret
 from sinks.store_connection import RETRIABLE, complete, connect
 from sinks.stored_bars import read_bars
+from sinks.unexpected import Contained
 
 MOST = 20
 """Specs that are compared after one change; a larger change is a new set, and no edit."""
+
+_THREAD = "spec-difference"
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +42,13 @@ class SpecDifferences:
 
     def changed(self, old: tuple[Spec, ...], new: tuple[Spec, ...]) -> threading.Thread:
         """Begin to compare two sets of specs in force; return the thread that does."""
-        thread = threading.Thread(
-            target=self.tell, args=(old, new), name="spec-difference", daemon=True
-        )
+        thread = threading.Thread(target=self._run, args=(old, new), name=_THREAD, daemon=True)
         thread.start()
         return thread
+
+    def _run(self, old: tuple[Spec, ...], new: tuple[Spec, ...]) -> None:
+        with Contained(log, _THREAD, "filters not compared, by a bug in the comparison"):
+            self.tell(old, new)
 
     def tell(self, old: tuple[Spec, ...], new: tuple[Spec, ...]) -> None:
         """Write a line into the log for each spec that is new, gone or edited."""

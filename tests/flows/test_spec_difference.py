@@ -1,6 +1,7 @@
 """What an edit of specs changes is told in the log."""
 
 import logging
+import threading
 import time
 
 import psycopg
@@ -63,3 +64,19 @@ def test_a_database_that_is_away_or_a_whole_new_set_is_no_trouble(
         "filters not compared: too many changed",
     ]
     assert "hush" not in caplog.text
+
+
+def test_a_bug_costs_the_comparison_and_is_loud(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("ours")
+
+    ends: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", ends.append)  # in a flow it ends the process
+    monkeypatch.setattr(SpecDifferences, "_compare", broken)
+    SpecDifferences(Secret(""), (BTC,)).changed((), (spec("close > 1"),)).join()
+    assert ends == []
+    [line] = caplog.records
+    assert line.levelname == "ERROR"
+    assert line.exc_info is not None
