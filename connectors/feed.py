@@ -2,7 +2,8 @@
 
 A feed is told every record of its connections, live or from a recording, and answers with events.
 It decides what a connection's end means and how a second connection takes over from the first; it
-does no I/O itself, so a recording replayed takes the very same way.
+does no I/O itself, so a recording replayed takes the very same way. It is long because a take-over
+touches all that a connection can do.
 """
 
 from collections.abc import Sequence

@@ -5,6 +5,8 @@ is not given to it; the past is asked for instead (`HistoryWish`), and what come
 the hole, takes the place of such bars, and lets every indicator that had begun anew go on as if
 nothing had been missed: from its state before the hole where the past reaches back to it, so that
 a running total keeps its level. Where no history comes they warm up with the bars that follow.
+
+It is long because bars, holes and history come in any order, and each asks what the others left.
 """
 
 import copy
