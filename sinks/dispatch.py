@@ -82,6 +82,7 @@ class Dispatcher:
         if first is None:
             return False
         rows = self._gather(connection, first)
+        first = rows[0]  # an older one may have become due since
         facts = read_facts(connection, [row.alert_key for row in rows])
         picture = None
         known = facts.get(first.alert_key)

@@ -67,7 +67,8 @@ def due_like(
 
     Args:
         connection: any.
-        first: as `due` gives it; it is among the answer.
+        first: as `due` gives it. Rows that became due since may come before it in the answer, and
+            `limit` of them may push it out.
         now: as in `due`.
         oldest: as in `due`.
         limit: number of rows.

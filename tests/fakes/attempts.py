@@ -6,23 +6,36 @@ import psycopg
 from sinks import outbox
 from sinks.outbox_row import OutboxRow
 
+SECOND = 1_000_000_000
 URGENCY = ("critical", "warning", "info")
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A row that was due."""
+    """A row that was due, or that was begun."""
 
     number: int
     severity: str
     fired_at: float
 
+    @property
+    def turn(self) -> tuple[int, float, int]:
+        """Its place in the order in which rows are to go out.
+
+        The rows are stored in the order of their numbers, which decides in a microsecond.
+        """
+        return (URGENCY.index(self.severity), self.fired_at, self.number)
+
 
 class Attempt(msgspec.Struct, frozen=True):
     """An attempt: what was begun, and everything that was due when that was decided."""
 
-    begun: tuple[int, ...]
-    severities: tuple[str, ...]
+    rows: tuple[Row, ...]
     due: tuple[Row, ...]
+
+    @property
+    def begun(self) -> tuple[int, ...]:
+        """Return the numbers of its rows."""
+        return tuple(row.number for row in self.rows)
 
 
 class Attempts:
@@ -60,8 +73,10 @@ class Attempts:
         if begun:
             self.made.append(
                 Attempt(
-                    tuple(_number(row.alert_key) for row in begun),
-                    tuple(row.severity for row in begun),
+                    tuple(
+                        Row(_number(row.alert_key), row.severity, row.fired_at / SECOND)
+                        for row in begun
+                    ),
                     self._due,
                 )
             )
@@ -75,18 +90,16 @@ class Attempts:
 
 
 def check_order(attempts: list[Attempt]) -> None:
-    """Check that nothing began while something more urgent, or as urgent and older, was due."""
+    """Check that nothing began while something more urgent, or as urgent and older, was due.
+
+    Rows that wait for their next try may become due between the decision and the gathering of what
+    goes along: they are older than what was decided, so they may go before it.
+    """
     for attempt in attempts:
-        (severity,) = set(attempt.severities)  # a message is of one severity
-        _, _, number, wanted = min(
-            # The rows are stored in the order of their numbers, which decides in a microsecond.
-            (URGENCY.index(row.severity), row.fired_at, row.number, row.severity)
-            for row in attempt.due
-        )
-        # What is waiting for its next try may become due a moment later and travel along.
-        began = (attempt.begun, severity)
-        assert number in attempt.begun, f"{began} began while {(number, wanted)} was due"
-        assert severity == wanted, f"{began} began while {(number, wanted)} was due"
+        assert len({row.severity for row in attempt.rows}) == 1  # a message is of one severity
+        assert list(attempt.rows) == sorted(attempt.rows, key=lambda row: row.turn)
+        began, wanted = attempt.rows[0], min(attempt.due, key=lambda row: row.turn)
+        assert began.turn <= wanted.turn, f"{attempt.rows} began while {wanted} was due"
 
 
 def _number(key: str) -> int:
