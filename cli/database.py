@@ -88,12 +88,17 @@ def _new_password(role: str) -> "Secret":
 @app.command
 def upgrade(*, config: Config = None) -> int:
     """Bring the tables up to date and use what the server can do."""
+    from migrations.storage import fill
     from migrations.upgrade import current
 
-    with _attached(config, "upgrade", migrate=True) as (_, store):
-        print(f"schema version {current(store.database_url.reveal())}")
+    with _attached(config, "upgrade", migrate=True) as (told, store):
+        address = store.database_url.reveal()
+        print(f"schema version {current(address)}")
         if store.report is not None:
             _print_steps(store.report)
+            if any(not step.is_done for step in store.report.history):
+                for filled in fill(address, told.settings.store.retention.days):
+                    print(f"{filled.aggregate}: {filled.windows:,} days or parts of one put in")
     return 0
 
 
