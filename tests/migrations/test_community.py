@@ -3,8 +3,11 @@
 import psycopg
 import pytest
 
+from migrations.bar_check import check_bars
 from migrations.storage import ServerKind, aggregates, fill, prepare
+from migrations.storage.aggregate_windows import read_pending
 from migrations.upgrade import downgrade, upgrade
+from tests.migrations.traded_bars import BEGIN, END, NAMES, bars_of, some_trades, store
 
 pytestmark = pytest.mark.timescaledb
 TRADES = """
@@ -173,3 +176,29 @@ def test_an_aggregate_that_an_older_version_made_is_made_anew(community: str) ->
         assert made["continuous aggregate trades_1m"] == "there"
         assert made["continuous aggregate trades_5m"] == "made from trades_1m"
         assert made["continuous aggregate trades_1h"] == "made from trades_5m"
+
+
+def test_our_bars_are_held_to_the_aggregates_once_these_know_their_trades(
+    timescale_database: str,
+) -> None:
+    upgrade(timescale_database)
+    if prepare(timescale_database).kind is not ServerKind.COMMUNITY:
+        pytest.skip("there are no aggregates: name a Community server")
+    trades = some_trades(1)
+    with psycopg.connect(timescale_database, autocommit=True) as connection:
+        store(connection, trades, bars_of(trades, *NAMES))
+        by_trades = check_bars(connection, keep_days={}, most=9)
+        assert (by_trades.differences, by_trades.stale) == ([], 0)
+        fill(timescale_database, {})
+        for aggregate in aggregates.AGGREGATES:
+            pending = read_pending(connection, aggregate)
+            assert not pending.overlaps(BEGIN // 1000, END // 1000)
+        found = check_bars(connection, keep_days={}, most=9)
+        assert (found.differences, found.held) == ([], by_trades.held)
+        connection.execute(
+            "UPDATE bars SET low = 1 WHERE \"interval\" = '5m' AND start = (SELECT start FROM bars "
+            "WHERE \"interval\" = '5m' ORDER BY start OFFSET 9 LIMIT 1)"
+        )
+        found = check_bars(connection, keep_days={}, most=9)
+        assert [each.unlike.column for each in found.differences] == ["low"]
+        assert found.differences[0].interval == "5m"
