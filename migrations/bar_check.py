@@ -12,8 +12,10 @@ all venues, of ticks or volume, of candles alone.
 
 A bar that was put right from the venue's past knows trades that we never saw. So a difference is
 counted apart where the gap ledger says that trades or rows may be missing, from the last trade
-before on; and, of a bar with more trades than are stored, where it was told again (`revision`), or
-where the bar before or after has trades and none of them is stored: the flow did not run then.
+before on; and where the flow did not run, which the ledger does not always know. That is so of a
+bar with more trades than are stored that was told again (`revision`), or beside a bar none of whose
+trades is stored; and of a missing bar that a new run follows, whose first bar is marked or told
+again: what was forming when the run before ended was never told.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -116,6 +118,12 @@ SELECT EXISTS (SELECT FROM bars WHERE venue = %(venue)s AND symbol = %(symbol)s
     AND "interval" = %(interval)s AND start = %(start)s AND volume > 0)
 AND NOT EXISTS (SELECT FROM trades WHERE venue = %(venue)s AND symbol = %(symbol)s
     AND time >= %(start)s AND time < %(end)s)
+"""
+_IS_FORGOTTEN = """
+SELECT (partial OR gap OR revision > 0) AND NOT EXISTS (SELECT FROM trades
+    WHERE venue = %(venue)s AND symbol = %(symbol)s AND time >= %(end)s AND time < following.start)
+FROM bars AS following WHERE venue = %(venue)s AND symbol = %(symbol)s
+    AND "interval" = %(interval)s AND start >= %(end)s ORDER BY start LIMIT 1
 """
 _TRADES = """
 SELECT time, received_at, price, size, side FROM trades
@@ -333,7 +341,7 @@ def _check_part(
         found = unlike(one.bar, trades)
         if not found:
             check.stale += bool(aggregate)
-        elif kept[one.venue, one.symbol].is_excused(start, end) or _knows_more(
+        elif kept[one.venue, one.symbol].is_excused(start, end) or _is_between_runs(
             connection, one, part.interval, len(trades)
         ):
             check.excused += 1
@@ -343,28 +351,30 @@ def _check_part(
             check.differences += told[: max(0, most - len(check.differences))]
 
 
-def _knows_more(
+def _is_between_runs(
     connection: psycopg.Connection, one: _Candidate, interval: Interval, stored: int
 ) -> bool:
-    """Tell whether a bar may have been put right from the venue's past."""
-    if one.bar is None or one.bar.count <= stored:
+    """Tell whether the flow may not have run for a part of a bar, `stored` trades being there."""
+
+    def tells(query: str, start: int) -> bool:
+        values = {
+            "venue": one.venue,
+            "symbol": one.symbol,
+            "interval": interval.name,
+            "start": moment(start),
+            "end": moment(start + interval.length),
+        }
+        row = connection.execute(query.encode(), values).fetchone()
+        return row is not None and row[0] is True
+
+    if one.bar is None:
+        return tells(_IS_FORGOTTEN, one.start)
+    if one.bar.count <= stored:
         return False
     if one.revision and stored:
         return True
-    for start in (one.start - interval.length, one.start + interval.length):
-        row = connection.execute(
-            _IS_UNSEEN,
-            {
-                "venue": one.venue,
-                "symbol": one.symbol,
-                "interval": interval.name,
-                "start": moment(start),
-                "end": moment(start + interval.length),
-            },
-        ).fetchone()
-        if row is not None and row[0]:
-            return True
-    return False
+    beside = (one.start - interval.length, one.start + interval.length)
+    return any(tells(_IS_UNSEEN, start) for start in beside)
 
 
 def _candidates(

@@ -216,6 +216,25 @@ def test_a_bar_that_was_put_right_may_know_more_trades_and_not_fewer(
     assert check(connection).bars == 1
 
 
+@pytest.mark.parametrize("mark", ["partial = true", "gap = true", "revision = 1"])
+def test_a_bar_that_was_forming_when_a_run_ended_is_counted_apart(
+    connection: psycopg.Connection, stored: list[Bar], mark: str
+) -> None:
+    connection.execute("DELETE FROM bars WHERE \"interval\" <> '1m'")
+    bar = middle(stored, "1m")
+    later = bar.end + 180 * SECOND
+    gone = f"time >= {at(bar.end)} AND time < {at(later)}"
+    connection.execute(f"DELETE FROM trades WHERE {KEY} AND {gone}".encode())
+    connection.execute(
+        f"DELETE FROM bars WHERE start >= {at(bar.start)} AND start < {at(later)}".encode()
+    )
+    connection.execute("UPDATE bars SET revision = 0")
+    assert told(check(connection)) == [("1m", bar.start, "bar")]  # the market may have been silent
+    connection.execute(f"UPDATE bars SET {mark} WHERE start = {at(later)}".encode())
+    found = check(connection)
+    assert (found.bars, found.excused) == (0, 1)
+
+
 @pytest.mark.parametrize("channel", ["all", "trade", "store"])
 def test_what_the_ledger_explains_is_counted_apart_from_the_last_trade_before_on(
     connection: psycopg.Connection, stored: list[Bar], channel: str
