@@ -162,7 +162,7 @@ def test_it_subscribes_reads_and_beats(server: ScriptedServer, start: Start) -> 
     rig = start(Rig(server.url))
     eventually(lambda: len(rig.events(DeadLetter)) == 1)
     eventually(lambda: len(rig.events(Heartbeat)) >= 3)
-    records = [record for record, _ in rig.taken if record.kind != "heartbeat"]
+    records = [record for record, _ in rig.taken if record.kind not in {"begin", "heartbeat"}]
     assert [record.kind for record in records] == ["open", "sent", "text", "text", "text"]
     assert {record.conn for record in records} == {f"{NAME}.1"}
     assert records[0].body == encode_description(rig.feed.description)
@@ -208,6 +208,7 @@ def test_after_a_close_it_comes_back_with_gaps_in_order(
     kinds = [(record.kind, record.conn) for record, _ in rig.taken if record.kind != "heartbeat"]
     first, second = f"{NAME}.1", f"{NAME}.2"
     assert kinds == [
+        ("begin", NAME),
         ("open", first), ("sent", first), ("text", first), ("close", first),
         ("open", second), ("sent", second), ("text", second),
     ]  # fmt: skip
