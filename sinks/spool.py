@@ -35,7 +35,7 @@ from sinks.spool_lane import (
     Position,
 )
 from sinks.spool_lock import SpoolLock
-from sinks.spool_segment import OpenFile, have_on_disk, open_new, sync_folder
+from sinks.spool_segment import OpenFile, have_on_disk, open_new, sync_file, sync_folder
 
 SEGMENT_BYTES = 8 * 1024 * 1024
 SEGMENTS = 16
@@ -56,12 +56,14 @@ class SpoolState(msgspec.Struct, frozen=True):
         bytes: size of its files.
         oldest: about when the oldest row came, ns UTC; None when no row waits.
         set_aside: files of damaged bytes that people may look at.
+        unsafe: rows that wait and that a power failure may take, since the last `sync` has failed.
     """
 
     rows: dict[str, int]
     bytes: int
     oldest: int | None
     set_aside: int = 0
+    unsafe: int = 0
 
 
 class Appended(msgspec.Struct, frozen=True):
@@ -138,6 +140,8 @@ class Spool:
                     extra={"path": str(folder), "rank": lane.rank, "bytes": lane.torn},
                 )
             lane.remove_read()
+        self._safe = [lane.written for lane in self._lanes]
+        self._has_failed = False
 
     @property
     def rows(self) -> int:
@@ -148,7 +152,13 @@ class Spool:
     def state(self) -> SpoolState:
         """Return what it holds."""
         with self._mutex:
-            return _state(self.folder, self._lanes)
+            return _state(self.folder, self._lanes, unsafe=self._unsafe())
+
+    def _unsafe(self) -> int:
+        if not self._has_failed:
+            return 0
+        pairs = zip(self._lanes, self._safe, strict=True)
+        return sum(lane.waiting_after(safe).total() for lane, safe in pairs)
 
     # -- in ----------------------------------------------------------------------------------
 
@@ -205,7 +215,7 @@ class Spool:
         Who calls it while another does waits for that one, and for the rest.
 
         Raises:
-            OSError: the disk failed; the next call tries again.
+            OSError: the disk failed; the next call tries again, and `state` says what is unsafe.
         """
         with self._syncing:
             failure: OSError | None = None
@@ -213,16 +223,31 @@ class Spool:
                 if self._synced == self._appended or self._closed:
                     return
                 appended = self._appended
+                safe = [lane.written for lane in self._lanes]
                 try:
                     self._keep_position()
                 except OSError as error:
                     failure = error  # the rows matter more: they are synced first
                 segments = [segment for lane in self._lanes for segment in lane.unsynced()]
-            have_on_disk(segments, self._mutex, self._open_file)
-            sync_folder(self.folder)
+            try:
+                have_on_disk(segments, self._mutex, self._open_file)
+                sync_folder(self.folder)
+            except OSError:
+                with self._mutex:
+                    self._has_failed = True
+                self._keep_count()
+                raise
+            with self._mutex:
+                self._safe, self._has_failed = safe, False
             if failure is not None:
                 raise failure
             self._synced = appended
+
+    def _keep_count(self) -> None:
+        """Have how many rows there were on the disk, where they are not: it tells what is lost."""
+        with contextlib.suppress(OSError):
+            sync_file(self.folder / "position")
+            sync_folder(self.folder)
 
     # -- out ---------------------------------------------------------------------------------
 
@@ -332,7 +357,7 @@ def look(folder: Path) -> SpoolState:
     return _state(folder, lanes)
 
 
-def _state(folder: Path, lanes: Sequence[Lane]) -> SpoolState:
+def _state(folder: Path, lanes: Sequence[Lane], *, unsafe: int = 0) -> SpoolState:
     rows: Tally[str] = Tally()
     for lane in lanes:
         rows += lane.pending
@@ -341,6 +366,7 @@ def _state(folder: Path, lanes: Sequence[Lane]) -> SpoolState:
         bytes=sum(lane.size for lane in lanes),
         oldest=min((lane.oldest for lane in lanes if lane.oldest is not None), default=None),
         set_aside=sum(1 for _ in (folder / "set-aside").glob("*")),
+        unsafe=unsafe,
     )
 
 
