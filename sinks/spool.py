@@ -25,6 +25,7 @@ from pathlib import Path
 import msgspec
 
 from market.errors import ConfigError
+from sinks.set_aside import SetAside
 from sinks.spool_lane import (
     RECORD_BYTES,
     Chunk,
@@ -41,9 +42,6 @@ SEGMENT_BYTES = 8 * 1024 * 1024
 SEGMENTS = 16
 """A spool that holds little has smaller files, so that giving one up costs about a sixteenth."""
 RANKS = 4
-SET_ASIDE_BYTES = 1024 * 1024
-"""What may be set aside where a sixteenth of the limit is less."""
-SET_ASIDE_FILES = 1000
 
 _log = logging.getLogger(__name__)
 
@@ -107,6 +105,9 @@ class Spool:
         self._limit = limit
         self._keep_free = keep_free
         self._free = free
+        self._aside = SetAside(
+            folder / "set-aside", limit=limit // SEGMENTS, keep_free=keep_free, free=free
+        )
         self._open_file = open_file
         self._mutex = threading.Lock()
         self._syncing = threading.Lock()
@@ -293,34 +294,7 @@ class Spool:
 
     def set_aside(self, name: str, data: bytes) -> None:
         """Keep bytes that nobody can use for people to look at, while there is room for them."""
-        folder = self.folder / "set-aside"
-        try:
-            folder.mkdir(mode=0o700, exist_ok=True)
-            reason = self._is_set_aside_full(folder, len(data))
-            if not reason:
-                (folder / name).write_bytes(data)
-        except OSError as error:
-            reason = error.strerror or str(error)
-        if reason:
-            _log.error(
-                "damaged or refused rows cannot be set aside",
-                extra={"path": str(folder / name), "bytes": len(data), "reason": reason},
-            )
-        else:
-            _log.error(
-                "damaged or refused rows are set aside",
-                extra={"path": str(folder / name), "bytes": len(data)},
-            )
-
-    def _is_set_aside_full(self, folder: Path, size: int) -> str:
-        # What came first stays: it shows how it began.
-        sizes = [each.stat().st_size for each in folder.iterdir()]
-        limit = max(self._limit // SEGMENTS, SET_ASIDE_BYTES)
-        if len(sizes) >= SET_ASIDE_FILES or sum(sizes) + size > limit:
-            return f"{folder.name} is full: look at its files, then remove them"
-        if self._keep_free and self._free(self.folder) < self._keep_free + size:
-            return "the disk is nearly full"
-        return ""
+        self._aside.keep(name, data)
 
     def _set_aside(self, damaged: Damaged, rank: int) -> None:
         self.set_aside(f"{rank}-{damaged.segment:010}-{damaged.offset}.damaged", damaged.data)
