@@ -22,11 +22,11 @@ from connectors import transport
 from connectors.contract import DeadLetter, Limits, Told
 from connectors.feed import Feed, Steering, encode_description
 from connectors.frame_queue import FrameQueue
+from connectors.helm import Helm
 from connectors.limiter import HostLimiter
 from connectors.playback import Playback
 from connectors.reader import Clock, Reader
 from connectors.recording import Kind, Record
-from connectors.source import Helm
 from connectors.transport import Answer
 from market.events import BookSnapshot, FeedGap, Heartbeat, Trade
 from tests.connectors.scripted_server import (
