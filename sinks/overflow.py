@@ -164,7 +164,9 @@ class Overflow:
     def sync(self) -> bool:
         """Have everything on the disk, alerts too; return whether it is."""
         failures = []
-        for spool in (self._spool, self.journal.spool):
+        # The journal has synced what it was given at once; only what failed is tried again.
+        journals = [self.journal.spool] if self.journal.spool.has_failed else []
+        for spool in (self._spool, *journals):
             try:
                 spool.sync()
             except OSError as error:

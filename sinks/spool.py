@@ -150,6 +150,11 @@ class Spool:
         with self._mutex:
             return sum(sum(lane.pending.values()) for lane in self._lanes)
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last `sync` did not get all rows onto the disk."""
+        return self._has_failed
+
     def state(self) -> SpoolState:
         """Return what it holds."""
         with self._mutex:
