@@ -21,11 +21,10 @@ from bytewax.testing import cluster_main, run_main
 from bench.mix import description, instruments, messages, opening
 from bench.nowhere import RowsNowhere
 from connectors import VENUES
-from connectors.drain import Drain, FlowEvent
+from connectors.drain import Drain, FlowEvent, MicroBatch
 from connectors.feed import Feed
 from connectors.placement import owner_of
 from connectors.recording import Record
-from connectors.source import MicroBatch
 from flows.collector import tune_collector
 from flows.market_output import MarketOutput
 from flows.pipeline import MarketRows, build

@@ -232,14 +232,13 @@ def retain(*, config: Config = None) -> int:
     """Remove what is older than `store.retention` keeps; a running flow does it every hour."""
     from flows.home import Home
     from flows.kept_files import prune_home
-    from sinks.retention import SESSION, expire
+    from sinks.retention import expire
     from sinks.store_connection import RETRIABLE, complete, connect
 
     with _attached(config, "retain") as (told, store):
         settings = told.settings.store.retention
         try:
-            with connect(complete(store.database_url.reveal())) as connection:
-                connection.execute(SESSION)
+            with connect(complete(store.database_url.reveal()), session=False) as connection:
                 expired = expire(connection, settings.days)
         except RETRIABLE as error:
             raise ConfigError(f"the database does not do it: {str(error).strip()}") from None

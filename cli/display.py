@@ -164,7 +164,9 @@ def _past(status: FlowStatus, before: str) -> str:
 def _spooled(status: FlowStatus, before: str) -> str:
     """Say how many rows wait for the database, while there are some."""
     waiting = spooled(status)
-    return f"{before}on the disk {waiting}" if waiting else ""
+    unsafe = sum(spool.unsafe for spool in status.spools.values())
+    told = f", {unsafe} of them not for sure: it fails to sync" if unsafe else ""
+    return f"{before}on the disk {waiting}{told}" if waiting else ""
 
 
 def _state(state: str) -> str:

@@ -178,9 +178,16 @@ def _growth(told: "Configuration", home: "Home") -> Iterator[Finding]:
 
 def _spools(told: "Configuration", home: "Home") -> Iterator[Finding]:
     """Tell what waits for the database, by partition: a spool, and the journal of its alerts."""
+    from cli import status
     from sinks.overflow import joined_state
     from sinks.spool import look
 
+    # Only the flow itself knows which rows its disk did not take.
+    spools = status.read(home.status).spools if home.running() is not None else {}
+    for name, state in sorted(spools.items()):
+        if state.unsafe:
+            text = f"{state.unsafe} rows may not be on the disk, which fails to sync: look at it"
+            yield Finding("note", f"spool {name}", text)
     store = told.settings.store
     if not store.spool_bytes:
         yield Finding("note", "spool", "off: rows wait in memory while the database is away")

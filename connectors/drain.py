@@ -29,6 +29,8 @@ from market.instruments import symbol_of, venue_of
 
 FlowEvent: TypeAlias = MarketEvent | SpecsChanged | LeftOpen | Demand | History
 """What the keyed steps take."""
+MicroBatch: TypeAlias = tuple[str, list[FlowEvent]]
+"""A symbol and what came of it together."""
 
 _EVENTS = Counter("candlewax_feed_events_total", "Events taken by the flow", ["kind"])
 GAPS = ReasonCounter("candlewax_feed_gaps_total", "Gaps told by venues", ("venue", "channel"))
@@ -111,7 +113,7 @@ class Drain:
         self.counts["trades"] += trades
         self.counts["book_updates"] += updates
 
-    def take(self) -> list[tuple[str, list[FlowEvent]]]:
+    def take(self) -> list[MicroBatch]:
         """Return the micro-batches that came together, and begin new ones."""
         groups, self._groups = self._groups, {}
         self._by_instrument = {}

@@ -189,6 +189,8 @@ class Feed:
                 return self._closed(record)
             case "control":
                 return self._steered(record)
+            case "begin":
+                return self._begun()
             case "sent" | "history":
                 return []
 
@@ -234,6 +236,13 @@ class Feed:
             for instrument in self.description.instruments
         ]
         return told
+
+    def _begun(self) -> list[Told]:
+        """Know nothing: in a recording, what came before was another process's."""
+        self._forget_all()
+        self._previous = None
+        self._has_opened = False
+        return []
 
     def _opened(self, record: Record) -> list[Told]:
         connection = _Connection(record.conn, self._venue.protocol(self.description))

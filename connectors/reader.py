@@ -170,6 +170,7 @@ class Reader:
 
     def _run(self) -> None:
         log.info("feed starts", extra={"feed": self.feed.name})
+        self._put(Record(self._now(), self.feed.name, "begin"))
         connects = Errands(1, f"connect-{self.feed.name}")
         fetches = Errands(FETCHES_AT_ONCE, f"fetch-{self.feed.name}")
         client = http_client()

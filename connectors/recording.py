@@ -20,7 +20,7 @@ CHUNK = 1 << 16
 GZIP = 16 + zlib.MAX_WBITS
 
 Kind: TypeAlias = Literal[
-    "open", "sent", "text", "binary", "http", "close", "heartbeat", "control", "history"
+    "begin", "open", "sent", "text", "binary", "http", "close", "heartbeat", "control", "history"
 ]
 
 

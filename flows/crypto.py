@@ -15,7 +15,8 @@ import msgspec
 from bytewax.dataflow import Dataflow
 
 from connectors import VENUES
-from connectors.source import FeedSource, Helm
+from connectors.helm import Helm
+from connectors.live_source import FeedSource
 from connectors.venue_feeds import VenueFeeds
 from filters.specs import DEFAULT_TARGET, SpecsChanged
 from flows import configuration, logs

@@ -15,7 +15,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.inputs import Source
 from bytewax.outputs import DynamicSink, FixedPartitionedSink, StatelessSinkPartition
 
-from connectors.source import MicroBatch
+from connectors.drain import MicroBatch
 from filters.alerts import Alert
 from flows.bar_series import HistoryWish
 from flows.emission import LineSink, alert_lines, market_lines

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from connectors.contract import Venue
-from connectors.source import ReplaySource
+from connectors.replay_source import ReplaySource
 from filters.specs import Spec, SpecsChanged, hash_of
 from flows.market_output import MarketOutput
 from flows.preview import tally_of

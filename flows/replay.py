@@ -17,7 +17,7 @@ import msgspec
 from bytewax.dataflow import Dataflow
 
 from connectors import VENUES
-from connectors.source import ReplaySource
+from connectors.replay_source import ReplaySource
 from filters.load import load_specs
 from filters.specs import DEFAULT_TARGET, SpecsChanged
 from flows import configuration, logs

@@ -11,15 +11,27 @@ import os
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import psycopg
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from market.errors import ConfigError
 from migrations import dump
-from migrations.storage import prepare
-from migrations.upgrade import connect, current, downgrade, newest, revisions, upgrade
+from migrations.storage import chunks, extension, prepare
+from migrations.storage.server import read_server
+from migrations.storage.timed_tables import TIMED
+from migrations.upgrade import (
+    WholeChange,
+    connect,
+    current,
+    newest,
+    revisions,
+    whole_change,
+)
 
 CUSTOM = b"PGDMP"
 MANIFEST = "candlewax.json"
@@ -103,7 +115,8 @@ def _sync(path: Path) -> None:
 def restore(dsn: str, file: Path, *, replace: bool = False) -> Saved:
     """Make a database again from a file of `backup`, and bring it up to date.
 
-    The file is read to its end before anything is dropped.
+    The file is read to its end before anything is dropped, and all is one transaction: whatever
+    ends it half way leaves the database as it was. Until then the disk holds both.
 
     Args:
         dsn: libpq address of a database without rows in our tables.
@@ -111,8 +124,8 @@ def restore(dsn: str, file: Path, *, replace: bool = False) -> Saved:
         replace: drop what rows there are.
 
     Raises:
-        ConfigError: no database, no such file, a damaged one or one of a newer Candlewax, or rows
-            in the way.
+        ConfigError: no database, no such file, a damaged one or one of a newer Candlewax, rows in
+            the way, or the database did not take it.
     """
     try:
         with file.open("rb") as begun:
@@ -126,18 +139,39 @@ def restore(dsn: str, file: Path, *, replace: bool = False) -> Saved:
             f"{file}: was written by pg_dump, and no pg_restore for this server is at hand: "
             "install PostgreSQL's programs, or restore a file of `candlewax db backup --portable`"
         )
+    needs_timescaledb = False
     if program is not None:
-        _refuse_newer(file, dump.read_version(file, program))
+        saved = Saved(version=dump.read_version(file, program), portable=False)
+        _refuse_newer(file, saved.version)
         needs_timescaledb = dump.needs_timescaledb(dsn, file, program)
-        _make_room(dsn, replace=replace)
-        dump.restore(dsn, file, program, needs_timescaledb=needs_timescaledb)
-        saved = Saved(version=current(dsn) or "", portable=False)
     else:
         _read_through(file, saved)
-        _make_room(dsn, replace=replace)
-        _load(dsn, file, saved)
-    upgrade(dsn)
+        with connect(dsn) as connection:
+            extension.create(connection)
+    filled = _filled(dsn, replace=replace)
+    with _told(file, filled), whole_change(dsn) as change:
+        change.clear()
+        if program is not None:
+            dump.restore(change.session, file, program, needs_timescaledb=needs_timescaledb)
+        else:
+            _load(change, dsn, file, saved)
+        change.upgrade()
+    if saved.portable:
+        prepare(dsn)
     return saved
+
+
+@contextmanager
+def _told(file: Path, filled: list[str]) -> Iterator[None]:
+    """Tell what ended a restore; the server has taken all of it back."""
+    kept = "the old rows are still there" if filled else "the database is as it was"
+    try:
+        yield
+    except (psycopg.Error, SQLAlchemyError) as error:
+        reason = str(error.orig if isinstance(error, DBAPIError) else error).strip()
+        raise ConfigError(f"{file}: was not restored; {kept}: {reason}") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise ConfigError(f"{file}: cannot be read any more; {kept}: {error}") from None
 
 
 # -- the portable format -------------------------------------------------------------------------
@@ -217,10 +251,13 @@ def _read_through(file: Path, saved: Saved) -> None:
                 )
 
 
-def _load(dsn: str, file: Path, saved: Saved) -> None:
-    upgrade(dsn, saved.version)
-    prepare(dsn)  # before the rows: a hypertable need not be converted then
-    with connect(dsn) as connection, connection.transaction(), zipfile.ZipFile(file) as archive:
+def _load(change: WholeChange, dsn: str, file: Path, saved: Saved) -> None:
+    change.upgrade(saved.version)
+    connection = change.session
+    server = read_server(connection)
+    for timed in TIMED:  # before the rows: a hypertable need not be converted then
+        chunks.cut(connection, timed, server, dsn)
+    with zipfile.ZipFile(file) as archive:
         known = _tables(connection)
         for table in saved.tables:
             if table.name not in known:
@@ -237,7 +274,7 @@ def _load(dsn: str, file: Path, saved: Saved) -> None:
                 if cursor.rowcount != table.rows:
                     raise ConfigError(
                         f"{file}: {table.name} has {cursor.rowcount} rows, expected {table.rows}; "
-                        "nothing was restored"
+                        "nothing was restored, nothing was dropped"
                     )
             _catch_up(connection, table)
 
@@ -257,12 +294,16 @@ def _catch_up(connection: psycopg.Connection, table: SavedTable) -> None:
 # -- what is in the way --------------------------------------------------------------------------
 
 
-def _make_room(dsn: str, *, replace: bool) -> None:
+def _filled(dsn: str, *, replace: bool) -> list[str]:
+    """Name our tables that have rows.
+
+    Raises:
+        ConfigError: there are some, and they are not to be replaced.
+    """
     with connect(dsn) as connection:
-        tables = _tables(connection)
         filled = [
             name
-            for name in tables
+            for name in _tables(connection)
             if connection.execute(f"SELECT 1 FROM {name} LIMIT 1".encode()).fetchone() is not None
         ]
     if filled and not replace:
@@ -270,7 +311,4 @@ def _make_room(dsn: str, *, replace: bool) -> None:
             f"the database has rows in {', '.join(filled)}: restore into another one (`candlewax "
             "db init` makes it), or name --replace to drop them"
         )
-    if current(dsn) is not None:
-        downgrade(dsn, "base")
-    with connect(dsn) as connection:
-        connection.execute("DROP TABLE IF EXISTS alembic_version")
+    return filled

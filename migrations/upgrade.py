@@ -71,6 +71,64 @@ def downgrade(dsn: str, revision: str) -> Migrated:
             return Migrated(before, _revision(connection))
 
 
+class WholeChange:
+    """A change of versions and rows that is made at once or not at all; `whole_change` makes one.
+
+    Args:
+        session: not in autocommit mode, holding the lock; for what else belongs to the change.
+        connection: the same, for alembic.
+    """
+
+    def __init__(self, session: psycopg.Connection, connection: Connection) -> None:
+        self.session = session
+        self._connection = connection
+
+    def upgrade(self, revision: str = "head") -> None:
+        """Run the versions that the database lacks, up to `revision`."""
+        command.upgrade(_config(self._connection), revision)
+
+    def clear(self) -> None:
+        """Drop our tables with their rows, and what says which version they were."""
+        from migrations.storage import aggregates  # noqa: PLC0415  it is built on this file
+
+        aggregates.remove(self.session)
+        if _known_revision(self._connection) is not None:
+            command.downgrade(_config(self._connection), "base")
+        self.session.execute("DROP TABLE IF EXISTS alembic_version")
+
+
+@contextmanager
+def whole_change(dsn: str) -> Iterator[WholeChange]:
+    """Hold the lock, and make everything that is done meanwhile in one transaction.
+
+    Whatever ends it before its end, a kill or a power failure too, leaves the database as it was.
+
+    Raises:
+        ConfigError: as `upgrade`, or nobody knows whether it was made: the connection was lost
+            while it was committed.
+    """
+    with locked(dsn) as session, _wrapped(session) as connection, connection.begin():
+        try:
+            session.execute("SELECT 1")  # the driver begins: what opens a transaction is within
+            yield WholeChange(session, connection)
+        except BaseException:
+            with suppress(psycopg.Error):
+                session.rollback()
+            connection.invalidate()  # or it would be rolled back again, which a lost one refuses
+            raise
+        try:
+            session.commit()
+        except psycopg.OperationalError:
+            connection.invalidate()
+            if not session.closed:
+                raise
+            raise ConfigError(
+                "the connection to the database was lost while the change was committed: the "
+                "database has all that it had before, or all of the new; `candlewax db status` "
+                "tells which rows there are"
+            ) from None
+
+
 def current(dsn: str) -> str | None:
     """Return the version of the database, None when it has none.
 
@@ -181,8 +239,10 @@ def _config(connection: Connection) -> Config:
 
 
 def _revision(connection: Connection) -> str | None:
+    is_begun = connection.in_transaction()
     revision = MigrationContext.configure(connection).get_current_revision()
-    connection.rollback()
+    if not is_begun:
+        connection.rollback()
     return revision
 
 

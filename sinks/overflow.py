@@ -27,6 +27,11 @@ SPOOL_AGE = Gauge(
     "candlewax_store_spool_oldest_seconds", "Age of the oldest row in the spool", ["partition"]
 )
 SPOOLED = Counter("candlewax_store_spooled_rows", "Rows that went into the spool", ["partition"])
+UNSAFE = Gauge(
+    "candlewax_store_unsafe_rows",
+    "Rows in the spool and the journal that a power failure may take: an fsync has failed",
+    ["partition"],
+)
 DROPPED = Counter(
     "candlewax_store_dropped_rows", "Rows that the spool gave up or found damaged", ["partition"]
 )
@@ -157,18 +162,26 @@ class Overflow:
         return self._spool.append(_LOSS_RANK, [Entry(LOSSES, 1, loss.ended, payload)]).taken == 1
 
     def sync(self) -> bool:
-        """Have everything on the disk; return whether it is."""
-        try:
-            self._spool.sync()
-        except OSError as error:
+        """Have everything on the disk, alerts too; return whether it is."""
+        failures = []
+        # The journal has synced what it was given at once; only what failed is tried again.
+        journals = [self.journal.spool] if self.journal.spool.has_failed else []
+        for spool in (self._spool, *journals):
+            try:
+                spool.sync()
+            except OSError as error:
+                failures.append(error.strerror or str(error))
+        if failures:
             _log.error(
                 "the spool may not be on the disk",
-                extra={"partition": self._partition, "reason": error.strerror},
+                extra={
+                    "partition": self._partition,
+                    "rows": self.state().unsafe,
+                    "reason": "; ".join(dict.fromkeys(failures)),
+                },
             )
-            return False
-        finally:
-            self.measure()
-        return True
+        self.measure()
+        return not failures
 
     # -- out ---------------------------------------------------------------------------------
 
@@ -259,6 +272,7 @@ class Overflow:
         state = self.state()
         SPOOL_BYTES.labels(self._partition).set(state.bytes)
         SPOOL_ROWS.labels(self._partition).set(sum(state.rows.values()))
+        UNSAFE.labels(self._partition).set(state.unsafe)
         age = 0.0 if state.oldest is None else max(0.0, (time.time_ns() - state.oldest) / 1e9)
         SPOOL_AGE.labels(self._partition).set(age)
 
@@ -301,6 +315,7 @@ def joined_state(rows: SpoolState, alerts: SpoolState) -> SpoolState:
         bytes=rows.bytes + alerts.bytes,
         oldest=min(oldest, default=None),
         set_aside=rows.set_aside + alerts.set_aside,
+        unsafe=rows.unsafe + alerts.unsafe,
     )
 
 

@@ -1,13 +1,16 @@
 """Rows that are older than they are kept go: a job of a running flow, at start and every hour.
 
-TimescaleDB Community does it by policies of its own, which `migrations.storage` makes. Elsewhere a
-process that holds an advisory lock does it: whole chunks where there are chunks, else DELETE in
-batches that commit one by one, so that nobody waits for long.
+TimescaleDB Community does it by policies of its own, which `migrations.storage` makes. Elsewhere
+whole chunks go where there are chunks, else rows by DELETE, in batches that commit one by one, so
+that nobody waits for long. Each batch is a transaction with an advisory lock of its own and nothing
+is left in the session, so that a pooler may be in between: who finds the lock taken leaves the rest
+to the other.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import msgspec
 import psycopg
@@ -21,8 +24,10 @@ EVERY_S = 3600.0
 AGAIN_S = 60.0
 """When it is tried again after the database was away, or after an error that nobody foresaw."""
 BATCH_ROWS = 10_000
+PIECE_PAGES = 64
+"""Pages of a table that a batch takes at least: half a megabyte."""
 STOP_S = 0.5
-SESSION = "SET statement_timeout = '10min'; SET lock_timeout = '5s'"
+LIMITS = "SET LOCAL statement_timeout = '10min'; SET LOCAL lock_timeout = '5s'"
 
 AGED: Mapping[str, str] = {
     "trades": "time",
@@ -68,28 +73,46 @@ def expire(
     *,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> list[Expired] | None:
-    """Remove what is older than it is kept, unless another session does it at this moment.
+    """Remove what is older than it is kept, until another session does it.
 
     Args:
-        connection: in autocommit mode, to a database with the schema.
+        connection: in autocommit mode, to a database with the schema; a pooler may be in between.
         days: how long rows stay, by table; 0 for ever.
         is_stopped: asked between batches; what is not removed then goes the next time.
 
     Returns:
         What has gone, a line for each table that is not kept for ever; None when another session
-        holds the lock.
+        was at it before anything had. Tables that were left to another have no line.
 
     Raises:
         psycopg.Error: whatever the database says; what was committed before stays done.
     """
-    row = connection.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,)).fetchone()
-    if row is None or not row[0]:
-        return None
+    done: list[Expired] = []
     try:
-        return list(_expire_all(connection, days, is_stopped))
-    finally:
-        if not connection.closed:
-            connection.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))
+        for each in _expire_all(connection, days, is_stopped):
+            done.append(each)  # noqa: PERF402  what was done before another came is told
+    except _TakenError:
+        return done or None
+    return done
+
+
+class _TakenError(Exception):
+    """Another session removes rows at this moment."""
+
+
+@contextmanager
+def _turn(connection: psycopg.Connection) -> Iterator[None]:
+    """Be in a transaction in which nobody else removes rows.
+
+    Raises:
+        _TakenError: somebody else does it.
+    """
+    with connection.transaction():
+        connection.execute(LIMITS)
+        row = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (LOCK,)).fetchone()
+        if row is None or not row[0]:
+            raise _TakenError
+        yield
 
 
 def _expire_all(
@@ -106,15 +129,26 @@ def _expire_all(
         if table in policies:
             yield Expired(table, "policy", 0, kept)
         elif table in hypertables:
-            dropped = connection.execute(
-                "SELECT count(*) FROM drop_chunks(%s::regclass, older_than => %s::interval)",
-                (table, f"{kept:g} days"),
-            ).fetchone()
-            count = 0 if dropped is None else dropped[0]
-            yield Expired(table, "drop_chunks", count, kept)
+            yield Expired(table, "drop_chunks", _drop_chunks(connection, table, kept), kept)
         else:
-            count = _delete(connection, table, column, kept, is_stopped)
+            count = 0
+            try:
+                for rows in _delete(connection, table, column, kept, is_stopped):
+                    count += rows
+            except _TakenError:
+                if count:
+                    yield Expired(table, "DELETE", count, kept)
+                raise
             yield Expired(table, "DELETE", count, kept)
+
+
+def _drop_chunks(connection: psycopg.Connection, table: str, days: float) -> int:
+    with _turn(connection):
+        dropped = connection.execute(
+            "SELECT count(*) FROM drop_chunks(%s::regclass, older_than => %s::interval)",
+            (table, f"{days:g} days"),
+        ).fetchone()
+    return 0 if dropped is None else dropped[0]
 
 
 def _chunked(connection: psycopg.Connection) -> tuple[set[str], set[str]]:
@@ -139,30 +173,56 @@ def _delete(
     column: str,
     days: float,
     is_stopped: Callable[[], bool],
-) -> int:
-    # The places of all old rows are found once: each batch that looked for its own would read the
-    # dead rows of those before it again. A place may be another row's by then, so its age counts.
-    count = 0
-    limit = f"now() - interval '{days:g} days'"
-    row = connection.execute(f"SELECT {limit}").fetchone()
-    before = None if row is None else row[0]
-    with connection.cursor("expired", withhold=True) as places:
-        places.itersize = BATCH_ROWS
-        places.execute(f"SELECT ctid::text FROM {table} WHERE {column} < %s", (before,))
-        while not is_stopped() and (batch := places.fetchmany(BATCH_ROWS)):
+) -> Iterator[int]:
+    """Delete in batches; return the rows of each when it has been committed."""
+    # The pages of all old rows are found once: each batch that looked for its own would read the
+    # dead rows of those before it again. Other rows may be there by then, so their age counts.
+    with _turn(connection):
+        row = connection.execute(f"SELECT now() - interval '{days:g} days'").fetchone()
+        before = None if row is None else row[0]
+        pieces = connection.execute(
+            f"SELECT (ctid::text::point)[0]::bigint / {PIECE_PAGES} AS piece, count(*) "
+            f"FROM {table} WHERE {column} < %s GROUP BY piece ORDER BY piece",
+            (before,),
+        ).fetchall()
+    for first, last in _batches(pieces):
+        if is_stopped():
+            return
+        with _turn(connection):
             done = connection.execute(
-                f"DELETE FROM {table} WHERE ctid = ANY(%s::tid[]) AND {column} < %s",
-                ([place for (place,) in batch], before),
+                f"DELETE FROM {table} WHERE ctid >= %s::tid AND ctid < %s::tid AND {column} < %s",
+                (f"({first * PIECE_PAGES},0)", f"({(last + 1) * PIECE_PAGES},0)", before),
             )
-            count += done.rowcount
-    return count
+        yield done.rowcount
+
+
+def _batches(pieces: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Join neighbours to batches.
+
+    Args:
+        pieces: number of each and its old rows, in order.
+
+    Returns:
+        First and last piece of each batch.
+    """
+    first = last = None
+    rows = 0
+    for piece, count in pieces:
+        if first is not None and last is not None:
+            if piece == last + 1 and rows + count <= BATCH_ROWS:
+                last, rows = piece, rows + count
+                continue
+            yield first, last
+        first, last, rows = piece, piece, count
+    if first is not None and last is not None:
+        yield first, last
 
 
 class RetentionJob:
     """A thread that removes old rows, at start and every hour.
 
-    Every process may have one: an advisory lock lets one work at a time, and the others find
-    nothing left to do.
+    Every process may have one: an advisory lock lets one work at a time, and the others leave it
+    to that one.
 
     Args:
         dsn: address of the database.
@@ -205,8 +265,7 @@ class RetentionJob:
     def _once(self) -> float:
         """Do it; return the seconds until the next time."""
         try:
-            with connect(complete(self._dsn.reveal())) as connection:
-                connection.execute(SESSION)
+            with connect(complete(self._dsn.reveal()), session=False) as connection:
                 expired = expire(connection, self._days, is_stopped=self._stop.is_set)
         except RETRIABLE as error:
             if not self._stop.is_set():

@@ -25,6 +25,7 @@ from pathlib import Path
 import msgspec
 
 from market.errors import ConfigError
+from sinks.set_aside import SetAside
 from sinks.spool_lane import (
     RECORD_BYTES,
     Chunk,
@@ -35,15 +36,12 @@ from sinks.spool_lane import (
     Position,
 )
 from sinks.spool_lock import SpoolLock
-from sinks.spool_segment import OpenFile, have_on_disk, open_new, sync_folder
+from sinks.spool_segment import OpenFile, have_on_disk, open_new, sync_file, sync_folder
 
 SEGMENT_BYTES = 8 * 1024 * 1024
 SEGMENTS = 16
 """A spool that holds little has smaller files, so that giving one up costs about a sixteenth."""
 RANKS = 4
-SET_ASIDE_BYTES = 1024 * 1024
-"""What may be set aside where a sixteenth of the limit is less."""
-SET_ASIDE_FILES = 1000
 
 _log = logging.getLogger(__name__)
 
@@ -56,12 +54,14 @@ class SpoolState(msgspec.Struct, frozen=True):
         bytes: size of its files.
         oldest: about when the oldest row came, ns UTC; None when no row waits.
         set_aside: files of damaged bytes that people may look at.
+        unsafe: rows that wait and that a power failure may take, since the last `sync` has failed.
     """
 
     rows: dict[str, int]
     bytes: int
     oldest: int | None
     set_aside: int = 0
+    unsafe: int = 0
 
 
 class Appended(msgspec.Struct, frozen=True):
@@ -105,6 +105,9 @@ class Spool:
         self._limit = limit
         self._keep_free = keep_free
         self._free = free
+        self._aside = SetAside(
+            folder / "set-aside", limit=limit // SEGMENTS, keep_free=keep_free, free=free
+        )
         self._open_file = open_file
         self._mutex = threading.Lock()
         self._syncing = threading.Lock()
@@ -138,6 +141,8 @@ class Spool:
                     extra={"path": str(folder), "rank": lane.rank, "bytes": lane.torn},
                 )
             lane.remove_read()
+        self._safe = [lane.written for lane in self._lanes]
+        self._has_failed = False
 
     @property
     def rows(self) -> int:
@@ -145,10 +150,21 @@ class Spool:
         with self._mutex:
             return sum(sum(lane.pending.values()) for lane in self._lanes)
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last `sync` did not get all rows onto the disk."""
+        return self._has_failed
+
     def state(self) -> SpoolState:
         """Return what it holds."""
         with self._mutex:
-            return _state(self.folder, self._lanes)
+            return _state(self.folder, self._lanes, unsafe=self._unsafe())
+
+    def _unsafe(self) -> int:
+        if not self._has_failed:
+            return 0
+        pairs = zip(self._lanes, self._safe, strict=True)
+        return sum(lane.waiting_after(safe).total() for lane, safe in pairs)
 
     # -- in ----------------------------------------------------------------------------------
 
@@ -205,7 +221,7 @@ class Spool:
         Who calls it while another does waits for that one, and for the rest.
 
         Raises:
-            OSError: the disk failed; the next call tries again.
+            OSError: the disk failed; the next call tries again, and `state` says what is unsafe.
         """
         with self._syncing:
             failure: OSError | None = None
@@ -213,16 +229,31 @@ class Spool:
                 if self._synced == self._appended or self._closed:
                     return
                 appended = self._appended
+                safe = [lane.written for lane in self._lanes]
                 try:
                     self._keep_position()
                 except OSError as error:
                     failure = error  # the rows matter more: they are synced first
                 segments = [segment for lane in self._lanes for segment in lane.unsynced()]
-            have_on_disk(segments, self._mutex, self._open_file)
-            sync_folder(self.folder)
+            try:
+                have_on_disk(segments, self._mutex, self._open_file)
+                sync_folder(self.folder)
+            except OSError:
+                with self._mutex:
+                    self._has_failed = True
+                self._keep_count()
+                raise
+            with self._mutex:
+                self._safe, self._has_failed = safe, False
             if failure is not None:
                 raise failure
             self._synced = appended
+
+    def _keep_count(self) -> None:
+        """Have how many rows there were on the disk, where they are not: it tells what is lost."""
+        with contextlib.suppress(OSError):
+            sync_file(self.folder / "position")
+            sync_folder(self.folder)
 
     # -- out ---------------------------------------------------------------------------------
 
@@ -268,34 +299,7 @@ class Spool:
 
     def set_aside(self, name: str, data: bytes) -> None:
         """Keep bytes that nobody can use for people to look at, while there is room for them."""
-        folder = self.folder / "set-aside"
-        try:
-            folder.mkdir(mode=0o700, exist_ok=True)
-            reason = self._is_set_aside_full(folder, len(data))
-            if not reason:
-                (folder / name).write_bytes(data)
-        except OSError as error:
-            reason = error.strerror or str(error)
-        if reason:
-            _log.error(
-                "damaged or refused rows cannot be set aside",
-                extra={"path": str(folder / name), "bytes": len(data), "reason": reason},
-            )
-        else:
-            _log.error(
-                "damaged or refused rows are set aside",
-                extra={"path": str(folder / name), "bytes": len(data)},
-            )
-
-    def _is_set_aside_full(self, folder: Path, size: int) -> str:
-        # What came first stays: it shows how it began.
-        sizes = [each.stat().st_size for each in folder.iterdir()]
-        limit = max(self._limit // SEGMENTS, SET_ASIDE_BYTES)
-        if len(sizes) >= SET_ASIDE_FILES or sum(sizes) + size > limit:
-            return f"{folder.name} is full: look at its files, then remove them"
-        if self._keep_free and self._free(self.folder) < self._keep_free + size:
-            return "the disk is nearly full"
-        return ""
+        self._aside.keep(name, data)
 
     def _set_aside(self, damaged: Damaged, rank: int) -> None:
         self.set_aside(f"{rank}-{damaged.segment:010}-{damaged.offset}.damaged", damaged.data)
@@ -332,7 +336,7 @@ def look(folder: Path) -> SpoolState:
     return _state(folder, lanes)
 
 
-def _state(folder: Path, lanes: Sequence[Lane]) -> SpoolState:
+def _state(folder: Path, lanes: Sequence[Lane], *, unsafe: int = 0) -> SpoolState:
     rows: Tally[str] = Tally()
     for lane in lanes:
         rows += lane.pending
@@ -341,6 +345,7 @@ def _state(folder: Path, lanes: Sequence[Lane]) -> SpoolState:
         bytes=sum(lane.size for lane in lanes),
         oldest=min((lane.oldest for lane in lanes if lane.oldest is not None), default=None),
         set_aside=sum(1 for _ in (folder / "set-aside").glob("*")),
+        unsafe=unsafe,
     )
 
 

@@ -151,6 +151,15 @@ class Lane:
         return self._written - Tally(self.position.done)
 
     @property
+    def written(self) -> "Tally[str]":
+        """Rows that were ever put in, by table."""
+        return Tally(self._written)
+
+    def waiting_after(self, written: "Tally[str]") -> "Tally[str]":
+        """Return the rows that wait and came when so many had been put in already."""
+        return self._written - (written | Tally(self.position.done))
+
+    @property
     def oldest(self) -> int | None:
         """About when the oldest waiting row came, ns UTC, and never too late; None for none."""
         if not self._segments or not self.pending:

@@ -189,7 +189,16 @@ def sync_folder(folder: Path) -> None:
     Raises:
         OSError: the disk failed.
     """
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    sync_file(folder)
+
+
+def sync_file(path: Path) -> None:
+    """Have on the disk what is in a file.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

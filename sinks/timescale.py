@@ -33,7 +33,9 @@ class TimescaleSink(FixedPartitionedSink[RowBatch, None]):
     sink, every row of an epoch is in the database when the epoch is committed; while the database
     is away or slow, the flow stands. Otherwise the epoch waits `BARRIER_S`; what is not written by
     then goes to the spool, on the disk for sure before the epoch is committed, the flow goes on,
-    and the late barrier is logged and counted.
+    and the late barrier is logged and counted. A disk that fails ends no flow: rows that are in
+    neither place for sure are logged and counted at the end of each epoch, tried again, and told in
+    the ledger when they are lost.
 
     When there were more partitions once, what those left in the spool is drained beside: by the
     first process that starts a partition and finds their locks free.
@@ -166,7 +168,7 @@ class _StorePartition(StatefulSinkPartition[RowBatch, None]):
             self._writer.put(batch)
 
     def snapshot(self) -> None:
-        self._writer.barrier(BARRIER_S)
+        self._writer.barrier(BARRIER_S)  # tells by itself what is in neither place
         self._sink.release_drained()
 
     def close(self) -> None:

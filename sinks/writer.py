@@ -46,6 +46,12 @@ LATE_BARRIERS = Counter(
     ["partition"],
 )
 
+UNSAFE_EPOCHS = Counter(
+    "candlewax_store_unsafe_epochs_total",
+    "Epochs that ended with rows neither in the database nor, for sure, on the disk",
+    ["partition"],
+)
+
 WAIT_S = 0.5
 """How long a patient owner waits before it looks again whether the writer lives."""
 ANSWER_WAIT_S = 0.2
@@ -146,7 +152,8 @@ class Writer:
         writer holds up its owner for as long as it takes, whatever `timeout_s`, until it is closed.
 
         Returns:
-            Whether everything is in the database, on the disk, or known to be lost.
+            Whether everything is in the database, on the disk for sure, or known to be lost. What
+            is not has been logged and counted; a live owner goes on, for there is nowhere else.
 
         Raises:
             SinkError: the thread met a bug and has stopped.
@@ -168,7 +175,10 @@ class Writer:
             self._note_barrier(done=done)
             done = self._is_settled()
         # The lock is free: a disk that takes its time holds up the owner and nobody else.
-        return (self._overflow is None or self._overflow.sync()) and done
+        is_safe = (self._overflow is None or self._overflow.sync()) and done
+        if not is_safe:
+            UNSAFE_EPOCHS.labels(self.name).inc()
+        return is_safe
 
     def _wait_until(self, reached: Callable[[], bool]) -> bool:
         """Have the buffer emptied until it is enough or the end has come; return whether it is."""

@@ -3,13 +3,15 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 
 from cli.main import main
 from flows.home import Home, Owner, OwnerLock, Process, Running
+from flows.status import FlowStatus
 from migrations.table_sizes import TableSize
-from sinks.spool import Spool
+from sinks.spool import Spool, SpoolState
 from sinks.spool_lane import Entry
 
 
@@ -160,6 +162,28 @@ def test_an_embedded_database_that_runs_tells_when_the_disk_is_full(
     found = findings(capsys)
     assert found["growth"] == told
     assert found["database"].startswith("ok embedded PostgreSQL 18.")
+
+
+def test_rows_that_a_running_flow_has_not_for_sure_on_the_disk_are_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    home = Home(Path(".candlewax"))
+    home.make()
+    state = FlowStatus(spools={"store-1": SpoolState({"trades": 5}, 100, 1, unsafe=2)})
+    home.status.mkdir(exist_ok=True)
+    (home.status / "flow-0.json").write_bytes(msgspec.json.encode(state))
+    told = "note  spool store-1  2 rows may not be on the disk, which fails to sync: look at it\n"
+    main(["doctor"])
+    assert told not in capsys.readouterr().out  # nothing runs
+    lock = OwnerLock(home)
+    assert lock.acquire("", "candlewax run")
+    owner = Owner(process=Process.current(), cluster="", command="candlewax run")
+    home.tell(Running(owner=owner, database_url="", websocket_url="", rest_url="", pids={}))
+    try:
+        main(["doctor"])
+    finally:
+        lock.release()
+    assert told in capsys.readouterr().out
 
 
 def test_what_waits_for_the_database_is_told_by_partition(

@@ -50,6 +50,10 @@ def test_what_waits_on_the_disk_is_added_up(tmp_path: Path) -> None:
     assert status.summary(total, 1.0)["rows_spooled"] == 11
     assert display._spooled(total, "  ") == "  on the disk 11"
     assert display._spooled(FlowStatus(), "  ") == ""
+    failing = FlowStatus(spools={"store-0": SpoolState({"trades": 5}, 100, 1, unsafe=2)})
+    assert (
+        display._spooled(failing, "") == "on the disk 5, 2 of them not for sure: it fails to sync"
+    )
 
 
 def test_rates_are_over_the_last_seconds_only() -> None:

@@ -380,6 +380,20 @@ def test_a_recording_goes_on_where_a_killed_process_left_off(last: int, first: i
     assert only(Trade, tell.says(first, trade=1)), "a new run knows of no old trades"
 
 
+@pytest.mark.parametrize("end", ["none", "close", "replacement"])
+def test_a_process_that_begins_knows_nothing_of_the_one_before(end: str) -> None:
+    tell = replacing() if end == "replacement" else live()
+    if end == "close":
+        tell(1, "close", b"cut")
+    assert tell(0, "begin") == []
+    assert not is_connected(tell)
+    assert tell.beats() == [], "as before the first connection of all"
+    [gap] = tell.open(3)  # the first two attempts failed
+    assert gap == FeedGap(instrument=BTC, ts_recv=tell.now, reason="connecting")
+    assert protocol(tell).inherited is None
+    assert tell.beats()
+
+
 # -- steering --------------------------------------------------------------------------------------
 
 
@@ -443,7 +457,7 @@ records = st.lists(
     st.one_of(
         st.tuples(st.just("text"), st.integers(1, 4), frames),
         st.tuples(st.sampled_from(["open", "close"]), st.integers(1, 4), st.just(b"")),
-        st.tuples(st.sampled_from(["heartbeat", "close"]), st.just(0), st.just(b"")),
+        st.tuples(st.sampled_from(["begin", "heartbeat", "close"]), st.just(0), st.just(b"")),
         st.tuples(st.just("control"), st.just(0), st.sampled_from([
             encode_steering(Steering(resync=BTC, reason="r")),
             encode_steering(Steering(unsubscribe=(ETH,))),

@@ -22,11 +22,11 @@ from connectors import transport
 from connectors.contract import DeadLetter, Limits, Told
 from connectors.feed import Feed, Steering, encode_description
 from connectors.frame_queue import FrameQueue
+from connectors.helm import Helm
 from connectors.limiter import HostLimiter
 from connectors.playback import Playback
 from connectors.reader import Clock, Reader
 from connectors.recording import Kind, Record
-from connectors.source import Helm
 from connectors.transport import Answer
 from market.events import BookSnapshot, FeedGap, Heartbeat, Trade
 from tests.connectors.scripted_server import (
@@ -162,7 +162,7 @@ def test_it_subscribes_reads_and_beats(server: ScriptedServer, start: Start) -> 
     rig = start(Rig(server.url))
     eventually(lambda: len(rig.events(DeadLetter)) == 1)
     eventually(lambda: len(rig.events(Heartbeat)) >= 3)
-    records = [record for record, _ in rig.taken if record.kind != "heartbeat"]
+    records = [record for record, _ in rig.taken if record.kind not in {"begin", "heartbeat"}]
     assert [record.kind for record in records] == ["open", "sent", "text", "text", "text"]
     assert {record.conn for record in records} == {f"{NAME}.1"}
     assert records[0].body == encode_description(rig.feed.description)
@@ -208,6 +208,7 @@ def test_after_a_close_it_comes_back_with_gaps_in_order(
     kinds = [(record.kind, record.conn) for record, _ in rig.taken if record.kind != "heartbeat"]
     first, second = f"{NAME}.1", f"{NAME}.2"
     assert kinds == [
+        ("begin", NAME),
         ("open", first), ("sent", first), ("text", first), ("close", first),
         ("open", second), ("sent", second), ("text", second),
     ]  # fmt: skip

@@ -13,7 +13,7 @@ from bytewax.testing import run_main
 
 from connectors import VENUES
 from connectors.recording import Recording
-from connectors.source import ReplaySource
+from connectors.replay_source import ReplaySource
 from filters.load import load_specs
 from flows.emission import KINDS, LineSink
 from flows.output import digest_of, lines_of

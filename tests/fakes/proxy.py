@@ -21,6 +21,7 @@ class CuttableProxy:
     def __init__(self, port: int) -> None:
         self.has_cut = threading.Event()
         self._upstream = port
+        self._begins = COPY_BEGINS
         self._copy_left: int | None = None
         self._in_copy: socket.socket | None = None
         self._keeps_answer = False
@@ -53,9 +54,15 @@ class CuttableProxy:
             end.close()
         self._pairs.clear()
 
-    def cut_in_copy(self, after: int) -> None:
-        """Cut in the next binary COPY, when the server has got just so many of its bytes."""
+    def cut_in_copy(self, after: int, begins: bytes = COPY_BEGINS) -> None:
+        """Cut when the server has got just so many bytes, from the next binary COPY on.
+
+        Args:
+            after: how many.
+            begins: what the first of them are, where it is another.
+        """
         self.has_cut.clear()
+        self._begins = begins
         self._copy_left = after
 
     def cut_at_commit(self) -> None:
@@ -102,7 +109,7 @@ class CuttableProxy:
             return None
         begin = 0
         if self._in_copy is None:
-            begin = data.find(COPY_BEGINS)
+            begin = data.find(self._begins)
             if begin < 0:
                 return None
             self._in_copy = client

@@ -246,7 +246,7 @@ KINDS = (
 )
 
 
-@examples(12)
+@examples(6)
 @given(
     st.integers(0, 10_000),
     st.integers(0, 300),

@@ -251,11 +251,18 @@ ENDS_CONNECTIONS = {"spoilt", "halved", "too large", "cut", "closed", "aged"}
 BREAKS_SEQUENCE = {"lost", "disordered", "jump"}
 NUMBERED = {"bybit", "htx"}
 """Who numbers the updates of a book, so that one that is missing is noticed."""
-SLOW = {"dead", "stale"}
+NOT_EVERYWHERE = {"dead", "stale"}
 """How long a venue may be silent is its own rule, and only Binance gives its books by GET."""
+QUICK = {"lost", "spoilt", "cut", "announced"}
+"""One of each kind of consequence; `test_every_venue.py` has all of them, without a socket."""
+EVERYWHERE = [
+    pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+    for name in FAMILIES
+    if name not in NOT_EVERYWHERE
+]
 
 
-@pytest.mark.parametrize("family", [name for name in FAMILIES if name not in SLOW])
+@pytest.mark.parametrize("family", EVERYWHERE)
 def test_every_other_venue_overcomes_it_on_sockets_too(family: str, tmp_path: Path) -> None:
     faults, _ = FAMILIES[family]
     symbols = {venue: SYMBOL.get(venue, "BTC-USDT") for venue in OTHERS}

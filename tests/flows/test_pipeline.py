@@ -8,8 +8,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from bytewax.testing import TestingSource, run_main
 
-from connectors.drain import FlowEvent
-from connectors.source import MicroBatch
+from connectors.drain import FlowEvent, MicroBatch
 from filters.specs import Notify, Spec
 from flows.emission import KINDS, LineSink, digest
 from flows.output import lines_of

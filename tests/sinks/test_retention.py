@@ -3,17 +3,22 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 
 import psycopg
 import pytest
 from prometheus_client import REGISTRY
+from psycopg.pq import TransactionStatus
 
 from migrations.storage import TIMED
 from sinks.insertion import insert_alerts
-from sinks.retention import AGED, LOCK, WITH_ALERTS, RetentionJob, expire
+from sinks.retention import AGED, LOCK, WITH_ALERTS, Expired, RetentionJob, expire
 from sinks.secret import Secret
 from sinks.settings import RetentionSettings
+from sinks.store_connection import complete, connect
 from tests.fakes.killed_flow import alert_cells
+from tests.servers.pooler import pgbouncer
 from tests.servers.schema import with_schema
 
 DAYS = RetentionSettings().days
@@ -116,22 +121,151 @@ def test_alerts_and_what_became_of_them_go_together_after_a_year(database: str) 
         assert not {each.table for each in kept} & set(WITH_ALERTS)
 
 
+WIDE = (
+    "INSERT INTO trades SELECT 'v', 'A-B', now() - interval '1 day' * n,"
+    " n || repeat('x', 700), 1, 1, 'buy', now() FROM generate_series(0, 119) AS n"
+)
+"""A row a day, ten of them a page."""
+
+
+def in_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sinks.retention.BATCH_ROWS", 20)
+    monkeypatch.setattr("sinks.retention.PIECE_PAGES", 1)
+
+
 def test_batches_commit_one_by_one_and_end_when_asked_to(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sinks.retention.BATCH_ROWS", 10)
+    in_small_batches(monkeypatch)
     asked = iter(range(1000))
     with psycopg.connect(database, autocommit=True) as connection:
-        fill(connection)
+        connection.execute(WIDE.encode())
         # Asked once for the table, then before each batch: two batches are let through.
         expired = expire(connection, {"trades": 30}, is_stopped=lambda: next(asked) > 2)
         assert expired is not None
         if expired[0].how != "DELETE":
             assert ages(connection, "trades")[1] <= 31
             return
-        assert (expired[0].count, ages(connection, "trades")[0]) == (20, 100)
+        assert 20 < expired[0].count <= 40
+        assert ages(connection, "trades")[0] == 120 - expired[0].count
         expire(connection, {"trades": 30})
         assert ages(connection, "trades")[1] <= 31
+
+
+def test_a_job_leaves_the_rest_to_another_that_has_begun(
+    plain_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_small_batches(monkeypatch)
+    database = with_schema(plain_database)
+    asked = iter(range(1000))
+    with (
+        psycopg.connect(database, autocommit=True) as connection,
+        psycopg.connect(database, autocommit=True) as other,
+    ):
+        connection.execute(WIDE.encode())
+
+        def interrupted() -> bool:
+            if next(asked) == 2:
+                other.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+            return False
+
+        expired = expire(connection, DAYS, is_stopped=interrupted)
+        assert expired is not None
+        assert [each.table for each in expired] == ["trades"]
+        assert 10 < expired[0].count <= 20
+        assert ages(connection, "trades")[0] == 120 - expired[0].count
+        assert expire(connection, DAYS) is None
+
+
+def test_jobs_at_once_remove_every_old_row_once(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_small_batches(monkeypatch)
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(WIDE.encode())
+        together = threading.Barrier(4)
+        found: list[list[Expired] | None] = []
+
+        def work() -> None:
+            with psycopg.connect(database, autocommit=True) as own:
+                together.wait(PATIENCE_S)
+                found.append(expire(own, {"trades": 30}))
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE_S)
+        assert len(found) == 4
+        left, oldest = ages(connection, "trades")
+        assert oldest <= 31
+        counts = [each for expired in found for each in expired or ()]
+        if all(each.how == "DELETE" for each in counts):
+            assert sum(each.count for each in counts) == 120 - left
+
+
+def test_nothing_is_left_in_the_session_and_nothing_open(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        fill(connection)
+        settings = "SELECT name, setting FROM pg_settings WHERE name LIKE '%timeout' ORDER BY 1"
+        before = connection.execute(settings).fetchall()
+
+        def is_clean() -> bool:
+            assert connection.info.transaction_status == TransactionStatus.IDLE
+            held = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+            assert connection.execute(held).fetchall() == []
+            assert connection.execute("SELECT FROM pg_cursors WHERE is_holdable").fetchall() == []
+            assert connection.execute(settings).fetchall() == before
+            return False
+
+        assert expire(connection, DAYS, is_stopped=is_clean)
+        is_clean()
+
+
+def test_rows_are_found_wherever_they_lie(
+    plain_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_small_batches(monkeypatch)
+    database = with_schema(plain_database)
+    with psycopg.connect(database, autocommit=True) as connection:
+        for days in ("0", "40 * (n % 2)", "0", "40", "39 * ((n + 1) % 2)"):
+            text = WIDE.replace("'1 day' * n", f"'1 day' * ({days})").replace(
+                "|| r", "|| '{}' || r"
+            )
+            connection.execute(text.format(days).encode())
+        expired = expire(connection, {"trades": 30})
+        assert expired is not None
+        assert expired[0].count == 60 + 120 + 60
+        assert ages(connection, "trades") == (360, 0)
+
+
+def test_the_job_works_behind_a_pooler_in_transaction_mode(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_small_batches(monkeypatch)
+    with psycopg.connect(database, autocommit=True) as connection:
+        fill(connection)
+        with pgbouncer(database, tmp_path) as pooled, ExitStack() as others:
+            # Statements of others come between: what was left in a session would meet them.
+            busy = others.enter_context(psycopg.connect(pooled, autocommit=True))
+            asked = []
+
+            def meanwhile() -> bool:
+                with busy.transaction():
+                    row = busy.execute("SHOW statement_timeout").fetchone()
+                    assert row == ("0",)
+                    with psycopg.connect(pooled, autocommit=True) as another:
+                        another.execute("SELECT 1")
+                asked.append(1)
+                return False
+
+            with connect(complete(pooled), session=False) as own:
+                assert expire(own, DAYS, is_stopped=meanwhile)
+            assert asked
+        locks = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = %s"
+        assert connection.execute(locks, (LOCK,)).fetchall() == []
+        assert ages(connection, "trades")[1] <= 31
+        assert ages(connection, "book_tops")[1] <= 15
 
 
 def test_a_row_that_took_the_place_of_an_old_one_stays(

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from market.errors import ConfigError
-from sinks.spool import SET_ASIDE_BYTES, Appended, Spool, SpoolState, look
+from sinks.set_aside import SET_ASIDE_BYTES
+from sinks.spool import Appended, Spool, SpoolState, look
 from sinks.spool_lane import Chunk, Entry
 from sinks.spool_records import scan
 from sinks.spool_segment import open_new
@@ -264,7 +265,7 @@ def test_what_is_set_aside_is_bounded_and_the_first_of_it_stays(
     assert any("look at its files" in getattr(each, "reason", "") for each in caplog.records)
     for each in folder.iterdir():
         each.unlink()
-    monkeypatch.setattr("sinks.spool.SET_ASIDE_FILES", 3)
+    monkeypatch.setattr("sinks.set_aside.SET_ASIDE_FILES", 3)
     for number in range(5):
         spool.set_aside(f"{number}.json", b"{}")
     assert spool.state().set_aside == 3

@@ -4,6 +4,7 @@ import errno
 import os
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,7 +53,8 @@ class Disk:
                 self._dropped[inode] = os.fstat(handle).st_size
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         if name == self.folder.name:
-            self._kept = {each.name: each.stat().st_ino for each in self.folder.glob("*.seg")}
+            names = [*self.folder.glob("*.seg"), *self.folder.glob("position")]
+            self._kept = {each.name: each.stat().st_ino for each in names}
             return
         data = Path(f"/proc/self/fd/{handle}").read_bytes()
         had = self._files.get(inode, b"")
@@ -134,6 +136,65 @@ def test_a_file_whose_fsync_fails_is_written_anew_at_once(tmp_path: Path) -> Non
         assert left_on(disk) == [1, 2, 3]
         spool.done(chunk)  # places in the file are what they were
         assert drain(spool) == [3]
+        spool.close()
+
+
+def lost_from(disk: Disk) -> Counter[str]:
+    """Read all that a power failure would leave, and return what is missed then."""
+    with disk.after_a_power_failure() as spool:
+        lost: Counter[str] = Counter()
+        while (chunk := spool.take(100)) is not None:
+            lost += chunk.lost
+            spool.done(chunk)
+        return lost
+
+
+def test_what_a_failed_disk_may_lose_is_counted_until_it_has_it(tmp_path: Path) -> None:
+    with on_disk(tmp_path) as disk:
+        spool = Spool(tmp_path, limit=ROOM)
+        spool.append(0, [entry(1)])
+        assert spool.state().unsafe == 0  # its epoch has not ended
+        spool.sync()
+        spool.append(0, [entry(2), entry(3)])
+        disk.fails = lambda name: name.endswith((".seg", ".part"))
+        for _ in range(2):
+            with pytest.raises(OSError, match="Input/output"):
+                spool.sync()
+            assert spool.state().unsafe == 2
+        spool.append(0, [entry(4)])
+        assert spool.state().unsafe == 3
+        disk.fails = lambda _: False
+        spool.sync()
+        assert spool.state().unsafe == 0
+        assert left_on(disk) == [1, 2, 3, 4]
+        spool.close()
+
+
+def test_rows_that_leave_an_unsafe_spool_are_not_unsafe_any_more(tmp_path: Path) -> None:
+    with on_disk(tmp_path) as disk:
+        spool = Spool(tmp_path, limit=ROOM)
+        spool.append(0, [entry(1), entry(2)])
+        disk.fails = lambda name: name.endswith((".seg", ".part"))
+        with pytest.raises(OSError, match="Input/output"):
+            spool.sync()
+        assert spool.state().unsafe == 2
+        assert drain(spool) == [1, 2]
+        assert spool.state().unsafe == 0
+        disk.fails = lambda _: False
+        spool.close()
+
+
+def test_what_was_lost_with_a_disk_that_failed_is_told_to_the_row(tmp_path: Path) -> None:
+    with on_disk(tmp_path) as disk:
+        spool = Spool(tmp_path, limit=ROOM)
+        spool.append(0, [entry(1)])
+        spool.sync()
+        spool.append(0, [entry(2), entry(3)])
+        disk.fails = lambda name: name.endswith((".seg", ".part"))
+        with pytest.raises(OSError, match="Input/output"):
+            spool.sync()
+        assert lost_from(disk) == Counter({"trades": 2})
+        disk.fails = lambda _: False
         spool.close()
 
 

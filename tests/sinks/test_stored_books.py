@@ -144,6 +144,7 @@ def test_nothing_is_kept_unless_it_is_asked_for() -> None:
     assert not ran("binance", "off", seconds=5).updates
 
 
+@pytest.mark.slow
 def test_a_captured_day_gives_its_books_again(database: str) -> None:
     folder = os.environ.get("CANDLEWAX_CAPTURES")
     if not folder:

@@ -1,6 +1,9 @@
 """A writer with a disk: alerts are safe at once, everything before an epoch ends."""
 
+import errno
 import logging
+import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -188,3 +191,55 @@ def test_a_newer_revision_that_overtakes_the_spool_stays(
     with psycopg.connect(dsn) as connection:
         found = connection.execute("SELECT revision, close FROM bars").fetchall()
     assert found == [(1, 6.0)]
+
+
+@pytest.mark.parametrize("what", ["rows", "alerts"])
+def test_what_a_disk_that_fails_has_not_for_sure_is_told_each_epoch(
+    what: str,
+    own_server: OwnServer,
+    make_writer: MakeWriter,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    dsn = prepared(own_server)
+    writer = make_writer(dsn)
+    own_server.stop()
+    is_broken = threading.Event()
+    is_broken.set()
+    fsync = os.fsync
+
+    def failing(handle: int) -> None:
+        if is_broken.is_set():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", failing)
+    before = metric("unsafe_epochs_total")
+    writer.put(trades(0, 30) if what == "rows" else alert("a"))
+    handed = 30 if what == "rows" else 1
+    for epoch in (1, 2):
+        assert not writer.barrier(0.0)  # and the flow goes on
+        assert metric("unsafe_epochs_total") == before + epoch
+        assert metric("unsafe_rows") == handed
+        state = writer.spool_state()
+        assert state is not None
+        assert state.unsafe == handed
+    assert "the spool may not be on the disk" in caplog.text
+    is_broken.clear()
+    assert writer.barrier(0.0)
+    assert (metric("unsafe_rows"), metric("unsafe_epochs_total")) == (0, before + 2)
+    assert own_server.start() == dsn
+    table = "trades" if what == "rows" else "alerts"
+    until(lambda: writer.totals[table].settled == handed)
+    assert count(dsn, table) == handed
+    assert writer.totals[table].lost == 0
+
+
+def test_an_epoch_that_ends_with_rows_in_memory_only_is_counted(
+    make_writer: MakeWriter,
+) -> None:
+    writer = make_writer(NOWHERE, spool_bytes=0)
+    before = metric("unsafe_epochs_total")
+    writer.put(trades(0, 30))
+    assert not writer.barrier(0.0)
+    assert metric("unsafe_epochs_total") == before + 1

@@ -241,11 +241,11 @@ def test_the_users_matplotlib_settings_change_nothing() -> None:
 def test_threads_draw_what_one_alone_draws() -> None:
     charts = [
         chart_of(walk(30, seed=seed), ["rsi", "bb"], symbol=f"A{seed}-B", venue="x")
-        for seed in range(6)
+        for seed in range(3)
     ]
     alone = [draw(each) for each in charts]
-    assert len(set(alone)) == 6
-    with ThreadPoolExecutor(4) as threads:
+    assert len(set(alone)) == 3
+    with ThreadPoolExecutor(3) as threads:
         assert list(threads.map(draw, charts)) == alone
 
 
