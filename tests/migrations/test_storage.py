@@ -8,6 +8,7 @@ import pytest
 from market.errors import ConfigError
 from migrations.storage import TIMED, ServerKind, aggregates, columnstore, inspect, prepare
 from migrations.storage import retention as policies
+from migrations.storage.aggregate_windows import DAY_US, Window
 from migrations.storage.server import Server
 from migrations.upgrade import upgrade
 
@@ -137,6 +138,10 @@ def test_what_only_community_has_fails_for_the_licence_alone(timescale_database:
         with pytest.raises(psycopg.errors.FeatureNotSupported, match="apache"):
             connection.execute(aggregates.statements(first)[0].encode())
         for statement in aggregates.policy(first, 30):
+            with pytest.raises(psycopg.errors.FeatureNotSupported, match="apache"):
+                connection.execute(statement.replace("'trades_1m'", "'trades'").encode())
+        for is_forced in (False, True):
+            statement = Window(0, DAY_US, is_forced=is_forced).statement(first)
             with pytest.raises(psycopg.errors.FeatureNotSupported, match="apache"):
                 connection.execute(statement.replace("'trades_1m'", "'trades'").encode())
 
