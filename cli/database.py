@@ -3,6 +3,7 @@
 import getpass
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from cyclopts import App, Parameter
 
+from cli import options
 from cli.options import Config
 from market.errors import ConfigError
 
@@ -88,12 +90,17 @@ def _new_password(role: str) -> "Secret":
 @app.command
 def upgrade(*, config: Config = None) -> int:
     """Bring the tables up to date and use what the server can do."""
+    from migrations.storage import fill
     from migrations.upgrade import current
 
-    with _attached(config, "upgrade", migrate=True) as (_, store):
-        print(f"schema version {current(store.database_url.reveal())}")
+    with _attached(config, "upgrade", migrate=True) as (told, store):
+        address = store.database_url.reveal()
+        print(f"schema version {current(address)}")
         if store.report is not None:
             _print_steps(store.report)
+            if any(not step.is_done for step in store.report.history):
+                for filled in fill(address, told.settings.store.retention.days):
+                    print(f"{filled.aggregate}: {filled.windows:,} days or parts of one put in")
     return 0
 
 
@@ -185,12 +192,34 @@ def megabytes(size: float) -> str:
 
 
 @app.command
-def check(*, config: Config = None) -> int:
+def check(
+    *,
+    bars: Annotated[
+        bool, Parameter(help="Also hold the stored bars to the stored trades.", negative=())
+    ] = False,
+    since: Annotated[
+        str, Parameter(help="With --bars: from when, as 2h, or 2026-11-20T08:00; all if not given.")
+    ] = "",
+    config: Config = None,
+) -> int:
     """Compare the tables with what they should be; exit code 1 when something is wrong."""
+    from cli.bar_check import check_bars
     from migrations.check import faults
 
-    with _attached(config, "check") as (_, store):
-        found = faults(store.database_url.reveal())
+    if since and not bars:
+        raise ConfigError("--since is for --bars: the tables are compared as they are now")
+    begin = options.moment("--since", since, time.time_ns()) if since else 0
+    with _attached(config, "check") as (told, store):
+        address = store.database_url.reveal()
+        code = _tell_faults(faults(address))
+        if bars and code:
+            print("      the bars were not looked at")
+        elif bars:
+            code = check_bars(address, begin, told.settings.store.retention.days)
+    return code
+
+
+def _tell_faults(found: list[str]) -> int:
     for fault in found:
         print(f"bad   {fault}")
     if not found:

@@ -5,6 +5,7 @@ TimescaleDB Community. Each step can be repeated, and says what it did or why it
 that gets the extension later is converted at the next start.
 """
 
+from migrations.storage.aggregate_fill import Filled, fill
 from migrations.storage.preparation import inspect, prepare
 from migrations.storage.report import StorageReport, StorageStep
 from migrations.storage.server import Server, ServerKind
@@ -12,10 +13,12 @@ from migrations.storage.timed_tables import TIMED
 
 __all__ = [
     "TIMED",
+    "Filled",
     "Server",
     "ServerKind",
     "StorageReport",
     "StorageStep",
+    "fill",
     "inspect",
     "prepare",
 ]

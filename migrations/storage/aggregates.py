@@ -1,10 +1,11 @@
 """Bars that the database makes of the stored trades by itself: TimescaleDB Community only.
 
-They are a cross-check of our own bars, which are the truth on every kind of server: 1m from trades,
-5m from 1m, 1h from 5m, each kept up to date by a policy.
+They are a cross-check of our own bars, which are the truth on every kind of server: 1m from
+trades, 5m from 1m, 1h from 5m, each kept up to date by a policy. What is older than the policies
+look is put in by `aggregate_fill`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import psycopg
@@ -24,6 +25,7 @@ class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
         name: of the view.
         source: what it is made of.
         length: of a bar.
+        interval: the same as our bars' interval is named.
         start_h: hours back from now that a refresh looks at.
         end: what a refresh leaves to the next one.
         every: how often it is refreshed.
@@ -35,6 +37,7 @@ class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     source: str
     length: str
+    interval: str
     start_h: int
     end: str
     every: str
@@ -46,7 +49,7 @@ class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
 _OF_TRADES = (
     "first(price, time) AS open, max(price) AS high, min(price) AS low, "
     "last(price, time) AS close, sum(size) AS volume, "
-    "sum(CASE WHEN side = 'buy' THEN size ELSE 0 END) AS buy_volume, "
+    "sum(CASE side WHEN 'buy' THEN size WHEN 'unknown' THEN size / 2 ELSE 0 END) AS buy_volume, "
     "sum(price * size) AS notional, count(*) AS count"
 )
 _OF_BARS = (
@@ -60,6 +63,7 @@ AGGREGATES = (
         name="trades_1m",
         source="trades",
         length="1 minute",
+        interval="1m",
         start_h=LATEST_TRADE_H,
         end="1 minute",
         every="1 minute",
@@ -71,6 +75,7 @@ AGGREGATES = (
         name="trades_5m",
         source="trades_1m",
         length="5 minutes",
+        interval="5m",
         start_h=LATEST_TRADE_H + 24,
         end="5 minutes",
         every="5 minutes",
@@ -80,6 +85,7 @@ AGGREGATES = (
         name="trades_1h",
         source="trades_5m",
         length="1 hour",
+        interval="1h",
         start_h=7 * 24,
         end="1 hour",
         every="30 minutes",
@@ -105,10 +111,15 @@ def statements(aggregate: Aggregate) -> tuple[str, ...]:
             f"CREATE MATERIALIZED VIEW {aggregate.name} WITH (timescaledb.continuous, "
             f"timescaledb.materialized_only = {live}) AS {select(aggregate)} WITH NO DATA"
         ),
-        (
-            f"COMMENT ON VIEW {aggregate.name} IS "
-            f"'Bars of {aggregate.length} that the database makes of trades: a check of bars.'"
-        ),
+        f"COMMENT ON VIEW {aggregate.name} IS '{_comment(aggregate)}'",
+    )
+
+
+def _comment(aggregate: Aggregate) -> str:
+    # It tells one that an older version made from what this one makes: change both together.
+    return (
+        f"Bars of {aggregate.length} that the database makes of trades, a check of bars: of an "
+        "unknown side one half is bought."
     )
 
 
@@ -136,13 +147,18 @@ def make(
     aggregate: Aggregate,
     keep_days: Mapping[str, float],
 ) -> StorageStep:
-    """Make an aggregate that is not there, and its policy anew when trades stay other days."""
+    """Make an aggregate that is not there, and its policy anew when trades stay other days.
+
+    One that an older version made in another way is made anew, with those that are made of it.
+    """
     step = look(connection, aggregate, keep_days)
     if step.is_done:
         return step
-    is_there = exists(connection, aggregate.name)
+    is_there = exists(connection, aggregate.name) and not _is_outdated(connection, aggregate)
     # All of it can be rolled back: only filling it with what is there could not.
     with connection.transaction():
+        if not is_there:
+            remove(connection, AGGREGATES[AGGREGATES.index(aggregate) :])
         for statement in () if is_there else statements(aggregate):
             connection.execute(statement)
         for statement in policy(aggregate, keep_days.get("trades", 0)):
@@ -160,6 +176,9 @@ def look(
     what = f"continuous aggregate {aggregate.name}"
     if not exists(connection, aggregate.name):
         return StorageStep(what, is_done=False, reason="not there")
+    if _is_outdated(connection, aggregate):
+        reason = "made by an older version, in another way: `candlewax db upgrade`"
+        return StorageStep(what, is_done=False, reason=reason)
     start = _start(aggregate, keep_days.get("trades", 0))
     # A job's hypertable is the materialised one before some version, and the view after it.
     is_right = scalar(
@@ -176,16 +195,26 @@ def look(
     return StorageStep(what, is_done=False, reason=f"no refresh policy that begins {start} ago")
 
 
-def _start(aggregate: Aggregate, trades_days: float) -> str:
+def _is_outdated(connection: psycopg.Connection, aggregate: Aggregate) -> bool:
+    query = f"SELECT obj_description('{aggregate.name}'::regclass, 'pg_class')"
+    return scalar(connection, query) != _comment(aggregate)
+
+
+def start_s(aggregate: Aggregate, trades_days: float) -> int:
+    """Return how many seconds back from now the policy looks, trades being kept so many days."""
     start_h = float(aggregate.start_h)
     if aggregate.source == "trades" and trades_days:
         start_h = min(start_h, trades_days * 24 * 3 / 4)
-    return f"INTERVAL '{start_h * 3600:.0f} seconds'"
+    return round(start_h * 3600)
 
 
-def remove(connection: psycopg.Connection) -> None:
-    """Take all away: no version of the schema can change what they are made of before."""
-    for aggregate in reversed(AGGREGATES):
+def _start(aggregate: Aggregate, trades_days: float) -> str:
+    return f"INTERVAL '{start_s(aggregate, trades_days)} seconds'"
+
+
+def remove(connection: psycopg.Connection, which: Sequence[Aggregate] = AGGREGATES) -> None:
+    """Take them away: no version of the schema can change what they are made of before."""
+    for aggregate in reversed(which):
         if exists(connection, aggregate.name):
             connection.execute(f"DROP MATERIALIZED VIEW {aggregate.name}")
 

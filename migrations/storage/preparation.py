@@ -1,11 +1,19 @@
 """All steps, in order: done once, or only looked at."""
 
+import logging
 from collections.abc import Iterator, Mapping
 
 import psycopg
 
 from market.errors import ConfigError
-from migrations.storage import aggregates, chunks, columnstore, extension, retention
+from migrations.storage import (
+    aggregate_fill,
+    aggregates,
+    chunks,
+    columnstore,
+    extension,
+    retention,
+)
 from migrations.storage.report import StorageReport, StorageStep
 from migrations.storage.server import Server, read_server
 from migrations.storage.timed_tables import TIMED
@@ -14,6 +22,8 @@ from migrations.upgrade import connect, locked
 FOR_EVER: Mapping[str, float] = {}
 COLUMNSTORE = "columnstore"
 AGGREGATES = "continuous aggregates"
+
+_log = logging.getLogger(__name__)
 
 
 def prepare(
@@ -41,7 +51,11 @@ def prepare(
                 f"{created.reason}; or set store.require_timescaledb = false"
             )
         steps = tuple(_do(connection, server, keep_days, dsn))
-        return StorageReport(server, (created, *steps))
+        report = StorageReport(server, (created, *steps))
+        for step in report.history:
+            if not step.is_done:
+                _log.warning(step.reason, extra={"step": step.what})
+        return report
 
 
 def inspect(dsn: str, *, keep_days: Mapping[str, float] = FOR_EVER) -> StorageReport:
@@ -78,6 +92,7 @@ def _do(
     elif "trades" in cut:
         for aggregate in aggregates.AGGREGATES:
             yield aggregates.make(connection, aggregate, keep_days)
+        yield from _look_at_history(connection, keep_days)
     for table in TIMED:
         if table.name in cut:
             yield retention.keep(connection, table, server, keep_days)
@@ -100,5 +115,14 @@ def _look(
     else:
         for aggregate in aggregates.AGGREGATES:
             yield aggregates.look(connection, aggregate, keep_days)
+        yield from _look_at_history(connection, keep_days)
     for table in TIMED:
         yield retention.look(connection, table, server, keep_days)
+
+
+def _look_at_history(
+    connection: psycopg.Connection, keep_days: Mapping[str, float]
+) -> Iterator[StorageStep]:
+    # A start does not wait for it, as it does for rows that move: nothing needs it at once.
+    for aggregate in aggregates.AGGREGATES:
+        yield aggregate_fill.look(connection, aggregate, keep_days)

@@ -4,6 +4,9 @@ import msgspec
 
 from migrations.storage.server import Server, ServerKind
 
+HISTORY = "history of "
+"""How the steps begin that are too long for a start."""
+
 
 class StorageStep(msgspec.Struct, frozen=True):
     """One thing that a server may do.
@@ -44,3 +47,8 @@ class StorageReport(msgspec.Struct, frozen=True):
     def timescaledb_version(self) -> str | None:
         """The extension's; None without it."""
         return self.server.timescaledb
+
+    @property
+    def history(self) -> tuple[StorageStep, ...]:
+        """The steps that only `fill` takes; none where there are no continuous aggregates."""
+        return tuple(step for step in self.steps if step.what.startswith(HISTORY))

@@ -1,12 +1,16 @@
 import json
+import re
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from cli.main import main
-from migrations.upgrade import current, newest, revisions
+from migrations.storage import ServerKind, StorageReport, StorageStep
+from migrations.storage.server import Server
+from migrations.upgrade import current, newest, revisions, upgrade
 from sinks.store_connection import complete, connect
+from tests.fakes.community_catalogue import chunk_by_day, pretend
 from tests.fixtures_database import Servers
 
 PASSWORD = "hidden-hidden"
@@ -53,6 +57,32 @@ def test_a_server_that_is_not_there_is_told_without_the_password(
     told = capsys.readouterr()
     assert "127.0.0.1:1/x" in told.err
     assert PASSWORD not in told.out + told.err
+
+
+def test_an_upgrade_puts_history_into_the_aggregates(
+    plain_database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", plain_database)
+    upgrade(plain_database)
+    with psycopg.connect(plain_database, autocommit=True) as connection:
+        connection.execute("SET timezone = 'UTC'")
+        pretend(connection)
+        connection.execute(OLD_TRADES)
+        chunk_by_day(connection)
+    step = StorageStep("history of trades_1m", is_done=False, reason="trades are not in it")
+    report = StorageReport(Server(ServerKind.COMMUNITY, "17.1", "2.29.2"), (step,))
+    monkeypatch.setattr("flows.embedded.prepare_database", lambda *_: report)
+    assert main(["db", "upgrade"]) == 0
+    shown = capsys.readouterr().out
+    assert "off  history of trades_1m: trades are not in it" in shown
+    # Of a hundred days those are left out that go after thirty, and those that the policies see.
+    days = re.findall(r"^(trades_\w+): (\d+) days or parts of one put in$", shown, re.MULTILINE)
+    assert [name for name, _ in days] == ["trades_1m", "trades_5m", "trades_1h"]
+    assert [int(number) for _, number in days] == sorted((int(n) for _, n in days), reverse=True)
+    assert 27 <= int(days[0][1]) <= 30
+    assert count(plain_database, "trades_1m") in {27, 28, 29}
+    assert main(["db", "upgrade"]) == 0
+    assert "trades_1m: 0 days or parts of one put in" in capsys.readouterr().out
 
 
 OLD_TRADES = (
