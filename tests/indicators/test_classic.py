@@ -229,7 +229,9 @@ def test_bands_equal_exact_arithmetic(name: str, seed: int, volatility: float) -
         assert width == pytest.approx(spread / float(mean), rel=1e-6, abs=1e-15)
         if spread > 0:
             place = (float(closes[-1] - mean) + spread / 2) / spread
-            assert percent_b == pytest.approx(place, rel=1e-6, abs=1e-6)
+            # A close and a band are known to some units in their last place, however near they are.
+            known = 4 * math.ulp(bar.close) / spread
+            assert percent_b == pytest.approx(place, rel=1e-6, abs=1e-6 + known)
 
 
 @pytest.mark.parametrize("name", ["rma(14)", "rma(2)", "rma(50)"])
