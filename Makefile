@@ -24,8 +24,7 @@ LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-TEST_PARTS := test-venues test-live test-whole test-alerts test-services test-store test-faults \
-	test-rest
+TEST_PARTS := test-venues test-live test-whole test-alerts test-services
 .PHONY: help setup demo test $(TEST_PARTS) test-slow slow-whole slow-rest test-timescaledb timescaledb \
 	timescaledb-whole timescaledb-rest fuzz soak outage check fmt lint types lock docs bench
 
@@ -57,51 +56,45 @@ demo: $(READY)  ## everything at work, with no network and no key; Ctrl-C ends i
 	@$(BIN)/candlewax demo $(ARGS)
 
 # Parts that run at once: some compute all the time, and some mostly wait for processes, sockets and
-# pauses. The longest come first, and what computes gives way to what waits: delays of live flows
-# are measured. These run as long as other tests of `tests/end_to_end` beside them, so they have none.
+# pauses. Each takes about as long as the others. What computes gives way to what waits: delays of
+# live flows are measured. These run as long as other tests of `tests/end_to_end` beside them, so
+# they have none in their part.
 LIVE := tests/end_to_end/test_live.py tests/cli
 WHOLE := tests/end_to_end
 ALERTS := tests/sinks/test_burst.py tests/sinks/test_dispatch.py tests/sinks/test_sender.py \
 	tests/sinks/test_alert_outage.py tests/sinks/test_alert_journal.py \
 	$(wildcard tests/sinks/test_telegram_*.py) tests/sinks/charts
 STORE := tests/sinks tests/migrations tests/servers
-SERVICES := tests/flows tests/bench tests/test_documents.py
+SERVICES := tests/flows
 VENUES := tests/connectors tests/simulator tests/faults/test_sockets.py
 FAULTS := tests/faults
+OTHERS := $(filter-out $(LIVE),$(wildcard tests/end_to_end/test_*.py))
 QUICK := -m "not timescaledb and not slow"
 
-test: $(READY)  ## all tests but the slow ones, on the embedded PostgreSQL (four minutes)
+test: $(READY)  ## all tests but the slow ones, on the embedded PostgreSQL (three minutes)
 ifneq ($(ARGS),)
 	$(BIN)/pytest -q $(ARGS)
 else
-	@echo "eight parts, five at once; what each says comes when it has ended"
+	@echo "five parts at once; what each says comes when it has ended"
 	@$(MAKE) --no-print-directory --keep-going -j5 --output-sync=target $(TEST_PARTS)
 endif
 
 test-alerts: $(READY)
 	@nice -n 15 $(BIN)/pytest -q $(QUICK) $(ALERTS)
 
-test-store: $(READY)
-	@nice -n 15 $(BIN)/pytest -q $(QUICK) $(STORE) $(addprefix --ignore=,$(ALERTS))
-
-test-live: $(READY)
-	@$(BIN)/pytest -q $(QUICK) $(LIVE)
-
-test-whole: $(READY)
-	@nice -n 15 $(BIN)/pytest -q $(QUICK) $(WHOLE) $(addprefix --ignore=,$(LIVE))
-
-test-services: $(READY)
-	@nice -n 15 $(BIN)/pytest -q $(QUICK) $(SERVICES)
-
 test-venues: $(READY)
 	@nice -n 15 $(BIN)/pytest -q $(QUICK) $(VENUES)
 
-test-faults: $(READY)
-	@nice -n 15 $(BIN)/pytest -q $(QUICK) $(FAULTS) $(addprefix --ignore=,$(VENUES))
+test-services: $(READY)
+	@nice -n 8 $(BIN)/pytest -q $(QUICK) $(SERVICES) $(STORE) $(addprefix --ignore=,$(ALERTS))
 
-test-rest: $(READY)
-	@nice -n 15 $(BIN)/pytest -q $(QUICK) tests \
-		$(addprefix --ignore=,$(LIVE) $(WHOLE) $(STORE) $(SERVICES) $(VENUES) $(FAULTS))
+test-whole: $(READY)
+	@nice -n 8 $(BIN)/pytest -q $(QUICK) $(WHOLE) $(FAULTS) \
+		$(addprefix --ignore=,$(LIVE) $(VENUES))
+
+test-live: $(READY)
+	@$(BIN)/pytest -q $(QUICK) $(LIVE) tests \
+		$(addprefix --ignore=,$(OTHERS) $(STORE) $(SERVICES) $(VENUES) $(FAULTS))
 
 SLOW := -m "(slow or hypothesis) and not timescaledb"
 test-slow: $(READY)  ## the slow tests, and every property with five times the examples (minutes)

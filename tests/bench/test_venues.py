@@ -6,7 +6,10 @@ from bench.venues import measure, table
 from connectors import VENUES
 
 
-@pytest.mark.parametrize("name", sorted(VENUES))
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name == "binance" else pytest.mark.slow) for name in VENUES],
+)
 def test_every_venues_messages_are_measured(name: str) -> None:
     figures = measure(name, length_s=6, passes=1, symbols=10)
     assert {"trade", "book"} & set(figures), "enough messages came"
