@@ -25,7 +25,7 @@ def check_bars(address: str, since: int, keep_days: Mapping[str, float]) -> int:
         keep_days: how long rows stay, by table.
 
     Raises:
-        ConfigError: the database went away.
+        ConfigError: the database went away, or refuses.
     """
     import psycopg
 
@@ -35,7 +35,7 @@ def check_bars(address: str, since: int, keep_days: Mapping[str, float]) -> int:
     with connect(address) as connection, _progress() as report:
         try:
             check = run(connection, since=since, keep_days=keep_days, most=SHOWN, report=report)
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:
             raise ConfigError(f"the database does not do it: {str(error).strip()}") from None
     for difference in check.differences:
         print(f"bad   {words(difference)}")
@@ -45,6 +45,8 @@ def check_bars(address: str, since: int, keep_days: Mapping[str, float]) -> int:
             check.bars
         ):
             print(f"      only the first {len(check.differences)} differences are told")
+    elif not check.held:
+        print("note  no bar could be held to stored trades")
     else:
         print(
             f"ok    {check.held:,} bars of {check.series:,} series are what the stored trades make"
@@ -84,8 +86,13 @@ def _left_out(check: "BarCheck") -> Iterator[str]:
         yield f"{check.apart:,} bars are marked partial or gap, or are the venue's own: left out"
     if check.excused:
         yield (
-            f"{check.excused:,} bars differ, or there is none, where trades may not have been seen:"
-            " by the gap ledger (`candlewax gaps`), or the flow did not run"
+            f"{check.excused:,} bars differ, or there is none, where trades may not have been seen "
+            "by the gap ledger: `candlewax gaps`"
+        )
+    if check.unseen:
+        yield (
+            f"{check.unseen:,} bars have trades that are not stored, or there is none, as where "
+            "the flow did not run; if it did, trades or bars are lost"
         )
     if check.stale:
         yield (

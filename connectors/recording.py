@@ -30,7 +30,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         ts: our clock, ns UTC.
         conn: connection, `"binance-0.3"`: the feed and how many connections it had before; for
-            `heartbeat` and `control` the feed alone, or empty.
+            `begin`, `heartbeat` and `control` the feed alone, or empty.
         kind: what happened.
         body: the bytes that came or went.
         url: for `http`, the address asked.

@@ -124,7 +124,8 @@ class BarCheck(msgspec.Struct):
         without_trades: those that were not, for there are no trades.
         held: bars that were held to trades.
         apart: bars of these times that say that they may lack trades, or that a venue made.
-        excused: bars that differ, or are not there, where trades or bars may be missing.
+        excused: bars that differ, or are not there, where the ledger says trades may lack.
+        unseen: such bars where the flow seems not to have run, of which the ledger knows nothing.
         stale: bars that their trades make, and the continuous aggregates do not.
         bars: bars that are wrong or missing.
         differences: of those the first, one for each column.
@@ -135,6 +136,7 @@ class BarCheck(msgspec.Struct):
     held: int = 0
     apart: int = 0
     excused: int = 0
+    unseen: int = 0
     stale: int = 0
     bars: int = 0
     differences: list[Difference] = []
@@ -195,19 +197,20 @@ class _Sources:
     """Where the bars of a day are computed from."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
-        self._aggregates: dict[str, tuple[str, Pending]] = {}
+        self._aggregates: dict[str, tuple[str, list[Pending]]] = {}
+        pending: list[Pending] = []
         if read_server(connection).kind is ServerKind.COMMUNITY:
             for aggregate in AGGREGATES:
                 if exists(connection, aggregate.name):
-                    pending = read_pending(connection, aggregate)
+                    # It knows no more than what it is made of.
+                    pending = [*pending, read_pending(connection, aggregate)]
                     self._aggregates[aggregate.interval] = aggregate.name, pending
 
     def of(self, part: _Part) -> str:
         """Return the name of the aggregate that knows all of a part; empty when none does."""
-        name, pending = self._aggregates.get(part.interval.name, ("", None))
-        if pending is None or pending.overlaps(part.start // 1000, part.end // 1000):
-            return ""
-        return name
+        name, pending = self._aggregates.get(part.interval.name, ("", []))
+        start, end = part.start // 1000, part.end // 1000
+        return "" if any(each.overlaps(start, end) for each in pending) else name
 
 
 class _Candidate(msgspec.Struct, frozen=True):
@@ -231,10 +234,10 @@ def _check_part(
         found = unlike(one.bar, trades)
         if not found:
             check.stale += bool(aggregate)
-        elif kept[one.venue, one.symbol].is_excused(start, end) or _is_between_runs(
-            connection, one, part.interval, len(trades)
-        ):
+        elif kept[one.venue, one.symbol].is_excused(start, end):
             check.excused += 1
+        elif _is_between_runs(connection, one, part.interval, len(trades)):
+            check.unseen += 1
         else:
             check.bars += 1
             told = [Difference(one.venue, one.symbol, name, start, each) for each in found]

@@ -82,7 +82,7 @@ def _fill(
         "putting the history into a continuous aggregate; trades can be read and written meanwhile",
         extra={"aggregate": aggregate.name, "windows": len(missing), "from": oldest},
     )
-    told = clock()
+    told, done = clock(), 0
     for number, window in enumerate(missing):
         if clock() - told >= PROGRESS_S:
             told = clock()
@@ -94,6 +94,12 @@ def _fill(
         # Retention goes on meanwhile: what has come near it since is left out.
         if not _is_kept(connection, window, keep_days):
             continue
+        if _would_lose(connection, aggregate, window):
+            _log.warning(
+                "left out, because a refresh would take bars away whose trades are gone",
+                extra={"aggregate": aggregate.name, "day": moment_of(window.start).isoformat()},
+            )
+            continue
         try:
             connection.execute(window.statement(aggregate).encode())
         except psycopg.Error as error:
@@ -102,8 +108,12 @@ def _fill(
                 f"{moment_of(window.end)}: {str(error).strip()}; `candlewax db upgrade` goes on "
                 "from there"
             ) from None
-    _log.warning("the history is in it now", extra={"aggregate": aggregate.name})
-    return Filled(aggregate.name, len(missing))
+        done += 1
+    _log.warning(
+        "the history is in it now",
+        extra={"aggregate": aggregate.name, "left_out": len(missing) - done},
+    )
+    return Filled(aggregate.name, done)
 
 
 def _is_kept(
@@ -113,6 +123,24 @@ def _is_kept(
     row = connection.execute(
         "SELECT %s = 0 OR %s::timestamptz >= now() - %s * interval '1 day'",
         (days, moment_of(window.start), days),
+    ).fetchone()
+    return row is not None and row[0] is True
+
+
+def _would_lose(connection: psycopg.Connection, aggregate: Aggregate, window: Window) -> bool:
+    """Tell whether there are bars that could not be made again.
+
+    A day whose chunk went with retention has one again when somebody imports old trades.
+    """
+    row = connection.execute(
+        (
+            f"SELECT EXISTS (SELECT FROM {aggregate.name} AS made"
+            " WHERE made.start >= %s AND made.start < %s AND NOT EXISTS ("
+            f"SELECT FROM {aggregate.source} AS source WHERE source.venue = made.venue"
+            f" AND source.symbol = made.symbol AND source.{aggregate.column} >= made.start"
+            f" AND source.{aggregate.column} < made.start + INTERVAL '{aggregate.length}'))"
+        ).encode(),
+        (moment_of(window.start), moment_of(window.end)),
     ).fetchone()
     return row is not None and row[0] is True
 

@@ -194,6 +194,24 @@ def test_trades_that_come_too_late_for_the_policies_are_put_in_the_next_time(
     assert rows(pretended, "SELECT count FROM trades_1h WHERE count > 1") == [(2,)]
 
 
+def test_a_day_with_bars_whose_trades_are_gone_is_left_out(pretended: psycopg.Connection) -> None:
+    fill(dsn_of(pretended), FOR_EVER)
+    log_changes(pretended)
+    # Retention took that day when it was shorter, and somebody imports another symbol's trades.
+    day = "time >= date_bin('1 day', now(), '2000-01-01') - interval '6 days' "
+    day += "AND time < date_bin('1 day', now(), '2000-01-01') - interval '5 days'"
+    pretended.execute(f"DELETE FROM trades WHERE {day}".encode())
+    pretended.execute(
+        b"INSERT INTO trades SELECT 'binance', 'ETH-USDT', date_bin('1 day', now(), '2000-01-01')"
+        b" - interval '132 hours', 'imported', 1, 1, 'buy', now()"
+    )
+    before = {name: rows(pretended, f"SELECT * FROM {name} ORDER BY start") for name in NAMES}
+    assert [one.windows for one in fill(dsn_of(pretended), FOR_EVER)] == [0, 0, 0]
+    for name, kept in before.items():
+        assert rows(pretended, f"SELECT * FROM {name} ORDER BY start") == kept
+    assert not aggregate_fill.look(pretended, FIRST, FOR_EVER).is_done, "it is told"
+
+
 def test_times_whose_trades_may_be_gone_are_never_looked_at(pretended: psycopg.Connection) -> None:
     fill(dsn_of(pretended), FOR_EVER)
     before = known(pretended, "trades_1m")
