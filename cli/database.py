@@ -272,13 +272,19 @@ def backup(
         Written whole or not at all, readable by you only.
     """
     from migrations.backup import backup as save
+    from migrations.dump import needs_superuser
 
     with _attached(config, "backup") as (_, store):
-        saved = save(store.database_url.reveal(), file, portable=portable)
+        address = store.database_url.reveal()
+        saved = save(address, file, portable=portable)
+        is_hard_to_restore = not saved.portable and needs_superuser(address)
     kind = "portable" if saved.portable else "pg_dump's format"
     print(f"{file}: schema version {saved.version}, {kind}, {megabytes(file.stat().st_size)}")
     for table in saved.tables:
         print(f"{table.rows:>13,}  {table.name}")
+    if is_hard_to_restore:
+        print("note  TimescaleDB: a superuser must restore this file, and --portable makes one")
+        print("      that your role can restore, the rows of our tables alone")
     return 0
 
 

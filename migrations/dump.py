@@ -107,6 +107,15 @@ def read_version(file: Path, program: Path) -> str:
     return found[1].decode()
 
 
+def needs_superuser(dsn: str) -> bool:
+    """Return whether a dump of this database could not be restored by the role that makes it."""
+    with connect(dsn) as connection:
+        row = connection.execute(
+            "SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'"
+        ).fetchone()
+        return row is not None and connection.info.parameter_status("is_superuser") != "on"
+
+
 def needs_timescaledb(dsn: str, file: Path, program: Path) -> bool:
     """Return whether a dump is of a database with TimescaleDB; this one has it then.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from market.errors import ConfigError
 from migrations import dump
@@ -101,6 +102,13 @@ def test_a_dump_of_timescaledb_is_refused_by_a_server_without_it(
     backup(timescale_database, tmp_path / "saved")
     with pytest.raises(ConfigError, match=r"database with TimescaleDB.*--portable"):
         restore(plain_database, tmp_path / "saved")
+
+
+def test_who_may_not_restore_what_he_saves_is_known(server_kind: str, empty_database: str) -> None:
+    dsn = with_schema(empty_database)
+    humble = make_conninfo(dsn, options="-c role=pg_read_all_data")
+    assert not dump.needs_superuser(dsn)
+    assert dump.needs_superuser(humble) is (server_kind != EMBEDDED)
 
 
 @PORTABLE
