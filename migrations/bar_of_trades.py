@@ -19,6 +19,8 @@ differ by less than n * 2.3e-16 of their sum, so this is for four million trades
 LATEST = timedelta(microseconds=LATENESS // 1000)
 EARLIEST = timedelta(seconds=-2)
 """A trade that came later than this after its time, or before it, may be in no bar."""
+FEW = 20
+"""So many such trades in a bar are tried one by one."""
 PRICES = ("open", "high", "low", "close")
 SUMS = ("volume", "buy_volume", "notional", "vwap")
 
@@ -73,14 +75,22 @@ class Unlike(msgspec.Struct, frozen=True):
 def unlike(bar: Values | None, trades: Sequence[StoredTrade]) -> list[Unlike]:
     """Return what is not right of a bar; nothing when the trades may have made it.
 
-    Trades that came so late, or so early, that they may have been left out are tried both ways.
+    Trades that came so late, or so early, that they may have been left out are tried both ways;
+    of a few, each number of the latest is.
 
     Args:
         bar: as it is stored; None when there is none.
         trades: all that are stored of its time, in any order.
     """
     timely = [trade for trade in trades if EARLIEST <= trade.received_at - trade.time <= LATEST]
-    if len(timely) < len(trades) and not _compare(bar, timely):
+    others = [trade for trade in trades if not EARLIEST <= trade.received_at - trade.time <= LATEST]
+    if len(others) > FEW:  # a backfill: all of them came long afterwards
+        cuts = [0] if others else []
+    else:
+        # The later one came, the sooner it was left out.
+        others.sort(key=lambda trade: abs(trade.received_at - trade.time))
+        cuts = list(range(len(others)))
+    if any(not _compare(bar, timely + others[:cut]) for cut in cuts):
         return []
     return _compare(bar, trades)
 

@@ -120,6 +120,16 @@ def test_a_trade_that_may_have_been_left_out_is_tried_both_ways(lag_s: int) -> N
     assert unlike(None, [doubtful]) == []
 
 
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_of_two_trades_that_came_late_the_later_may_be_the_only_one_left_out(kept: int) -> None:
+    timely = [trade(1, 10.0), trade(2, 11.0)]
+    late = [trade(3, 12.0, lag_us=61_000_000), trade(4, 13.0, lag_us=70_000_000)]
+    bar = values(built(timely + late[:kept]))
+    assert unlike(bar, timely + late) == []
+    assert unlike(bar, late + timely) == []
+    assert unlike(values(built([*timely, late[1]])), timely + late), "the sooner one alone is lost"
+
+
 def test_a_bar_without_trades_and_trades_without_a_bar_are_told() -> None:
     trades = [trade(0, 1.0), trade(1, 2.0)]
     bar = values(built(trades))
