@@ -46,7 +46,9 @@ def check_bars(address: str, since: int, keep_days: Mapping[str, float]) -> int:
         ):
             print(f"      only the first {len(check.differences)} differences are told")
     elif not check.held:
-        print("note  no bar could be held to stored trades")
+        print(
+            "note  no bar could be held to stored trades; those of the last two minutes never are"
+        )
     else:
         print(
             f"ok    {check.held:,} bars of {check.series:,} series are what the stored trades make"

@@ -1,6 +1,7 @@
 """A bar is held to trades as `BarBuilder` makes it of them."""
 
 from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ from migrations.bar_of_trades import StoredTrade, Values, unlike
 
 MICROSECOND = 1000
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+Drawn: TypeAlias = tuple[int, float, float, str, int]
 SIDES = {"buy": True, "sell": False, "unknown": None}
 
 
@@ -45,21 +47,29 @@ def built(trades: list[StoredTrade]) -> Bar:
 # Few moments and few prices: many trades of one moment, and of one arrival.
 MOMENTS = st.integers(0, 5).map(lambda n: n * 10_000_000 - (n == 5))
 AMOUNTS = st.floats(1e-8, 1e6, allow_subnormal=False)
-SOME = st.lists(
-    st.tuples(MOMENTS, AMOUNTS, AMOUNTS, st.sampled_from(sorted(SIDES)), st.integers(0, 2)),
-    min_size=1,
-    max_size=30,
-)
 
 
-def in_order_of_arrival(drawn: list[tuple[int, float, float, str, int]]) -> list[StoredTrade]:
+def some(amounts: st.SearchStrategy[float]) -> st.SearchStrategy[list[Drawn]]:
+    return st.lists(
+        st.tuples(MOMENTS, amounts, amounts, st.sampled_from(sorted(SIDES)), st.integers(0, 2)),
+        min_size=1,
+        max_size=30,
+    )
+
+
+SOME = some(AMOUNTS)
+LARGE = some(st.floats(1.0, 1e6))
+"""A millionth more is more than what venues round to."""
+
+
+def in_order_of_arrival(drawn: list[Drawn]) -> list[StoredTrade]:
     made = [trade(at, price, size, side, lag * 1000) for at, price, size, side, lag in drawn]
     return sorted(made, key=lambda each: each.received_at)
 
 
 @given(SOME, st.randoms(use_true_random=False))
 def test_what_we_made_of_trades_is_right_whatever_order_they_are_read_in(
-    drawn: list[tuple[int, float, float, str, int]], random: object
+    drawn: list[Drawn], random: object
 ) -> None:
     trades = in_order_of_arrival(drawn)
     bar = values(built(trades))
@@ -68,11 +78,11 @@ def test_what_we_made_of_trades_is_right_whatever_order_they_are_read_in(
 
 
 @given(
-    SOME, st.sampled_from([field for field in Values.__struct_fields__ if field != "count"]),
+    LARGE, st.sampled_from([field for field in Values.__struct_fields__ if field != "count"]),
     st.sampled_from([1.000001, 0.99]),
 )  # fmt: skip
 def test_any_number_that_is_changed_is_told_and_no_other(
-    drawn: list[tuple[int, float, float, str, int]], column: str, factor: float
+    drawn: list[Drawn], column: str, factor: float
 ) -> None:
     trades = in_order_of_arrival(drawn)
     bar = values(built(trades))
@@ -118,6 +128,17 @@ def test_a_trade_that_may_have_been_left_out_is_tried_both_ways(lag_s: int) -> N
     missing = values(built([timely[0], doubtful]))
     assert "count" in {each.column for each in unlike(missing, [*timely, doubtful])}
     assert unlike(None, [doubtful]) == []
+
+
+def test_sums_of_a_venues_candle_are_known_to_the_eighth_decimal() -> None:
+    trades = [trade(1, 0.0531086253124, 0.8802), trade(2, 0.05312, 0.12345)]
+    bar = values(built(trades))
+    notional = round(bar.notional, 8)
+    assert notional != bar.notional
+    candle = msgspec.structs.replace(bar, notional=notional, vwap=notional / bar.volume)
+    assert unlike(candle, trades) == []
+    wrong = msgspec.structs.replace(candle, notional=notional + 2e-8)
+    assert [each.column for each in unlike(wrong, trades)] == ["notional"]
 
 
 @pytest.mark.parametrize("kept", [0, 1, 2])
