@@ -119,9 +119,11 @@ timescaledb-whole timescaledb-rest: $(READY)
 timescaledb: $(READY)  ## a real TimescaleDB for tests, unpacked into .cache (Debian, root)
 	@$(BIN)/python -m tests.servers.timescaledb_packages
 
-fuzz: $(READY)  ## any bytes, and a million book updates under drawn faults (minutes)
-	@CANDLEWAX_FUZZ=20 $(BIN)/pytest -q --timeout=600 tests/connectors/test_binance_fuzz.py \
-		tests/connectors/test_htx_fuzz.py
+fuzz: $(READY)  ## new examples of every property, a million book updates under drawn faults (minutes)
+	@CANDLEWAX_DRAW=anew CANDLEWAX_FUZZ=20 $(BIN)/pytest -q --timeout=600 \
+		tests/connectors/test_binance_fuzz.py tests/connectors/test_htx_fuzz.py
+	@CANDLEWAX_DRAW=anew CANDLEWAX_FUZZ=3 $(BIN)/pytest -q --timeout=600 \
+		-m "hypothesis and not timescaledb" tests
 	@$(BIN)/python -m tests.faults.fuzz $(ARGS)
 
 soak: $(READY)  ## all venues on real sockets, a fault every five seconds (five minutes)
