@@ -6,6 +6,7 @@ from collections.abc import Callable
 import psycopg
 
 from sinks.insertion import CHANNEL
+from tests.servers.kept_connection import kept_connection
 
 
 def empty(dsn: str) -> None:
@@ -44,7 +45,7 @@ def insert(
 
 def states(dsn: str) -> dict[str, str]:
     """Return text to state of every row, in the order of their insertion."""
-    with psycopg.connect(dsn) as connection:
+    with kept_connection(dsn) as connection:
         return read_states(connection)
 
 

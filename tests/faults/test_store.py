@@ -26,6 +26,7 @@ from sinks.rows import RowBatch, pack
 from sinks.settings import StoreSettings
 from sinks.writer import Writer
 from tests.fakes.proxy import CuttableProxy
+from tests.servers.kept_connection import kept_connection
 from tests.servers.own_server import OwnServer, kill, prepared
 from tests.servers.schema import server_name
 
@@ -63,7 +64,7 @@ def until(what: Callable[[], bool], *, within_s: float = PATIENCE_S) -> None:
 
 
 def query(dsn: str, text: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(dsn) as connection:
+    with kept_connection(dsn) as connection:
         return connection.execute(text).fetchall()
 
 

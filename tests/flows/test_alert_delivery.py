@@ -18,6 +18,7 @@ from simulator.telegram.server import telegram_in_thread
 from sinks.insertion import insert_alerts
 from tests.fakes.killed_flow import alert_cells
 from tests.fakes.outbox_rows import until
+from tests.servers.kept_connection import kept_connection
 
 TOKEN = "123456789:AAE-fake_token_of_the_tests"
 SMTP_PASSWORD = "smtp-password-of-the-tests"
@@ -84,7 +85,7 @@ def test_no_secret_is_in_any_output_of_an_end_to_end_run(database: str, tmp_path
         )  # fmt: skip
 
         def is_settled() -> bool:
-            with psycopg.connect(database) as connection:
+            with kept_connection(database) as connection:
                 row = connection.execute(
                     "SELECT count(*) FROM outbox WHERE state IN ('pending', 'sending')"
                 ).fetchone()

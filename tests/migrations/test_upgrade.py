@@ -24,6 +24,7 @@ from sinks.alert_facts import read_facts
 from sinks.insertion import insert_alerts
 from sinks.rows import alert_row
 from sinks.tables import TABLES
+from tests.servers.kept_connection import kept_connection
 from tests.servers.schema import with_schema
 
 PATIENCE_S = 20.0
@@ -93,7 +94,7 @@ upgrade(sys.argv[1])
 
 
 def rows_of(dsn: str, query: str) -> list[tuple[object, ...]]:
-    with psycopg.connect(dsn) as connection:
+    with kept_connection(dsn) as connection:
         return connection.execute(query).fetchall()
 
 

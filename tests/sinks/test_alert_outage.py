@@ -29,6 +29,7 @@ from sinks.writer import Writer
 from tests.fakes.burst import ALERT, SECOND, Api, check_limit, figures, told
 from tests.fakes.killed_flow import alert_cells
 from tests.fakes.outbox_rows import until
+from tests.servers.kept_connection import kept_connection
 from tests.servers.own_server import OwnServer, kill, prepared
 from tests.servers.schema import server_name
 
@@ -81,7 +82,7 @@ def process(dsn: str, spool: Path, base_url: str, pace: Pace | None = None) -> I
 
 def rows(dsn: str) -> dict[int, tuple[str, str | None, int]]:
     """Return number to state, message and attempts."""
-    with psycopg.connect(dsn) as connection:
+    with kept_connection(dsn) as connection:
         found = connection.execute(
             "SELECT alert_key, state, message_id, attempts FROM outbox ORDER BY id"
         )
@@ -184,7 +185,7 @@ def test_a_burst_over_an_outage_adds_up(
     pace = pace_of(42, TelegramSettings(private_per_s=PER_S))
 
     def settled() -> bool:
-        with psycopg.connect(dsn) as connection:
+        with kept_connection(dsn) as connection:
             found = outbox_report.counts(connection)
         return sum(found.values()) == COUNT and found["pending"] == found["sending"] == 0
 

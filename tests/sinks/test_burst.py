@@ -26,6 +26,7 @@ from tests.fakes.attempts import Attempts, check_order
 from tests.fakes.burst import ALERT, SECOND, Api, check_limit, figures, told
 from tests.fakes.outbox_rows import empty, fire, until
 from tests.fakes.proxy import CuttableProxy
+from tests.servers.kept_connection import kept_connection
 
 TOKEN = "123456789:AAE-fake_token_of_the_tests"
 COUNT = 500
@@ -66,7 +67,7 @@ def flow(dsn: str, *fatal: str) -> int:
 
 
 def counts(dsn: str) -> dict[str, int]:
-    with psycopg.connect(dsn) as connection:
+    with kept_connection(dsn) as connection:
         return outbox_report.counts(connection)
 
 
@@ -77,7 +78,7 @@ def settled(dsn: str) -> bool:
 
 def states(dsn: str) -> dict[int, tuple[str, str]]:
     """Return number to severity and state."""
-    with psycopg.connect(dsn) as connection:
+    with kept_connection(dsn) as connection:
         rows = connection.execute("SELECT alert_key, severity, state FROM outbox")
         return {int(key.rpartition("/")[2]): (severity, state) for key, severity, state in rows}
 

@@ -30,6 +30,7 @@ from tests.drawn_examples import examples
 from tests.fakes.outbox_rows import empty, fire, states, until
 from tests.fakes.proxy import CuttableProxy
 from tests.fakes.telegram import TOKEN, Drop, FakeTelegram, Refuse, Slow
+from tests.servers.kept_connection import kept_connection
 
 CHAT = "telegram/main"
 Start = Callable[..., Sender]
@@ -87,7 +88,7 @@ def all_are(dsn: str, *expected: str) -> Callable[[], bool]:
 
 
 def errors(dsn: str) -> list[str | None]:
-    with psycopg.connect(dsn) as connection:
+    with kept_connection(dsn) as connection:
         return [row[0] for row in connection.execute("SELECT error FROM outbox ORDER BY id")]
 
 

@@ -28,6 +28,7 @@ from sinks.telegram.services import Services
 from sinks.telegram.target import TelegramTarget
 from tests.fakes.killed_flow import alert_cells
 from tests.fakes.outbox_rows import empty, until
+from tests.servers.kept_connection import kept_connection
 
 TOKEN = "123456789:AAE-fake_token_of_the_tests"
 GROUP, OWNER, OPERATOR, VIEWER, STRANGER = -500, 1, 2, 3, 666
@@ -112,7 +113,7 @@ class Bot:
         return self.fake.notices[-1]
 
     def states(self) -> list[str]:
-        with psycopg.connect(self.dsn) as connection:
+        with kept_connection(self.dsn) as connection:
             rows = connection.execute("SELECT state FROM outbox ORDER BY id")
             return [str(state) for (state,) in rows]
 

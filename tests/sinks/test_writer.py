@@ -16,6 +16,7 @@ from sinks.row_totals import TableTotals, rows_written, store_totals
 from sinks.rows import Cell, RowBatch, pack
 from sinks.settings import StoreSettings
 from sinks.writer import Writer, live_writers
+from tests.servers.kept_connection import kept_connection
 from tests.servers.own_server import OwnServer, prepared
 
 START = 1_732_112_220_000_000_000
@@ -56,7 +57,7 @@ def alert(key: str) -> RowBatch:
 
 
 def count(dsn: str, table: str) -> int:
-    with psycopg.connect(dsn) as connection:
+    with kept_connection(dsn) as connection:
         row = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
         assert row is not None
         return int(row[0])
