@@ -30,7 +30,7 @@ def check_bars(address: str, since: int, keep_days: Mapping[str, float]) -> int:
     import psycopg
 
     from migrations.bar_check import check_bars as run
-    from migrations.upgrade import connect
+    from migrations.session import connect
 
     with connect(address) as connection, _progress() as report:
         try:

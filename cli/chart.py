@@ -155,7 +155,7 @@ def _of_store(
     from flows import configuration
     from flows.embedded import Embedded
     from flows.home import Home
-    from migrations.upgrade import connect
+    from migrations.session import connect
     from sinks.charts.stored import read_chart
 
     told = configuration.load(config, os.environ)

@@ -90,8 +90,8 @@ def _new_password(role: str) -> "Secret":
 @app.command
 def upgrade(*, config: Config = None) -> int:
     """Bring the tables up to date and use what the server can do."""
+    from migrations.schema_version import current
     from migrations.storage import fill
-    from migrations.upgrade import current
 
     with _attached(config, "upgrade", migrate=True) as (told, store):
         address = store.database_url.reveal()
@@ -146,8 +146,8 @@ def status(
     The rows of tables over 64 MB are estimated and have a tilde. The embedded PostgreSQL is started
     for the question when nothing else runs it.
     """
+    from migrations.schema_version import current, newest
     from migrations.storage import inspect
-    from migrations.upgrade import current, newest
 
     with _attached(config, "status") as (told, store):
         keep = told.settings.store.retention.days
@@ -318,7 +318,7 @@ def _refuse_while_in_use(address: str) -> None:
     Raises:
         ConfigError: a flow is connected.
     """
-    from migrations.upgrade import connect
+    from migrations.session import connect
     from sinks.store_connection import DRIVER_SETTINGS
 
     with connect(address) as connection:
@@ -358,9 +358,9 @@ def _print_steps(report: "StorageReport") -> None:
 def _measured(
     address: str, keep_days: "Mapping[str, float]", *, exact: bool = False
 ) -> "tuple[list[TableSize], dict[str, RowCount]]":
+    from migrations.session import connect
     from migrations.table_rows import count_rows
     from migrations.table_sizes import read_sizes
-    from migrations.upgrade import connect
 
     with connect(address) as connection:
         sizes = read_sizes(connection, keep_days)

@@ -142,8 +142,8 @@ def _database(told: "Configuration", home: "Home") -> Finding:
 def _growth(told: "Configuration", home: "Home") -> Iterator[Finding]:
     """Tell how large the tables are and when the disk is full, of a database that runs."""
     from cli.database import megabytes
+    from migrations.session import connect
     from migrations.table_sizes import days_left, read_sizes
-    from migrations.upgrade import connect
 
     running = home.running()
     embedded = running.database_url if running is not None else ""

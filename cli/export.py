@@ -190,7 +190,7 @@ def _check_out(out: Path, *, force: bool) -> None:
 def _export(address: str, wish: _Wish, format_: Format, out: Path) -> int:
     import psycopg
 
-    from migrations.upgrade import connect
+    from migrations.session import connect
 
     try:
         with connect(address) as connection:

@@ -85,7 +85,7 @@ def gaps(
 def _read(
     address: str, since: int | None, symbols: Sequence[str], venues: Sequence[str]
 ) -> list["LedgerRow"]:
-    from migrations.upgrade import connect
+    from migrations.session import connect
     from sinks.gap_ledger import is_there, known_instruments, read_gaps
 
     with connect(address) as connection:

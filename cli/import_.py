@@ -121,7 +121,7 @@ def _import_tables(tables: Sequence["CsvRows"], told: "Configuration", home: "Ho
     import psycopg
 
     from flows.embedded import Embedded
-    from migrations.upgrade import connect
+    from migrations.session import connect
     from sinks.insertion import insert
 
     store = Embedded.attach(told, home, command="candlewax import", migrate=True)

@@ -113,7 +113,7 @@ def stored(config: Path | None, command: str) -> "Iterator[psycopg.Connection]":
     from flows import configuration
     from flows.embedded import Embedded
     from flows.home import Home
-    from migrations.upgrade import connect
+    from migrations.session import connect
 
     told = configuration.load(config, os.environ)
     store = Embedded.attach(

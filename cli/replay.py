@@ -223,7 +223,7 @@ class Work:
         return code
 
     def _store_instruments(self, address: str) -> None:
-        from migrations.upgrade import connect
+        from migrations.session import connect
         from sinks.insertion import insert
         from sinks.rows import instrument_row, pack, unpack
         from sinks.tables import TABLES

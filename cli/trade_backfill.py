@@ -14,7 +14,7 @@ from flows.backfill_ledger import BackfillLedger, identity
 from flows.trade_backfill import TradesBackfilled, backfill_trades
 from market.instruments import Instrument
 from market.intervals import Interval
-from migrations.upgrade import connect
+from migrations.session import connect
 from sinks.stored_trades import agreement
 
 

@@ -12,7 +12,7 @@ from connectors.history import CandleHistory, closed_until, source_interval
 from market.errors import ConfigError, HistoryError
 from market.instruments import Instrument
 from market.intervals import SECOND, Interval
-from migrations.upgrade import connect
+from migrations.session import connect
 from sinks.stored_bars import fill_in, missing_ranges
 
 log = logging.getLogger(__name__)

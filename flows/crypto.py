@@ -23,7 +23,6 @@ from flows import configuration, logs
 from flows.alert_delivery import make_sender, stored_pictures
 from flows.bot_services import bot_services
 from flows.cluster import Cluster
-from flows.collector import tune_collector
 from flows.configuration import Configuration
 from flows.embedded import Embedded
 from flows.home import Home
@@ -90,7 +89,6 @@ def _flow() -> Dataflow:
     routes = Routes(settings)
     # What is wrong in the files is told before anything is started.
     SpecHomes(settings.specs_folder, None, check=routes.check).read()
-    tune_collector()
     stopping = Stopping()
     stopping.install()
     embedded = Embedded.enter(settings, home, cluster, command="python -m bytewax.run flows.crypto")

@@ -163,7 +163,7 @@ class Embedded:
             if migrate:
                 embedded._prepare(configuration.database_url.reveal())
             else:
-                from migrations.upgrade import connect  # noqa: PLC0415  as below
+                from migrations.session import connect  # noqa: PLC0415  as below
 
                 connect(configuration.database_url.reveal()).close()
             return embedded
@@ -380,11 +380,15 @@ def prepare_database(database_url: str, settings: StoreSettings) -> "StorageRepo
     Raises:
         ConfigError: the server cannot be reached, or lacks what is required.
     """
-    # Half of what a flow process would load at its start, and only the owner needs it.
+    # Only the owner needs it.
+    from migrations.schema_version import current, newest  # noqa: PLC0415
     from migrations.storage import prepare  # noqa: PLC0415
-    from migrations.upgrade import upgrade  # noqa: PLC0415
 
-    upgrade(database_url)
+    if current(database_url) != newest():
+        # A third of what a flow process loads at its start, for versions that are seldom missing.
+        from migrations.upgrade import upgrade  # noqa: PLC0415
+
+        upgrade(database_url)
     return prepare(
         database_url,
         require_timescaledb=settings.require_timescaledb,

@@ -22,7 +22,6 @@ from filters.load import load_specs
 from filters.specs import DEFAULT_TARGET, SpecsChanged
 from flows import configuration, logs
 from flows.cluster import Cluster
-from flows.collector import tune_collector
 from flows.embedded import prepare_database
 from flows.home import Home
 from flows.output import Output
@@ -109,7 +108,6 @@ def _flow() -> Dataflow:
     market = recorded if recorded and not options.own_market else settings.settings.market
     if options.store:
         prepare_database(options.store, settings.settings.store)
-    tune_collector()
     stopping = Stopping()
     stopping.install()
     source = ReplaySource(

@@ -11,7 +11,7 @@ from connectors.trade_history import TradeHistory, past_trades
 from flows.backfill_ledger import BackfillLedger
 from market.errors import ConfigError
 from market.instruments import Instrument
-from migrations.upgrade import connect
+from migrations.session import connect
 from sinks.stored_trades import insert_missing
 
 GRACE = 1_000_000_000

@@ -21,17 +21,12 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from market.errors import ConfigError
 from migrations import dump
+from migrations.schema_version import current, newest, revisions
+from migrations.session import connect
 from migrations.storage import chunks, extension, prepare
 from migrations.storage.server import read_server
 from migrations.storage.timed_tables import TIMED
-from migrations.upgrade import (
-    WholeChange,
-    connect,
-    current,
-    newest,
-    revisions,
-    whole_change,
-)
+from migrations.upgrade import WholeChange, whole_change
 
 CUSTOM = b"PGDMP"
 MANIFEST = "candlewax.json"

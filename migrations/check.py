@@ -6,7 +6,8 @@ from pathlib import Path
 
 import psycopg
 
-from migrations.upgrade import connect, current, newest
+from migrations.schema_version import current, newest
+from migrations.session import connect
 
 FOLDER = Path(__file__).parent / "versions"
 SCRATCH = "candlewax_check"

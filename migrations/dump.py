@@ -12,7 +12,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from market.errors import ConfigError
-from migrations.upgrade import connect
+from migrations.session import connect
 from sinks.postgres_binaries import candidates
 
 PROGRAMS = ("pg_dump", "pg_restore")

@@ -8,8 +8,8 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from market.errors import ConfigError
+from migrations.session import connect
 from migrations.storage import extension
-from migrations.upgrade import connect
 from sinks.secret import Secret
 
 

@@ -14,11 +14,11 @@ import msgspec
 import psycopg
 
 from market.errors import ConfigError
+from migrations.session import connect
 from migrations.storage.aggregate_windows import DAY_US, Window, missing_windows, moment_of
 from migrations.storage.aggregates import AGGREGATES, Aggregate
 from migrations.storage.report import HISTORY, StorageStep
 from migrations.storage.server import exists
-from migrations.upgrade import connect
 
 LOCK = 0x46494C4C  # "FILL"
 PROGRESS_S = 5.0

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import psycopg
 
 from market.errors import ConfigError
+from migrations.session import connect
 from migrations.storage.report import StorageStep
 from migrations.storage.server import Server, ServerKind, exists, scalar
 from migrations.storage.timed_tables import TimedTable
-from migrations.upgrade import connect
 
 OLDEST_TIMESCALEDB = (2, 13)
 """First version with `by_range`."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 import psycopg
 
 from market.errors import ConfigError
+from migrations.session import connect, locked
 from migrations.storage import (
     aggregate_fill,
     aggregates,
@@ -17,7 +18,6 @@ from migrations.storage import (
 from migrations.storage.report import StorageReport, StorageStep
 from migrations.storage.server import Server, read_server
 from migrations.storage.timed_tables import TIMED
-from migrations.upgrade import connect, locked
 
 FOR_EVER: Mapping[str, float] = {}
 COLUMNSTORE = "columnstore"

@@ -6,9 +6,10 @@ import psycopg
 import pytest
 
 from cli.main import main
+from migrations.schema_version import current, newest, revisions
 from migrations.storage import ServerKind, StorageReport, StorageStep
 from migrations.storage.server import Server
-from migrations.upgrade import current, newest, revisions, upgrade
+from migrations.upgrade import upgrade
 from sinks.store_connection import complete, connect
 from tests.fakes.community_catalogue import chunk_by_day, pretend
 from tests.fixtures_database import Servers

@@ -11,7 +11,7 @@ import pytest
 from cli.main import main
 from connectors.recording import Recording
 from market.events import History
-from migrations.upgrade import newest
+from migrations.schema_version import newest
 from sinks.embedded_postgres import EmbeddedPostgres
 from sinks.tables import TABLES
 from tests.end_to_end.conftest import LiveFlows

@@ -12,8 +12,9 @@ from market.errors import ConfigError
 from migrations import dump
 from migrations.backup import backup, restore
 from migrations.check import faults
+from migrations.schema_version import current, newest, revisions
 from migrations.storage import prepare
-from migrations.upgrade import current, newest, revisions, upgrade
+from migrations.upgrade import upgrade
 from tests.fixtures_database import EMBEDDED, Servers
 from tests.servers.schema import with_schema
 

@@ -15,8 +15,9 @@ from psycopg.conninfo import make_conninfo
 from market.errors import ConfigError
 from migrations.backup import backup, restore
 from migrations.check import faults
+from migrations.schema_version import newest
 from migrations.storage import inspect
-from migrations.upgrade import newest, upgrade
+from migrations.upgrade import upgrade
 from tests.fakes.proxy import CuttableProxy
 from tests.fixtures_database import Servers
 from tests.migrations.test_backup import PORTABLE, content, fill

@@ -18,8 +18,10 @@ from filters.spec_reader import read_specs
 from filters.specs import SpecsChanged
 from market.errors import ConfigError
 from market.events import State
+from migrations.schema_version import current, newest, revisions
+from migrations.session import LOCK
 from migrations.storage import TIMED, prepare
-from migrations.upgrade import LOCK, current, downgrade, newest, revisions, upgrade
+from migrations.upgrade import downgrade, upgrade
 from sinks.alert_facts import read_facts
 from sinks.insertion import insert_alerts
 from sinks.rows import alert_row
@@ -378,7 +380,7 @@ def test_a_killed_migration_leaves_no_lock(empty_database: str) -> None:
 def test_a_table_in_use_is_not_waited_for_for_ever(
     empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("migrations.upgrade.STATEMENT_LOCK_TIMEOUT", "100ms")
+    monkeypatch.setattr("migrations.session.STATEMENT_LOCK_TIMEOUT", "100ms")
     upgrade(empty_database)
     with psycopg.connect(empty_database) as holder:
         holder.execute("SELECT FROM gaps")  # of the first version
@@ -391,7 +393,7 @@ def test_a_table_in_use_is_not_waited_for_for_ever(
 def test_a_lock_that_is_never_given_up_is_told(
     empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("migrations.upgrade.LOCK_WAIT_S", 0.1)
+    monkeypatch.setattr("migrations.session.LOCK_WAIT_S", 0.1)
     with psycopg.connect(empty_database, autocommit=True) as holder:
         holder.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
         with pytest.raises(ConfigError, match="another process has been changing"):
