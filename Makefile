@@ -66,7 +66,8 @@ ALERTS := tests/sinks/test_burst.py tests/sinks/test_dispatch.py tests/sinks/tes
 	$(wildcard tests/sinks/test_telegram_*.py) tests/sinks/charts
 STORE := tests/sinks tests/migrations tests/servers
 SERVICES := tests/flows
-VENUES := tests/connectors tests/simulator tests/faults/test_sockets.py
+WAITING := tests/faults/test_sockets.py tests/faults/test_store.py
+VENUES := tests/connectors tests/simulator $(filter-out $(WAITING),$(wildcard tests/faults/test_*.py))
 FAULTS := tests/faults
 OTHERS := $(filter-out $(LIVE),$(wildcard tests/end_to_end/test_*.py))
 QUICK := -m "not timescaledb and not slow"
@@ -89,8 +90,7 @@ test-services: $(READY)
 	@nice -n 8 $(BIN)/pytest -q $(QUICK) $(SERVICES) $(STORE) $(addprefix --ignore=,$(ALERTS))
 
 test-whole: $(READY)
-	@nice -n 8 $(BIN)/pytest -q $(QUICK) $(WHOLE) $(FAULTS) \
-		$(addprefix --ignore=,$(LIVE) $(VENUES))
+	@nice -n 8 $(BIN)/pytest -q $(QUICK) $(WHOLE) $(WAITING) $(addprefix --ignore=,$(LIVE))
 
 test-live: $(READY)
 	@$(BIN)/pytest -q $(QUICK) $(LIVE) tests \

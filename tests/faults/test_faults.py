@@ -61,6 +61,10 @@ def breaks(rig: Rig) -> list[tuple[str, str, str]]:
     ]
 
 
+def slow(name: str) -> object:
+    return pytest.param(name, marks=pytest.mark.slow)
+
+
 def updates_behind(rig: Rig, symbol: str) -> int:
     return rig.model.true_book(symbol).update_id - rig.client.book(symbol).sequence
 
@@ -202,7 +206,7 @@ def bars_of(rig: Rig) -> dict[str, list[Bar]]:
     return {symbol: list(bars) for symbol, bars in rig.client.bars.items()}
 
 
-@pytest.mark.parametrize("faults", ["", "drop-trade", "future-trade", "block"])
+@pytest.mark.parametrize("faults", ["", "drop-trade", slow("future-trade"), slow("block")])
 def test_a_host_clock_that_is_wrong_gives_the_same_bars(faults: str) -> None:
     runs = [run_of(faults, skew) for skew in (0, -10 * SECOND, 10 * SECOND)]
     expected = bars_of(runs[0])
@@ -216,7 +220,7 @@ def test_a_host_clock_that_is_wrong_gives_the_same_bars(faults: str) -> None:
 
 
 @pytest.mark.parametrize("skew", [-10 * SECOND, 10 * SECOND])
-@pytest.mark.parametrize("name", ["cut", "freeze", "slow-snapshot"])
+@pytest.mark.parametrize("name", ["cut", slow("freeze"), slow("slow-snapshot")])
 def test_a_host_clock_that_is_wrong_makes_no_fault_worse(name: str, skew: int) -> None:
     right, wrong = run_of(name), run_of(name, skew)
     assert breaks(wrong) == breaks(right)

@@ -283,6 +283,7 @@ def until(what: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not what():
         assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
 
 
 def test_every_table_and_column_is_explained(database: str) -> None:
