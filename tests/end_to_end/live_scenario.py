@@ -29,7 +29,7 @@ FAST = ("BTC-USDT", "ETH-USDT", "ETH-BTC")
 SILENT = "LTC-BTC"
 CLUSTER_SYMBOLS = ("BTC-USDT", "ETH-USDT", "ETH-BTC", "BNB-USDT", "SOL-USDT", "XRP-USDT")
 DIPS_WITHIN_S = 90.0
-"""The demo's script dips 20 s and 25 s after the market opened; starting takes the rest."""
+"""The demo's script dips 12 s and 17 s after the market opened; starting takes the rest."""
 STARTS_WITHIN_S = 60.0
 QUIET_S = 5
 """How long the flows run with nothing beside them."""

@@ -27,6 +27,7 @@ from simulator.listings import choose
 from simulator.market_model import MarketModel
 from simulator.script import load_script
 from simulator.wire import Wire
+from tests.fakes.dips import DIPS
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
@@ -228,7 +229,7 @@ def record_wire(
     symbols: tuple[str, ...] = DEMO_SYMBOLS,
     specs: tuple[Spec, ...] = (),
     faults: str = "",
-    script: str = "demo",
+    script: str = DIPS,
     rate: float = 1.0,
     seed: int = 1,
     max_age_s: int = 0,

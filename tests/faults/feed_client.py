@@ -43,6 +43,7 @@ from simulator.market_model import MarketModel
 from simulator.script import load_script
 from simulator.true_book import TrueBook
 from simulator.wire import Wire
+from tests.fakes.dips import DIPS
 
 SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
@@ -359,7 +360,7 @@ class Rig:
         rate: float = 1.0,
         skew: int = 0,
         latency: int = 20 * MILLISECOND,
-        script: str = "demo",
+        script: str = DIPS,
         max_age: int = 24 * 3600 * SECOND,
         bars: tuple[str, ...] = ("1s",),
         keep: Callable[[Record, list[Told]], None] | None = None,

@@ -9,11 +9,12 @@ from simulator.market_model import MarketModel
 from simulator.script import load_script, read_script
 from simulator.true_book import Change, LevelChange, Print
 from tests.drawn_examples import examples
+from tests.fakes.dips import DIPS
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
 DEMO = choose(["BTC-USDT", "ETH-USDT", "ETH-BTC"])
-DIPS = "moves: [{symbol: ETH-BTC, at: 1s, kind: dip, depth: 3%, fall: 1s, recover: 1s}]"
+DIP_OF_ONE = "moves: [{symbol: ETH-BTC, at: 1s, kind: dip, depth: 3%, fall: 1s, recover: 1s}]"
 
 
 def one_second_rsi(changes: list[Change], symbol: str) -> np.ndarray:
@@ -30,7 +31,7 @@ def one_second_rsi(changes: list[Change], symbol: str) -> np.ndarray:
 def test_the_book_is_never_crossed_never_empty_and_replays(
     seed: int, seconds: int, is_moved: bool
 ) -> None:
-    script = read_script(DIPS, "moves.yaml") if is_moved else None
+    script = read_script(DIP_OF_ONE, "moves.yaml") if is_moved else None
     model = MarketModel(DEMO, seed=seed, start=START, script=script)
     copies = {listing.symbol: model.true_book(listing.symbol).duplicate() for listing in DEMO}
     trades = {listing.symbol: model.last_trade_id(listing.symbol) for listing in DEMO}
@@ -91,7 +92,7 @@ def test_without_a_script_the_price_does_not_trend(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_scripted_dip_takes_rsi_below_fifteen_exactly_once(seed: int) -> None:
-    model = MarketModel(DEMO, seed=seed, start=START, script=load_script("demo"))
+    model = MarketModel(DEMO, seed=seed, start=START, script=load_script(DIPS))
     changes = model.advance(START + 120 * SECOND)
     for symbol, second, dips in (("BTC-USDT", 20, 1), ("ETH-USDT", 25, 1), ("ETH-BTC", 0, 0)):
         rsi = one_second_rsi(changes, symbol)
@@ -113,7 +114,7 @@ def test_rates_are_about_what_the_listing_says() -> None:
 
 
 def test_books_are_deep_and_stay_so_through_a_dip() -> None:
-    model = MarketModel(DEMO[:2], seed=3, start=START, script=load_script("demo"))
+    model = MarketModel(DEMO[:2], seed=3, start=START, script=load_script(DIPS))
     for second in (0, 19, 60):
         model.advance(START + second * SECOND)
         for symbol in ("BTC-USDT", "ETH-USDT"):

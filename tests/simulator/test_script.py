@@ -68,8 +68,8 @@ def test_a_wrong_move_is_told_with_file_place_and_advice(move: str, says: str) -
 def test_the_shipped_demo_moves_two_symbols_once() -> None:
     script = load_script("demo")
     assert [(move.symbol, move.at // SECOND, move.repeat) for move in script.moves] == [
-        ("BTC-USDT", 20, 0),
-        ("ETH-USDT", 25, 0),
+        ("BTC-USDT", 12, 0),
+        ("ETH-USDT", 17, 0),
     ]
     assert script.of("ETH-BTC") == ()
 

@@ -12,6 +12,7 @@ from simulator.market_model import MarketModel
 from simulator.script import load_script
 from simulator.wire import Wire
 from tests.drawn_examples import examples
+from tests.fakes.dips import DIPS
 from tests.simulator.reference_client import ReferenceClient
 
 SECOND = 1_000_000_000
@@ -60,7 +61,7 @@ class Rig:
         self.is_thorough = is_thorough
         planned = load_faults(faults) if faults in FAULTS else read_faults(faults, "faults.yaml")
         self.model = MarketModel(
-            choose(list(NATIVES.values())), seed=seed, start=START, script=load_script("demo")
+            choose(list(NATIVES.values())), seed=seed, start=START, script=load_script(DIPS)
         )
         self.client = ReferenceClient(list(NATIVES), look=self.look)
         self.wire = Wire(
