@@ -59,17 +59,15 @@ demo: $(READY)  ## everything at work, with no network and no key; Ctrl-C ends i
 # pauses. Each takes about as long as the others. What computes gives way to what waits: delays of
 # live flows are measured. These run as long as other tests of `tests/end_to_end` beside them, so
 # they have none in their part.
-LIVE := tests/end_to_end/test_live.py tests/cli
-WHOLE := tests/end_to_end
+LIVE := tests/end_to_end/test_live.py tests/cli tests/faults/test_sockets.py
+WHOLE := tests/end_to_end tests/faults/test_store.py tests/sinks/test_embedded_postgres.py
 ALERTS := tests/sinks/test_burst.py tests/sinks/test_dispatch.py tests/sinks/test_sender.py \
 	tests/sinks/test_alert_outage.py tests/sinks/test_alert_journal.py \
-	$(wildcard tests/sinks/test_telegram_*.py) tests/sinks/charts
+	$(wildcard tests/sinks/test_telegram_*.py) tests/sinks/charts tests/filters tests/market
 STORE := tests/sinks tests/migrations tests/servers
 SERVICES := tests/flows
-WAITING := tests/faults/test_sockets.py tests/faults/test_store.py
-VENUES := tests/connectors tests/simulator $(filter-out $(WAITING),$(wildcard tests/faults/test_*.py))
-FAULTS := tests/faults
-OTHERS := $(filter-out $(LIVE),$(wildcard tests/end_to_end/test_*.py))
+VENUES := tests/connectors tests/simulator tests/faults
+OTHERS := $(filter-out $(LIVE),$(wildcard tests/end_to_end/test_*.py tests/faults/test_*.py))
 QUICK := -m "not timescaledb and not slow"
 
 test: $(READY)  ## all tests but the slow ones, on the embedded PostgreSQL (three minutes)
@@ -81,20 +79,20 @@ else
 endif
 
 test-alerts: $(READY)
-	@nice -n 15 $(BIN)/pytest -q $(QUICK) $(ALERTS)
+	@nice -n 8 $(BIN)/pytest -q $(QUICK) $(ALERTS)
 
 test-venues: $(READY)
-	@nice -n 15 $(BIN)/pytest -q $(QUICK) $(VENUES)
+	@nice -n 15 $(BIN)/pytest -q $(QUICK) $(VENUES) $(addprefix --ignore=,$(LIVE) $(WHOLE))
 
 test-services: $(READY)
-	@nice -n 8 $(BIN)/pytest -q $(QUICK) $(SERVICES) $(STORE) $(addprefix --ignore=,$(ALERTS))
+	@nice -n 8 $(BIN)/pytest -q $(QUICK) $(SERVICES) $(STORE) $(addprefix --ignore=,$(ALERTS) $(WHOLE))
 
 test-whole: $(READY)
-	@nice -n 8 $(BIN)/pytest -q $(QUICK) $(WHOLE) $(WAITING) $(addprefix --ignore=,$(LIVE))
+	@nice -n 8 $(BIN)/pytest -q $(QUICK) $(WHOLE) $(addprefix --ignore=,$(LIVE))
 
 test-live: $(READY)
 	@$(BIN)/pytest -q $(QUICK) $(LIVE) tests \
-		$(addprefix --ignore=,$(OTHERS) $(STORE) $(SERVICES) $(VENUES) $(FAULTS))
+		$(addprefix --ignore=,$(OTHERS) $(STORE) $(SERVICES) $(ALERTS) tests/connectors tests/simulator)
 
 SLOW := -m "(slow or hypothesis) and not timescaledb"
 test-slow: $(READY)  ## the slow tests, and every property with five times the examples (minutes)
@@ -103,8 +101,8 @@ test-slow: $(READY)  ## the slow tests, and every property with five times the e
 
 slow-whole slow-rest: $(READY)
 	@CANDLEWAX_FUZZ=5 $(BIN)/pytest -q --timeout=600 $(SLOW) $(if $(findstring whole,$@),\
-		$(WHOLE) $(STORE) $(FAULTS) $(VENUES),\
-		tests $(addprefix --ignore=,$(WHOLE) $(STORE) $(FAULTS) $(VENUES)))
+		tests/end_to_end $(STORE) $(VENUES),\
+		tests $(addprefix --ignore=,tests/end_to_end $(STORE) $(VENUES)))
 
 # Two parts at once, each with a server of its own.
 test-timescaledb: $(READY)  ## what asks for a database, and all of end to end, on TimescaleDB

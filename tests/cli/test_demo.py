@@ -126,6 +126,7 @@ def test_a_demo_uses_no_real_database_and_no_bot(finished: Finished) -> None:
     assert "hidden" not in finished.err
 
 
+@pytest.mark.slow
 def test_its_recording_replays_to_the_same_digest(finished: Finished) -> None:
     recording = next((finished.candlewax.home / "recordings").iterdir())
     code, out, err = finished.candlewax.run("replay", str(recording), "--digest", "--batch", "7")

@@ -9,6 +9,7 @@ from market.events import State
 from simulator.faults import load_faults, read_faults
 from simulator.true_book import TrueBook
 from tests.faults.feed_client import MILLISECOND, SECOND, START, Rig
+from tests.slow_case import slow
 
 SYMBOLS = ("BTC-USDT", "ETH-BTC", "LTC-BTC")
 BUSY = SYMBOLS[:2]
@@ -115,7 +116,7 @@ def test_a_quiet_book_recovers_from_a_message_that_was_lost() -> None:
     assert_true(run)
 
 
-@pytest.mark.parametrize("latency", [0, 400, 1500])
+@pytest.mark.parametrize("latency", [slow(0), 400, slow(1500)])
 @pytest.mark.parametrize("book", ["top", "full"])
 def test_books_are_true_over_any_distance(book: str, latency: int) -> None:
     run = Rig(

@@ -14,6 +14,7 @@ from market.events import Bar, State
 from simulator.faults import load_faults, read_faults
 from tests.drawn_examples import examples
 from tests.faults.feed_client import MILLISECOND, SECOND, START, SYMBOLS, Rig
+from tests.slow_case import slow
 
 SECONDS = 70
 BEHIND = 100  # updates that may be under way
@@ -59,10 +60,6 @@ def breaks(rig: Rig) -> list[tuple[str, str, str]]:
         for gap in rig.client.gaps
         if gap.reason != "connecting"
     ]
-
-
-def slow(name: str) -> object:
-    return pytest.param(name, marks=pytest.mark.slow)
 
 
 def updates_behind(rig: Rig, symbol: str) -> int:
@@ -195,7 +192,7 @@ def test_a_connection_that_the_venue_cuts_for_its_age_comes_back() -> None:
     assert_trades_are_told_once(rig)
 
 
-@pytest.mark.parametrize("latency", [0, 5, 400, 1500])
+@pytest.mark.parametrize("latency", [slow(0), slow(5), 400, slow(1500)])
 def test_books_are_true_over_any_distance(latency: int) -> None:
     rig = Rig(load_faults("drop-depth"), latency=latency * MILLISECOND).run_for(45)
     assert len(breaks(rig)) == 1

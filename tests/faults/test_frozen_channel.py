@@ -7,9 +7,12 @@ from market.events import GapInterval, State
 from simulator.dialects import DIALECTS
 from simulator.faults import read_faults
 from tests.faults.feed_client import SECOND, START, SYMBOLS, Rig
+from tests.slow_case import slow
 
 FROZEN, OTHERS = SYMBOLS[0], SYMBOLS[1:]
 BEGINS, LASTS = 15, 11
+QUICK = ("binance", "massive")
+EACH = [venue if venue in QUICK else slow(venue) for venue in sorted(set(VENUES) & set(DIALECTS))]
 
 
 def frozen(venue: str, channel: str) -> Rig:
@@ -32,7 +35,7 @@ def seconds(ns: int) -> float:
     return (ns - START) / SECOND
 
 
-@pytest.mark.parametrize("venue", sorted(set(VENUES) & set(DIALECTS)))
+@pytest.mark.parametrize("venue", EACH)
 def test_a_book_that_stops_is_not_live_until_it_goes_on(venue: str) -> None:
     rig = frozen(venue, "depth")
     [before, after] = rig.client.truth[FROZEN].live
@@ -47,7 +50,7 @@ def test_a_book_that_stops_is_not_live_until_it_goes_on(venue: str) -> None:
     assert closed.ended == after[0]
 
 
-@pytest.mark.parametrize("venue", sorted(set(VENUES) & set(DIALECTS)))
+@pytest.mark.parametrize("venue", EACH)
 def test_trades_that_stop_are_a_row_and_marked_bars(venue: str) -> None:
     rig = frozen(venue, "trade")
     for symbol in SYMBOLS:

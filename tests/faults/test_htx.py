@@ -15,6 +15,7 @@ from market.events import State
 from simulator.faults import Fault
 from simulator.listings import LISTINGS
 from tests.faults.feed_client import MILLISECOND, SECOND, START, Rig
+from tests.slow_case import slow
 
 MANY = tuple(
     listing.symbol for listing in LISTINGS if listing.is_trading and "USDT" in listing.quote
@@ -102,7 +103,7 @@ def test_a_connection_of_an_age_that_was_set_is_replaced_without_a_gap() -> None
         assert len(rig.client.truth[symbol].live) == 1
 
 
-@pytest.mark.parametrize("latency", [0, 5, 400, 1200])
+@pytest.mark.parametrize("latency", [slow(0), slow(5), 400, slow(1200)])
 def test_books_are_true_over_any_distance(latency: int) -> None:
     rig = Rig(venue="htx", latency=latency * MILLISECOND).run_for(30)
     for symbol in rig.client.markets:

@@ -27,6 +27,7 @@ from tests.fakes.burst import ALERT, SECOND, Api, check_limit, figures, told
 from tests.fakes.outbox_rows import empty, fire, until
 from tests.fakes.proxy import CuttableProxy
 from tests.servers.kept_connection import kept_connection
+from tests.slow_case import slow
 
 TOKEN = "123456789:AAE-fake_token_of_the_tests"
 COUNT = 500
@@ -150,7 +151,7 @@ def check_books(dsn: str, messages: list[Received]) -> None:
     check_limit(messages, PER_S)
 
 
-@pytest.mark.parametrize("point", ["before", "after", "commit"])
+@pytest.mark.parametrize("point", ["before", slow("after"), slow("commit")])
 def test_flow_and_sender_may_be_killed(dsn: str, api: Api, point: str) -> None:
     assert flow(dsn, "4") == -signal.SIGKILL
     environ = {
