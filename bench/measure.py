@@ -25,7 +25,6 @@ from connectors.drain import Drain, FlowEvent, MicroBatch
 from connectors.feed import Feed
 from connectors.placement import owner_of
 from connectors.recording import Record
-from flows.collector import tune_collector
 from flows.market_output import MarketOutput
 from flows.pipeline import MarketRows, build
 from flows.settings import MarketSettings
@@ -231,7 +230,6 @@ def flow(batch: int, processes: int, index: int, addresses: list[str]) -> dict[s
 def main() -> None:
     """Measure what the command line names."""
     row = sys.argv[1]
-    tune_collector()
     gc.collect()
     if row == "decode":
         told = decode()

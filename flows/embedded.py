@@ -381,10 +381,13 @@ def prepare_database(database_url: str, settings: StoreSettings) -> "StorageRepo
         ConfigError: the server cannot be reached, or lacks what is required.
     """
     # Only the owner needs it.
-    from migrations.schema_version import current, newest  # noqa: PLC0415
+    from migrations.schema_version import known_revision, newest  # noqa: PLC0415
+    from migrations.session import locked  # noqa: PLC0415
     from migrations.storage import prepare  # noqa: PLC0415
 
-    if current(database_url) != newest():
+    with locked(database_url) as session:
+        is_newest = known_revision(session) == newest()
+    if not is_newest:
         # A third of what a flow process loads at its start, for versions that are seldom missing.
         from migrations.upgrade import upgrade  # noqa: PLC0415
 

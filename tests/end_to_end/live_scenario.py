@@ -73,7 +73,7 @@ class BarLine(msgspec.Struct):
 class Lags:
     """Reads the lines of a live flow as they come, and how late each one-second bar is.
 
-    Used around what it shall watch.
+    Used around what it shall watch; what is there already is an earlier run's.
 
     Attributes:
         of: seconds from a bar's end to its line, by series.
@@ -82,7 +82,7 @@ class Lags:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._at = 0
+        self._at = path.stat().st_size if path.exists() else 0
         self._ended = Event()
         self._thread = Thread(target=self._watch, name="lags")
         self.of: dict[str, list[float]] = {}
@@ -162,6 +162,7 @@ class Both:
         second: a flow that was started on the first one's state folder.
         lags: how late the bars of the first one were.
         quiet_from: our clock in ns, since when no test ran beside them.
+        cluster_from: our clock in ns, when the second run of `cluster` was started.
     """
 
     def __init__(
@@ -172,6 +173,7 @@ class Both:
         second: FlowRun,
         lags: Lags,
         quiet_from: int,
+        cluster_from: int,
         left: list[str],
     ) -> None:
         self.alone = alone
@@ -179,6 +181,7 @@ class Both:
         self.second = second
         self.lags = lags
         self.quiet_from = quiet_from
+        self.cluster_from = cluster_from
         self.left = left
 
 
@@ -240,6 +243,7 @@ def run_both(homes: Path, alone_database: str, cluster_database: str, is_quiet: 
         if alone_database:
             variables["DATABASE_URL"] = alone_database
         alone = stack.enter_context(FlowRun("flows.crypto", home, environ=variables))
+        lags = stack.enter_context(Lags(home / "out.jsonl"))
         first = start_cluster()
         poll(
             lambda: len(first.statuses) == 2 and all(one.bars > 6 for one in first.statuses),
@@ -247,9 +251,9 @@ def run_both(homes: Path, alone_database: str, cluster_database: str, is_quiet: 
             said="bars of both processes",
         )
         earlier = Ended(first, first.end())
-        cluster = start_cluster()
-        lags = stack.enter_context(Lags(home / "out.jsonl"))
         cluster_lags = Lags(cluster_home / "out.jsonl")
+        cluster_from = time.time_ns()
+        cluster = start_cluster()
         deadline = time.monotonic() + DIPS_WITHIN_S
         quiet_from = 0
         second = second_flow(alone)
@@ -273,5 +277,6 @@ def run_both(homes: Path, alone_database: str, cluster_database: str, is_quiet: 
             second=second,
             lags=lags,
             quiet_from=quiet_from,
+            cluster_from=cluster_from,
             left=left,
         )

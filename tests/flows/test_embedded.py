@@ -12,9 +12,14 @@ import pytest
 
 from flows.cluster import Cluster
 from flows.configuration import Configuration, load
-from flows.embedded import Embedded, needs_simulator
+from flows.embedded import Embedded, needs_simulator, prepare_database
 from flows.home import Home
 from market.errors import ConfigError
+from migrations.schema_version import current, newest
+from migrations.session import LOCK
+from sinks.settings import StoreSettings
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -173,3 +178,41 @@ def test_a_simulator_elsewhere_is_used_and_none_started() -> None:
     }
     assert not needs_simulator(load(None, feeds))
     assert needs_simulator(load(None, {}))
+
+
+def test_a_start_on_a_schema_that_is_up_to_date_loads_nothing_that_changes_it(
+    fresh_database: str,
+) -> None:
+    code = (
+        "import sys, flows.crypto\n"
+        "from flows.embedded import prepare_database\n"
+        "from sinks.settings import StoreSettings\n"
+        "prepare_database(sys.argv[1], StoreSettings())\n"
+        "print(sorted({'alembic', 'sqlalchemy'} & set(sys.modules)))\n"
+    )
+    command = [sys.executable, "-c", code, fresh_database]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert told.stdout == "[]\n"
+
+
+def test_a_start_brings_an_empty_database_up_to_date(empty_database: str) -> None:
+    prepare_database(empty_database, StoreSettings())
+    assert current(empty_database) == newest()
+
+
+def test_a_start_on_the_schema_of_a_newer_program_is_refused(fresh_database: str) -> None:
+    with psycopg.connect(fresh_database) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(ConfigError, match="has schema version 9999"):
+        prepare_database(fresh_database, StoreSettings())
+
+
+def test_a_start_waits_for_whoever_changes_the_schema(
+    fresh_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("migrations.session.LOCK_WAIT_S", 0.1)
+    with psycopg.connect(fresh_database) as holder:
+        holder.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        holder.execute("DROP TABLE alembic_version")
+        with pytest.raises(ConfigError, match="has been changing this database's schema"):
+            prepare_database(fresh_database, StoreSettings())

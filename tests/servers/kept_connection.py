@@ -14,7 +14,9 @@ _last: dict[str, psycopg.Connection] = {}
 
 @contextmanager
 def kept_connection(dsn: str) -> Iterator[psycopg.Connection]:
-    """Lend a session of its own transaction per statement, the one of before where it still lives.
+    """Lend a session in autocommit mode, the one of before where it still lives.
+
+    Nothing is prepared: the schema may be another one at the next look.
 
     Raises:
         psycopg.OperationalError: the server cannot be reached.
@@ -23,12 +25,14 @@ def kept_connection(dsn: str) -> Iterator[psycopg.Connection]:
     for other in list(_last):  # of a test that is over
         _last.pop(other).close()
     if connection is None or not _lives(connection):
-        connection = psycopg.connect(dsn, autocommit=True)
+        connection = psycopg.connect(dsn, autocommit=True, prepare_threshold=None)
     try:
         yield connection
     except BaseException:
         connection.close()
         raise
+    if inner := _last.pop(dsn, None):
+        inner.close()
     _last[dsn] = connection
 
 

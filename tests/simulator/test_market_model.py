@@ -113,9 +113,10 @@ def test_rates_are_about_what_the_listing_says() -> None:
     assert 27 < sum(isinstance(change, Print) for change in thrice) / 20 < 36
 
 
-def test_books_are_deep_and_stay_so_through_a_dip() -> None:
-    model = MarketModel(DEMO[:2], seed=3, start=START, script=load_script(DIPS))
-    for second in (0, 19, 60):
+@pytest.mark.parametrize(("script", "before"), [(DIPS, 19), ("demo", 11)])
+def test_books_are_deep_and_stay_so_through_a_dip(script: str, before: int) -> None:
+    model = MarketModel(DEMO[:2], seed=3, start=START, script=load_script(script))
+    for second in (0, before, 60):
         model.advance(START + second * SECOND)
         for symbol in ("BTC-USDT", "ETH-USDT"):
             book = model.book(symbol)

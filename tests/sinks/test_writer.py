@@ -70,13 +70,14 @@ def until(what: Callable[[], bool], *, within_s: float = PATIENCE_S) -> None:
         time.sleep(0.005)
 
 
-def cut(dsn: str) -> int:
-    """End the writers' sessions, as a restarting server does; return how many there were."""
+def cut(dsn: str) -> set[int]:
+    """End the writers' sessions, as a restarting server does; return which they were."""
     with kept_connection(dsn) as connection:
-        return connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        ended = connection.execute(
+            "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE application_name = 'candlewax store' AND datname = current_database()"
-        ).rowcount
+        ).fetchall()
+    return {pid for pid, _ in ended}
 
 
 @pytest.fixture
@@ -191,10 +192,17 @@ def test_sessions_that_are_cut_lose_and_double_nothing(
     database: str, make_writer: MakeWriter
 ) -> None:
     writer = make_writer(database, flush_rows=500)
+    ended: set[int] = set()
+
+    def cut_another() -> bool:
+        before = len(ended)
+        ended.update(cut(database))
+        return len(ended) > before
+
     for first in range(0, 20_000, 500):
         writer.put(trades(first, 500))
         if first % 4000 == 0:
-            until(lambda: cut(database) > 0)
+            until(cut_another)
     until(lambda: writer.barrier(1.0))
     assert count(database, "trades") == 20_000
     totals = writer.totals["trades"]
