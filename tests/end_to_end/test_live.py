@@ -180,7 +180,7 @@ def test_a_silent_symbol_holds_nobody_up(both: Both) -> None:
     seconds = min(len(lags[f"binance:{symbol} 1s"]) for symbol in FAST)
     for symbol in FAST:
         late = sorted(lags[f"binance:{symbol} 1s"])
-        assert len(late) > 15
+        assert len(late) > 12
         assert late[len(late) // 2] < 1.0  # closed by the next second's first trade
         assert late[len(late) * 9 // 10] < 3.5  # or by the heartbeat after the grace period
     assert len(lags.get(f"binance:{SILENT} 1s", [])) <= max(2, seconds // 10)
@@ -315,4 +315,4 @@ def test_a_recording_holds_what_came_and_when_the_flow_took_it(alone: Ended) -> 
     assert kinds["open"] == 1
     assert kinds["http"] == len(FAST) + 1
     assert kinds["control"] == 2
-    assert kinds["heartbeat"] > 20
+    assert kinds["heartbeat"] > 12
