@@ -2,14 +2,12 @@
 
 import difflib
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 
-from migrations.schema_version import current, newest
+from migrations.schema_version import FOLDER, current, newest
 from migrations.session import connect
 
-FOLDER = Path(__file__).parent / "versions"
 SCRATCH = "candlewax_check"
 
 _OBJECTS = """
