@@ -132,9 +132,7 @@ class Servers:
             if lack := timescaledb_packages.lack():
                 pytest.skip(lack)
             return self._running.enter_context(TimescaleServer())
-        place = IN_MEMORY if _has_room(IN_MEMORY) else None
-        folder = tempfile.TemporaryDirectory(prefix="candlewax-tests-", dir=place)
-        path = Path(self._running.enter_context(folder))
+        path = Path(self._running.enter_context(quick_folder()))
         dsn = self._running.enter_context(EmbeddedPostgres(path / "pg"))
         with psycopg.connect(dsn, autocommit=True) as connection:
             # It lives as long as the tests. Those that kill a server start their own.
@@ -150,8 +148,12 @@ class Servers:
         return dsn
 
 
-def _has_room(folder: Path) -> bool:
-    return folder.is_dir() and shutil.disk_usage(folder).free > ROOM
+def quick_folder() -> tempfile.TemporaryDirectory[str]:
+    """Make a folder for a database, in memory where there is room; used as a context manager."""
+    is_there = IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > ROOM
+    return tempfile.TemporaryDirectory(
+        prefix="candlewax-tests-", dir=IN_MEMORY if is_there else None
+    )
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from tests.end_to_end.live_scenario import Both, run_both
-from tests.fixtures_database import EMBEDDED, Servers, whole_suite_kind
+from tests.fixtures_database import EMBEDDED, Servers, quick_folder, whole_suite_kind
 
 HERE = Path(__file__).parent
 LIVE = HERE / "test_live.py"
@@ -63,7 +63,6 @@ class LiveFlows:
 @pytest.fixture(scope="session", autouse=True)
 def live_flows(
     request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
     servers: Servers,
     server_kind: str,
 ) -> Iterator[LiveFlows | None]:
@@ -71,16 +70,16 @@ def live_flows(
     if not any(item.path.name == "test_live.py" for item in request.session.items):
         yield None
         return
-    homes = tmp_path_factory.mktemp("live")
-    homes.chmod(0o700)
     database = servers.make_whole(server_kind)
     # Without an address a flow has an embedded PostgreSQL of its own.
     alone = "" if server_kind == EMBEDDED else servers.make_whole(server_kind)
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(OLD_TRADE)
     is_quiet = Event()
-    with ThreadPoolExecutor(1, thread_name_prefix="live") as pool:
-        yield LiveFlows(pool.submit(run_both, homes, alone, database, is_quiet), is_quiet)
+    # On a disk the last checkpoint of their database waits for what all other tests write there.
+    with quick_folder() as homes, ThreadPoolExecutor(1, thread_name_prefix="live") as pool:
+        running = pool.submit(run_both, Path(homes), alone, database, is_quiet)
+        yield LiveFlows(running, is_quiet)
         is_quiet.set()
 
 
